@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What an external build has to bring along: a configuration that the kernel's own lacks, our headers before the
+# kernel's, and what differs between kernels. Differences are found by looking at the headers and exports of the kernel
+# that is built for, never by its version number.
+
+# The configuration, in Kconfig's words. Each symbol becomes a make variable and a C macro, in all directories.
+#
+# Of the headers of the kernel itself, these look at one of the symbols (6.12, and all were checked):
+#   linux/sched/user.h    locked_vm of struct user_struct exists with IOMMUFD, or NET, or IO_URING, or SECRETMEM.
+#                         Every kernel that can boot a distribution has NET, so the layout does not change.
+#   linux/iova_bitmap.h   IOMMUFD_DRIVER chooses between prototypes and empty inlines; no struct is concerned.
+#   linux/iommufd.h, linux/vfio.h, linux/vfio_pci_core.h    are replaced by ours.
+# So a symbol that is defined here cannot change the layout of anything shared with the kernel.
+compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_VFIO_CONTAINER=y \
+	VFIO=m VFIO_GROUP=y VFIO_NOIOMMU=y VFIO_DEVICE_CDEV=y VFIO_VIRQFD=y VFIO_DEBUGFS=y \
+	VFIO_PCI_CORE=m VFIO_PCI=m VFIO_PCI_MMAP=y VFIO_PCI_INTX=y VFIO_PCI_VGA=y VFIO_PCI_IGD=y \
+	VFIO_MDEV=m
+
+# The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap.
+ifneq ($(CONFIG_IOMMUFD_DRIVER),y)
+compat-config += IOMMUFD_DRIVERS_SILENT=y
+endif
+
+# "make IOMMUFD_TEST=y": with the mock IOMMU and a software device, for tests; never install that.
+ifeq ($(IOMMUFD_TEST),y)
+compat-config += IOMMUFD_TEST=y VFIO_TEST=m
+endif
+
+compat-name = $(firstword $(subst =, ,$(1)))
+compat-value = $(lastword $(subst =, ,$(1)))
+$(foreach c,$(compat-config),$(eval export CONFIG_$(c)))
+compat-flags := $(foreach c,$(compat-config),\
+	-DCONFIG_$(call compat-name,$(c))$(if $(filter m,$(call compat-value,$(c))),_MODULE)=1)
+
+# What cannot be worked around: functions that the kernel must export to modules.
+compat-needs := iommu_attach_group_handle iommu_replace_group_handle iommu_detach_group_handle \
+	iommu_attach_handle_get iommu_group_claim_dma_owner iommu_device_claim_dma_owner \
+	memfd_pin_folios unpin_user_page_range_dirty_lock
+compat-symvers := $(wildcard $(objtree)/Module.symvers)
+ifneq ($(compat-symvers),)
+compat-lacks := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))
+ifneq ($(strip $(compat-lacks)),)
+$(error This kernel cannot carry the modules, it does not export: $(compat-lacks). Debian 13's kernel 6.12 does)
+endif
+endif
+
+# $(call compat-probe,NAME,HEADER,WORD): defines COMPAT_HAVE_NAME if the kernel's header has that word.
+compat-probe = $(if $(shell grep -qsw '$(3)' $(srctree)/include/$(2) && echo y),-DCOMPAT_HAVE_$(1))
+compat-flags += $(call compat-probe,PAGING_DOMAIN_ALLOC,linux/iommu.h,iommu_paging_domain_alloc)
+
+# Ours first. compat/iommu/iommufd exists so that "../iommu-priv.h", which sources in drivers/iommu/iommufd include from
+# the kernel's private directory, is found as compat/iommu/iommu-priv.h.
+NOSTDINC_FLAGS += -I$(src)/include -I$(src)/include/uapi
+subdir-ccflags-y += $(compat-flags) -include $(src)/compat/compat.h -I$(src)/compat/iommu/iommufd

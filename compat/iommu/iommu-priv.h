@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Prototypes of what the IOMMU core exports to iommufd alone, in the symbol
+ * namespace IOMMUFD_INTERNAL. A kernel tree has them in its private
+ * drivers/iommu/iommu-priv.h, which packages of kernel headers leave out.
+ * Should one differ from the kernel's, the module is refused at load time: its
+ * symbol versions would not match.
+ */
+#ifndef _COMPAT_IOMMU_PRIV_H
+#define _COMPAT_IOMMU_PRIV_H
+
+#include <linux/iommu.h>
+
+struct iommu_attach_handle *
+iommu_attach_handle_get(struct iommu_group *group, ioasid_t pasid,
+			unsigned int type);
+int iommu_attach_group_handle(struct iommu_domain *domain,
+			      struct iommu_group *group,
+			      struct iommu_attach_handle *handle);
+void iommu_detach_group_handle(struct iommu_domain *domain,
+			       struct iommu_group *group);
+int iommu_replace_group_handle(struct iommu_group *group,
+			       struct iommu_domain *new_domain,
+			       struct iommu_attach_handle *handle);
+
+/* The driver of a device that is known to be behind an IOMMU. */
+static inline const struct iommu_ops *dev_iommu_ops(struct device *dev)
+{
+	return dev->iommu->iommu_dev->ops;
+}
+
+#endif
