@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Accesses: users of IOVA inside the kernel, such as software devices.
+ */
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+
+/* Bytes that one step of iommufd_access_rw() pins. */
+#define RW_STEP (16 * PAGE_SIZE)
+
+static void access_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_access *access =
+		container_of(obj, struct iommufd_access, obj);
+
+	WARN_ON(access->ioas || access->ioas_unpin);
+	mutex_destroy(&access->lock);
+	iommufd_ctx_put(access->ictx);
+}
+
+const struct iommufd_object_ops iommufd_access_object_ops = {
+	.type = IOMMUFD_OBJ_ACCESS,
+	.name = "access",
+	.destroy = access_destroy,
+};
+
+/**
+ * iommufd_access_create - create an in-kernel user of IOVA
+ * @ictx: the context; a reference is taken
+ * @ops: how to call the user back; stays
+ * @data: cookie for @ops
+ * @id: receives the id of the object
+ *
+ * Return: the access, attached to nothing, or an ERR_PTR.
+ */
+struct iommufd_access *
+iommufd_access_create(struct iommufd_ctx *ictx,
+		      const struct iommufd_access_ops *ops, void *data, u32 *id)
+{
+	struct iommufd_access *access;
+
+	access = iommufd_object_alloc(ictx, iommufd_access,
+				      &iommufd_access_object_ops);
+	if (IS_ERR(access))
+		return access;
+	mutex_init(&access->lock);
+	access->ictx = ictx;
+	iommufd_ctx_get(ictx);
+	access->ops = ops;
+	access->data = data;
+	/* The caller's, so that the user cannot destroy the object. */
+	iommufd_object_hold(&access->obj);
+	*id = access->obj.id;
+	iommufd_object_finalize(ictx, &access->obj);
+	return access;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_create, IOMMUFD);
+
+/* Take an access off its IOAS; its pins are given back by its owner. */
+static void access_leave(struct iommufd_access *access)
+{
+	struct iommufd_ioas *ioas = access->ioas;
+
+	lockdep_assert_held(&access->lock);
+
+	/* New pins are refused from here on, existing ones can be undone. */
+	access->ioas = NULL;
+	if (access->ops->unmap) {
+		mutex_unlock(&access->lock);
+		access->ops->unmap(access->data, 0, ULONG_MAX);
+		mutex_lock(&access->lock);
+	}
+	access->ioas_unpin = NULL;
+
+	xa_erase(&ioas->accesses, access->obj.id);
+	if (access->ops->needs_pin_pages)
+		iopt_remove_pin_access(&ioas->iopt);
+	iommufd_object_release(&ioas->obj);
+}
+
+static int access_join(struct iommufd_access *access, struct iommufd_ioas *ioas)
+{
+	int rc;
+
+	rc = iommufd_object_hold(&ioas->obj);
+	if (rc)
+		return rc;
+	if (access->ops->needs_pin_pages) {
+		rc = iopt_add_pin_access(&ioas->iopt);
+		if (rc)
+			goto err_release;
+	}
+	rc = xa_err(xa_store(&ioas->accesses, access->obj.id, access,
+			     GFP_KERNEL_ACCOUNT));
+	if (rc)
+		goto err_remove;
+	/* It writes with the CPU, which no table notes. */
+	scoped_guard(mutex, &ioas->mutex)
+		ioas->dirty_log.exact = false;
+	return 0;
+
+err_remove:
+	if (access->ops->needs_pin_pages)
+		iopt_remove_pin_access(&ioas->iopt);
+err_release:
+	iommufd_object_release(&ioas->obj);
+	return rc;
+}
+
+/* Move an access to another IOAS; with @must_have only if it is on one. */
+static int access_change(struct iommufd_access *access, u32 ioas_id,
+			 bool must_have)
+{
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	guard(mutex)(&access->lock);
+
+	/* The owner is giving back its pins for somebody else's change. */
+	if (access->ioas != access->ioas_unpin)
+		return -EBUSY;
+	if (must_have ? !access->ioas : !!access->ioas)
+		return must_have ? -ENOENT : -EINVAL;
+
+	ioas = iommufd_get_ioas(access->ictx, ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = 0;
+	if (ioas != access->ioas) {
+		rc = access_join(access, ioas);
+		if (!rc) {
+			if (access->ioas)
+				access_leave(access);
+			access->ioas = ioas;
+			access->ioas_unpin = ioas;
+		}
+	}
+	iommufd_object_put(access->ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_access_attach - connect an access to an IOAS
+ * @access: an access that is not attached
+ * @ioas_id: id of the IOAS
+ *
+ * Return: 0, -EINVAL if it is attached, -ENOENT if there is no such IOAS,
+ * -EBUSY if it is being changed, -EADDRINUSE if it pins pages and the IOAS has
+ * mappings that are not page-aligned.
+ */
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
+{
+	return access_change(access, ioas_id, false);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, IOMMUFD);
+
+/**
+ * iommufd_access_replace - move an access to another IOAS
+ * @access: an attached access
+ * @ioas_id: id of the new IOAS
+ *
+ * The owner is called back to give up what it pinned in the old one.
+ *
+ * Return: 0, or -ENOENT if it is not attached, or an error of
+ * iommufd_access_attach(), with nothing changed.
+ */
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
+{
+	return access_change(access, ioas_id, true);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
+
+/**
+ * iommufd_access_detach - take an access off its IOAS
+ * @access: an attached access
+ *
+ * The owner is called back to give up what it pinned.
+ */
+void iommufd_access_detach(struct iommufd_access *access)
+{
+	guard(mutex)(&access->lock);
+	if (!WARN_ON(!access->ioas))
+		access_leave(access);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, IOMMUFD);
+
+/**
+ * iommufd_access_destroy - destroy an access
+ * @access: the access; detached if it is attached, freed
+ */
+void iommufd_access_destroy(struct iommufd_access *access)
+{
+	scoped_guard(mutex, &access->lock)
+		if (access->ioas)
+			access_leave(access);
+	iommufd_object_destroy_owned(access->ictx, &access->obj);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
+
+/* An unmap needs [iova, iova + length): ask all accesses to let go of it. */
+static void access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
+				unsigned long length)
+{
+	struct iommufd_ioas *ioas =
+		container_of(iopt, struct iommufd_ioas, iopt);
+	struct iommufd_access *access;
+	unsigned long index;
+
+	xa_lock(&ioas->accesses);
+	xa_for_each(&ioas->accesses, index, access) {
+		if (!iommufd_object_tryget(&access->obj))
+			continue;
+		xa_unlock(&ioas->accesses);
+
+		if (access->ops->unmap)
+			access->ops->unmap(access->data, iova, length);
+
+		iommufd_object_put(access->ictx, &access->obj);
+		xa_lock(&ioas->accesses);
+	}
+	xa_unlock(&ioas->accesses);
+}
+
+const struct iopt_access_ops iommufd_access_iopt_ops = {
+	.unmap = access_notify_unmap,
+};
+
+/* The part of [iova, last] that lies in @area. */
+static struct iopt_slice slice_of(const struct iopt_area *area,
+				  unsigned long iova, unsigned long last)
+{
+	unsigned long offset = area->user.start * PAGE_SIZE +
+			       area->page_offset + (iova - area->node.start);
+
+	return (struct iopt_slice){
+		.pages = area->pages,
+		.index = offset >> PAGE_SHIFT,
+		.page_offset = offset_in_page(offset),
+		.length = min(last, area->node.last) - iova + 1,
+	};
+}
+
+/* Find the area at @iova for an access, and the part of it up to @last. */
+static struct iopt_area *access_area(struct io_pagetable *iopt,
+				     unsigned long iova, unsigned long last,
+				     unsigned int flags,
+				     struct iopt_slice *slice)
+{
+	struct iopt_area *area = iopt_area_at(iopt, iova);
+
+	if (!area)
+		return ERR_PTR(-ENOENT);
+	if (area->prevent_access)
+		return ERR_PTR(-EINVAL);
+	if ((flags & IOMMUFD_ACCESS_RW_WRITE) &&
+	    !(area->pages->writable && (area->prot & IOMMU_WRITE)))
+		return ERR_PTR(-EPERM);
+	*slice = slice_of(area, iova, last);
+	return area;
+}
+
+/* Give back the pins of [iova, last], all of which are there. */
+static void unpin_areas(struct io_pagetable *iopt, unsigned long iova,
+			unsigned long last)
+{
+	for (;;) {
+		struct iopt_area *area = iopt_area_at(iopt, iova);
+		struct iopt_slice slice;
+
+		/* The owner unpins something that it has not pinned. */
+		if (WARN_ON(!area))
+			return;
+		slice = slice_of(area, iova, last);
+		iopt_slice_unpin(&slice);
+		atomic_dec(&area->num_accesses);
+		if (last <= area->node.last)
+			return;
+		iova = area->node.last + 1;
+	}
+}
+
+static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
+		     unsigned long last, struct page **out, unsigned int flags)
+{
+	unsigned long start = iova;
+	struct iopt_slice slice;
+	struct iopt_area *area;
+	int rc;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (;;) {
+		area = access_area(iopt, iova, last, flags, &slice);
+		if (IS_ERR(area)) {
+			rc = PTR_ERR(area);
+			break;
+		}
+		/* struct page cannot say where in the page the IOVA is. */
+		rc = -EINVAL;
+		if (slice.page_offset != offset_in_page(iova))
+			break;
+		rc = iopt_slice_pin(&slice, out, iopt->refusal);
+		if (rc)
+			break;
+		atomic_inc(&area->num_accesses);
+		if (last <= area->node.last)
+			return 0;
+		out += iopt_slice_last_index(&slice) - slice.index + 1;
+		iova = area->node.last + 1;
+	}
+	if (iova != start)
+		unpin_areas(iopt, start, iova - 1);
+	return rc;
+}
+
+/**
+ * iommufd_access_pin_pages - pin the pages behind a range of IOVA
+ * @access: an attached access whose ops have needs_pin_pages
+ * @iova: first IOVA
+ * @length: bytes
+ * @out_pages: receives one page per page that the range touches
+ * @flags: IOMMUFD_ACCESS_RW_WRITE if the pages will be written to
+ *
+ * Return: 0; -ENOENT if it is not attached or a part of the range is not
+ * mapped, -EPERM if it is not writable, -EINVAL if it is being unmapped, or
+ * what pinning says.
+ */
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **out_pages,
+			     unsigned int flags)
+{
+	unsigned long last;
+
+	if (WARN_ON_ONCE(!access->ops->needs_pin_pages || !access->ops->unmap))
+		return -EINVAL;
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(mutex)(&access->lock);
+	if (!access->ioas)
+		return -ENOENT;
+	return pin_areas(&access->ioas->iopt, iova, last, out_pages, flags);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
+
+/**
+ * iommufd_access_unpin_pages - undo iommufd_access_pin_pages()
+ * @access: the access
+ * @iova: as it was pinned
+ * @length: as it was pinned
+ */
+void iommufd_access_unpin_pages(struct iommufd_access *access,
+				unsigned long iova, unsigned long length)
+{
+	unsigned long last;
+
+	if (WARN_ON(!length) ||
+	    WARN_ON(check_add_overflow(iova, length - 1, &last)))
+		return;
+
+	guard(mutex)(&access->lock);
+	/* The owner is late: its pins went when it was detached. */
+	if (WARN_ON(!access->ioas_unpin))
+		return;
+	guard(rwsem_read)(&access->ioas_unpin->iopt.iova_rwsem);
+	unpin_areas(&access->ioas_unpin->iopt, iova, last);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
+
+static int rw_areas(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long last, void *data, unsigned int flags)
+{
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (;;) {
+		struct iopt_slice slice;
+		struct iopt_area *area;
+		int rc;
+
+		area = access_area(iopt, iova, last, flags, &slice);
+		if (IS_ERR(area))
+			return PTR_ERR(area);
+		slice.length = min(slice.length, RW_STEP - slice.page_offset);
+		rc = iopt_slice_rw(&slice, data,
+				   flags & IOMMUFD_ACCESS_RW_WRITE);
+		if (rc)
+			return rc;
+		if (slice.length > last - iova)
+			return 0;
+		data += slice.length;
+		iova += slice.length;
+	}
+}
+
+/**
+ * iommufd_access_rw - copy between IOVA and a kernel buffer
+ * @access: an attached access
+ * @iova: first IOVA
+ * @data: the buffer
+ * @length: bytes
+ * @flags: IOMMUFD_ACCESS_RW_*
+ *
+ * Sees the pages that a device would see. May be called from any process.
+ *
+ * Return: 0; or, maybe after a part has been copied: -ENOENT if it is not
+ * attached or a part of the range is not mapped, -EPERM if it is not writable,
+ * -EINVAL if it is being unmapped, or what pinning says.
+ */
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
+		      void *data, size_t length, unsigned int flags)
+{
+	unsigned long last;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+
+	guard(mutex)(&access->lock);
+	if (!access->ioas)
+		return -ENOENT;
+	return rw_areas(&access->ioas->iopt, iova, last, data, flags);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, IOMMUFD);

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Areas and the translations in them: how far one reaches, and how an area is
+ * cut in two.
+ */
+#include <linux/align.h>
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+#include "refusal.h"
+
+/* Can one translation of @size bytes, a power of two, cover @iova? */
+static bool may_be_leaf(const struct iopt_area *area, unsigned long iova,
+			unsigned long size)
+{
+	unsigned long start = ALIGN_DOWN(iova, size);
+	unsigned long offset, index, npages, pfn;
+
+	if (start < area->node.start || start + (size - 1) > area->node.last)
+		return false;
+	offset = area->page_offset + (start - area->node.start);
+	index = area->user.start + (offset >> PAGE_SHIFT);
+	npages = ((offset_in_page(offset) + size - 1) >> PAGE_SHIFT) + 1;
+	if (pfn_store_run(&area->pages->store, index, index + npages - 1,
+			  &pfn) < npages)
+		return false;
+	return IS_ALIGNED(PFN_PHYS(pfn) + offset_in_page(offset), size);
+}
+
+/**
+ * iopt_area_leaf - how far may the translation of an IOVA reach?
+ * @area: a filled area of pinned memory, whose pages->mutex is held
+ * @domain: which table it is filled into
+ * @iova: an IOVA in the area
+ * @last: receives the last IOVA of it, inclusive
+ *
+ * What a table has was made from the runs of the area, so that the runs tell
+ * how large its entries can be at most. They do not tell how large they are.
+ *
+ * Return: the first IOVA that the entry for @iova can cover.
+ */
+unsigned long iopt_area_leaf(const struct iopt_area *area,
+			     const struct iommu_domain *domain,
+			     unsigned long iova, unsigned long *last)
+{
+	unsigned long sizes = domain->pgsize_bitmap;
+	unsigned long size = 1;
+
+	lockdep_assert_held(&area->pages->mutex);
+
+	while (sizes) {
+		size = 1UL << __fls(sizes);
+		if (may_be_leaf(area, iova, size))
+			break;
+		sizes &= ~size;
+	}
+	*last = iova | (size - 1);
+	return ALIGN_DOWN(iova, size);
+}
+
+static phys_addr_t area_phys(const struct iopt_area *area, unsigned long iova)
+{
+	unsigned long offset = area->page_offset + (iova - area->node.start);
+	unsigned long index = area->user.start + (offset >> PAGE_SHIFT);
+	unsigned long pfn;
+
+	pfn_store_run(&area->pages->store, index, index, &pfn);
+	return PFN_PHYS(pfn) + offset_in_page(offset);
+}
+
+/*
+ * Translate [start, end) as before, in memory that is contiguous. The IOMMU
+ * driver may need two tables at most, and there is no way back without them.
+ */
+static void refill(struct iommu_domain *domain, const struct iopt_area *area,
+		   unsigned long start, unsigned long end)
+{
+	WARN_ON(iommu_map(domain, start, area_phys(area, start), end - start,
+			  area->prot, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
+}
+
+/*
+ * Make sure that no translation spans @iova. For a moment there is none around
+ * it, which only a device could notice that is being used in the very memory
+ * that the user is taking apart.
+ */
+static void break_leaf(struct iommu_domain *domain,
+		       const struct iopt_area *area, unsigned long iova)
+{
+	unsigned long start, last;
+
+	start = iopt_area_leaf(area, domain, iova, &last);
+	if (start == iova)
+		return;
+	WARN_ON(iommu_unmap(domain, start, last - start + 1) !=
+		last - start + 1);
+	refill(domain, area, start, iova);
+	refill(domain, area, iova, last + 1);
+}
+
+static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
+		     struct iopt_area *rear, unsigned long iova)
+{
+	unsigned long npages = (area->page_offset + iova - area->node.start) >>
+			       PAGE_SHIFT;
+	bool filled = !list_empty(&iopt->domains);
+	struct iopt_domain *item;
+
+	rear->state = area->state;
+	rear->pages = area->pages;
+	rear->prot = area->prot;
+	rear->node.start = iova;
+	rear->node.last = area->node.last;
+	rear->user.start = area->user.start + npages;
+	rear->user.last = area->user.last;
+	iopt_pages_get(rear->pages);
+
+	iova_tree_remove(&iopt->areas, &area->node);
+	scoped_guard(mutex, &area->pages->mutex) {
+		if (!iopt->small_pages)
+			list_for_each_entry(item, &iopt->domains, entry)
+				break_leaf(item->domain, area, iova);
+		/* All indices have a user before and after, so stay pinned. */
+		if (filled)
+			interval_tree_remove(&area->user, &area->pages->users);
+		area->user.last = rear->user.start - 1;
+		if (filled) {
+			interval_tree_insert(&area->user, &area->pages->users);
+			interval_tree_insert(&rear->user, &area->pages->users);
+		}
+	}
+	area->node.last = iova - 1;
+	iova_tree_insert(&iopt->areas, &area->node);
+	iova_tree_insert(&iopt->areas, &rear->node);
+}
+
+/*
+ * A table that is asked what is dirty would forget it about an entry that is
+ * broken.
+ */
+static bool would_forget(struct io_pagetable *iopt, struct iopt_area *area,
+			 unsigned long iova)
+{
+	struct iopt_domain *item;
+	unsigned long last;
+
+	guard(mutex)(&area->pages->mutex);
+	list_for_each_entry(item, &iopt->domains, entry)
+		if (item->domain->dirty_ops && !iopt->small_pages &&
+		    iopt_area_leaf(area, item->domain, iova, &last) != iova)
+			return true;
+	return false;
+}
+
+/*
+ * Return: 0 if the area was cut or needs no cut, -EAGAIN if an access is in
+ * the way, in *busy, or an error.
+ */
+static int try_cut(struct io_pagetable *iopt, unsigned long iova,
+		   struct iopt_area *rear, struct iova_node *busy, bool *used)
+{
+	struct iopt_area *area;
+	unsigned long offset;
+
+	/* Nobody makes or removes areas meanwhile, so all are ready. */
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	area = iopt_area_at(iopt, iova);
+	if (!area || area->node.start == iova)
+		return 0;
+	offset = area->page_offset + (iova - area->node.start);
+	if (!IS_ALIGNED(iova, iopt->alignment) || offset_in_page(offset) ||
+	    area->pages->source == IOPT_PAGES_MMIO ||
+	    would_forget(iopt, area, iova))
+		return refuse(iopt->refusal, -EINVAL,
+			      "unmap: 0x%lx is no place to cut the mapping at 0x%lx-0x%lx",
+			      iova, area->node.start, area->node.last);
+	if (atomic_read(&area->num_accesses)) {
+		area->prevent_access = true;
+		*busy = area->node;
+		return -EAGAIN;
+	}
+	area->prevent_access = false;
+	cut_area(iopt, area, rear, iova);
+	*used = true;
+	return 0;
+}
+
+static void allow_access(struct io_pagetable *iopt, unsigned long iova)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	area = iopt_area_at(iopt, iova);
+	if (area)
+		area->prevent_access = false;
+}
+
+/**
+ * iopt_set_cuttable - may an unmap cut areas?
+ * @iopt: the address space
+ * @cuttable: it may
+ */
+void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	iopt->cuttable = cuttable;
+}
+
+/**
+ * iopt_cut - make sure that no area spans an IOVA
+ * @iopt: the address space
+ * @iova: the first IOVA of the rear part, if there is an area to be cut
+ *
+ * For the first version of VFIO's type 1 container, whose mappings may be
+ * unmapped in parts. Translations are as large there as elsewhere, because
+ * hardly anybody does that, and are broken here if somebody does.
+ *
+ * Return: 0; or with nothing changed: -EINVAL if the area cannot be cut there,
+ * -ENOMEM.
+ */
+int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
+{
+	struct iopt_area *rear;
+	struct iova_node busy;
+	unsigned int tries = 0;
+	bool used = false;
+	int rc;
+
+	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
+		struct iova_node *node = iova_tree_first(&iopt->areas, iova,
+							 iova);
+
+		if (!node || node->start == iova)
+			return 0;
+	}
+
+	rear = kzalloc(sizeof(*rear), GFP_KERNEL_ACCOUNT);
+	if (!rear)
+		return -ENOMEM;
+	while ((rc = try_cut(iopt, iova, rear, &busy, &used)) == -EAGAIN) {
+		/* As for an unmap; the accesses pin the rest anew. */
+		if (WARN_ON(!iopt->access_ops || tries++ > 100)) {
+			rc = -EDEADLOCK;
+			allow_access(iopt, iova);
+			break;
+		}
+		iopt->access_ops->unmap(iopt, busy.start,
+					busy.last - busy.start + 1);
+	}
+	if (!used)
+		kfree(rear);
+	return rc;
+}

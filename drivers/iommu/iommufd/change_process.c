@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Another process takes over the charges of all mappings of a context.
+ */
+#include <linux/cleanup.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+
+/*
+ * Makes us the only one that holds the mutex of more than one pages object, so
+ * that it does not matter in which order they are taken.
+ */
+static DEFINE_MUTEX(takeover_mutex);
+
+/**
+ * struct takeover - a pages object that gets another payer
+ * @node: link in the tree of the call, by @pages
+ * @pages: holds a reference
+ * @account: the new payer, and after the exchange the old one
+ */
+struct takeover {
+	struct rb_node node;
+	struct iopt_pages *pages;
+	struct pin_account account;
+};
+
+static bool takeover_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct takeover, node)->pages <
+	       rb_entry(b, struct takeover, node)->pages;
+}
+
+static int takeover_cmp(const void *key, const struct rb_node *node)
+{
+	const struct iopt_pages *pages = key;
+	const struct takeover *takeover = rb_entry(node, struct takeover, node);
+
+	return pages < takeover->pages ? -1 : pages > takeover->pages;
+}
+
+static int add_takeover(struct rb_root *takeovers, struct iopt_pages *pages,
+			enum pin_account_mode mode)
+{
+	struct takeover *takeover;
+
+	/* Copies share their pages, which are charged once. */
+	if (rb_find(pages, takeovers, takeover_cmp))
+		return 0;
+	takeover = kzalloc(sizeof(*takeover), GFP_KERNEL_ACCOUNT);
+	if (!takeover)
+		return -ENOMEM;
+	iopt_pages_get(pages);
+	takeover->pages = pages;
+	pin_account_init(&takeover->account, mode);
+	rb_add(&takeover->node, takeovers, takeover_less);
+	return 0;
+}
+
+static void free_takeovers(struct rb_root *takeovers)
+{
+	struct takeover *takeover, *next;
+
+	rbtree_postorder_for_each_entry_safe(takeover, next, takeovers, node) {
+		pin_account_destroy(&takeover->account);
+		iopt_pages_put(takeover->pages);
+		kfree(takeover);
+	}
+}
+
+static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			struct rb_root *takeovers)
+{
+	struct iova_node *node;
+	int rc;
+
+	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	for (node = iova_tree_first(&ioas->iopt.areas, 0, ULONG_MAX); node;
+	     node = iova_tree_next(node, ULONG_MAX)) {
+		struct iopt_pages *pages = iopt_area_of(node)->pages;
+
+		if (pages->source != IOPT_PAGES_FILE)
+			return refuse(&ictx->refusal, -EINVAL,
+				      "change process: the mapping at 0x%lx-0x%lx of ioas %u is not of a file",
+				      node->start, node->last, ioas->obj.id);
+		rc = add_takeover(takeovers, pages, ictx->account_mode);
+		if (rc)
+			return rc;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
+static int collect_all(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	int rc = 0;
+
+	xa_for_each(&ictx->objects, id, obj) {
+		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_IOAS);
+		if (IS_ERR(obj))
+			continue;
+		rc = collect_ioas(ictx, to_ioas(obj), takeovers);
+		iommufd_object_put(ictx, obj);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+static struct takeover *takeover_of(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct takeover, node);
+}
+
+/*
+ * Charge the new payer for everything before the old one is let go of
+ * anything, with all pins standing still meanwhile.
+ */
+static int take_over(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+{
+	struct takeover *takeover, *undo;
+	int rc = 0;
+
+	for (takeover = takeover_of(rb_first(takeovers)); takeover;
+	     takeover = takeover_of(rb_next(&takeover->node)))
+		mutex_lock_nest_lock(&takeover->pages->mutex, &takeover_mutex);
+
+	for (takeover = takeover_of(rb_first(takeovers)); takeover;
+	     takeover = takeover_of(rb_next(&takeover->node))) {
+		rc = pin_account_take_over(&takeover->account,
+					   &takeover->pages->account,
+					   &ictx->refusal);
+		if (rc)
+			break;
+	}
+	for (undo = takeover_of(rb_first(takeovers)); rc && undo != takeover;
+	     undo = takeover_of(rb_next(&undo->node)))
+		pin_account_give_up(&undo->account, &undo->pages->account);
+
+	for (takeover = takeover_of(rb_first(takeovers)); takeover;
+	     takeover = takeover_of(rb_next(&takeover->node))) {
+		if (!rc) {
+			swap(takeover->account, takeover->pages->account);
+			pin_account_give_up(&takeover->account,
+					    &takeover->pages->account);
+		}
+		mutex_unlock(&takeover->pages->mutex);
+	}
+	return rc;
+}
+
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_change_process *cmd = ucmd->cmd;
+	struct iommufd_ctx *ictx = ucmd->ictx;
+	struct rb_root takeovers = RB_ROOT;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	scoped_guard(mutex, &takeover_mutex) {
+		rc = collect_all(ictx, &takeovers);
+		if (!rc)
+			rc = take_over(ictx, &takeovers);
+	}
+	free_takeovers(&takeovers);
+	return rc;
+}

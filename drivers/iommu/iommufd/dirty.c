@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty tracking of hardware page tables.
+ */
+#include <linux/iommu.h>
+#include <linux/iova_bitmap.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+#include "mock.h"
+
+/*
+ * How much IOVA is looked at before maps and unmaps get a chance: some
+ * milliseconds with the smallest pages.
+ */
+#define DIRTY_STEP SZ_1G
+
+/**
+ * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
+ * @idev: the device
+ *
+ * IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page
+ * tables and report what they find to nobody. A bitmap from them would be
+ * clean whatever the device wrote, which corrupts a migration silently.
+ *
+ * Return: true if so.
+ */
+bool iommufd_dirty_tracking_supported(struct iommufd_device *idev)
+{
+	if (IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_SILENT) &&
+	    !iommufd_selftest_is_mock_dev(idev->dev))
+		return false;
+	return device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING);
+}
+
+/**
+ * struct dirty_read - one reading of a table
+ * @hwpt: the table
+ * @flags: IOMMU_DIRTY_NO_CLEAR or 0
+ * @bitmap: what is told about dirty IOVA, or NULL
+ * @next: what lies below has been read already
+ * @last: last IOVA that the caller asked for, inclusive
+ */
+struct dirty_read {
+	struct iommufd_hwpt *hwpt;
+	unsigned long flags;
+	struct iova_bitmap *bitmap;
+	unsigned long next;
+	unsigned long last;
+};
+
+static int read_entries(const struct dirty_read *read, unsigned long start,
+			unsigned long last, unsigned long flags)
+{
+	struct iommu_domain *domain = read->hwpt->item.domain;
+	struct iommu_iotlb_gather gather;
+	struct iommu_dirty_bitmap dirty;
+	int rc;
+
+	iommu_dirty_bitmap_init(&dirty, read->bitmap, &gather);
+	rc = domain->dirty_ops->read_and_clear_dirty(domain, start,
+						     last - start + 1, flags,
+						     &dirty);
+	if ((flags & IOMMU_DIRTY_NO_CLEAR) || gather.start > gather.end)
+		return rc;
+	/*
+	 * As long as the IOTLB has an entry for dirty memory, nothing that is
+	 * written sets the bit again. Nobody notes the size of the entries,
+	 * without which some drivers cannot flush a range.
+	 */
+	if (domain->ops->flush_iotlb_all)
+		iommu_flush_iotlb_all(domain);
+	else
+		iommu_iotlb_sync(domain, &gather);
+	return rc;
+}
+
+/*
+ * Read an area from @start to about @last, and set read->next.
+ *
+ * Drivers go from table entry to table entry and take the IOVA that they begin
+ * with for the beginning of one. A walk that began inside of an entry would
+ * skip a part of the next ones, so that it begins where an entry does. And
+ * since an entry can be cleared only as a whole, one that reaches beyond what
+ * the caller asked for is left dirty.
+ */
+static int read_area(struct dirty_read *read, struct iopt_area *area,
+		     unsigned long start, unsigned long last)
+{
+	struct iommu_domain *domain = read->hwpt->item.domain;
+	unsigned long head, head_last, tail, tail_last;
+	unsigned long flags = read->flags;
+
+	scoped_guard(mutex, &area->pages->mutex) {
+		head = iopt_area_leaf(area, domain, start, &head_last);
+		tail = iopt_area_leaf(area, domain, last, &tail_last);
+	}
+
+	if (head < start || head_last > read->last) {
+		flags |= IOMMU_DIRTY_NO_CLEAR;
+		start = head;
+		last = head_last;
+	} else {
+		last = tail_last > read->last ? tail - 1 : tail_last;
+	}
+	read->next = last + 1;
+	return read_entries(read, start, last, flags);
+}
+
+/* What is not an area has nothing to read, or is being made or removed. */
+static int read_step(struct dirty_read *read, unsigned long last)
+{
+	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
+	unsigned long start = read->next;
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+
+	if (read->bitmap && !read->hwpt->dirty_tracking)
+		return -EINVAL;
+	area = iopt_area_of(iova_tree_first(&iopt->areas, start, last));
+	if (!area) {
+		read->next = last + 1;
+		return 0;
+	}
+	/* Not step by step through what is not mapped: it may be all of 2^64 */
+	start = max(start, area->node.start);
+	last = min3(last, area->node.last, start | (DIRTY_STEP - 1));
+	/* Memory of a device is not migrated, and can be revoked any time. */
+	if (area->pages->source == IOPT_PAGES_MMIO) {
+		read->next = last + 1;
+		return 0;
+	}
+	return read_area(read, area, start, last);
+}
+
+static int read_dirty(struct iova_bitmap *bitmap, unsigned long iova,
+		      size_t length, void *opaque)
+{
+	unsigned long last = iova + (length - 1);
+	struct dirty_read *read = opaque;
+	int rc;
+
+	/* The entry at the end of the part before may have reached into this. */
+	if (read->next > last)
+		return 0;
+	while (true) {
+		rc = read_step(read, last);
+		/* The IOVA after the very last one is 0. */
+		if (rc || read->next > last || !read->next)
+			return rc;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+}
+
+/**
+ * iommufd_hwpt_set_dirty - turn dirty tracking of a table on or off
+ * @hwpt: the table; ioas->mutex is held
+ * @enable: on
+ *
+ * What was written before it is turned on is forgotten.
+ *
+ * Return: 0; -EOPNOTSUPP if the table cannot do it, -EINTR if the caller was
+ * killed, or what the IOMMU driver says.
+ */
+int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable)
+{
+	const struct iommu_dirty_ops *ops = hwpt->item.domain->dirty_ops;
+	struct dirty_read clear = { .hwpt = hwpt, .last = ULONG_MAX };
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	if (!ops)
+		return -EOPNOTSUPP;
+	if (hwpt->dirty_tracking == enable)
+		return 0;
+
+	if (enable) {
+		rc = read_dirty(NULL, 0, SIZE_MAX, &clear);
+		if (rc)
+			return rc;
+	}
+	/* So that one who reads knows that it is on. */
+	guard(rwsem_write)(&hwpt->ioas->iopt.domains_rwsem);
+	rc = ops->set_dirty_tracking(hwpt->item.domain, enable);
+	if (!rc)
+		hwpt->dirty_tracking = enable;
+	return rc;
+}
+
+/**
+ * iommufd_hwpt_read_dirty - find out what devices have written
+ * @hwpt: the table
+ * @iova: first IOVA, a multiple of @page_size
+ * @length: bytes, a multiple of @page_size
+ * @page_size: bytes that a bit stands for
+ * @data: the bitmap of the current process; bits are set and never cleared
+ * @flags: IOMMU_DIRTY_NO_CLEAR to leave it dirty, or 0
+ *
+ * Return: 0; -EOPNOTSUPP if the table cannot do it, -EINVAL if tracking is off
+ * or the arguments are not as said, -EOVERFLOW if the range wraps, -EFAULT if
+ * the bitmap is not there, -EINTR if the caller was killed, -ENOMEM, or what
+ * the IOMMU driver says.
+ */
+int iommufd_hwpt_read_dirty(struct iommufd_hwpt *hwpt, u64 iova, u64 length,
+			    u64 page_size, u64 __user *data,
+			    unsigned long flags)
+{
+	struct iommu_domain *domain = hwpt->item.domain;
+	struct dirty_read read = { .hwpt = hwpt, .flags = flags };
+	u64 last;
+	int rc;
+
+	if (!domain->dirty_ops)
+		return -EOPNOTSUPP;
+	if (!length || !is_power_of_2(page_size) ||
+	    page_size < 1UL << __ffs(domain->pgsize_bitmap) ||
+	    ((iova | length) & (page_size - 1)))
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last) || last > ULONG_MAX)
+		return -EOVERFLOW;
+
+	read.next = iova;
+	read.last = last;
+	read.bitmap = iova_bitmap_alloc(iova, length, page_size, data);
+	if (IS_ERR(read.bitmap))
+		return PTR_ERR(read.bitmap);
+	rc = iova_bitmap_for_each(read.bitmap, &read, read_dirty);
+	iova_bitmap_free(read.bitmap);
+	return rc;
+}
+
+/* The user keeps his own account of a table, so the container's is off. */
+static void leave_log(struct iommufd_hwpt *hwpt)
+{
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	hwpt->dirty_logged = false;
+	hwpt->ioas->dirty_log.exact = false;
+}
+
+static struct iommufd_hwpt *get_hwpt(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_object_get(ictx, id, IOMMUFD_OBJ_HWPT);
+
+	return IS_ERR(obj) ? ERR_CAST(obj) : to_hwpt(obj);
+}
+
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
+	struct iommufd_hwpt *hwpt;
+	int rc;
+
+	if ((cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE) || cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	hwpt = get_hwpt(ucmd->ictx, cmd->hwpt_id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	scoped_guard(mutex, &hwpt->ioas->mutex) {
+		leave_log(hwpt);
+		rc = iommufd_hwpt_set_dirty(hwpt, cmd->flags);
+	}
+	if (rc == -EOPNOTSUPP)
+		refuse(&ucmd->ictx->refusal, rc,
+		       "dirty: hwpt %u was not allocated for dirty tracking",
+		       cmd->hwpt_id);
+	iommufd_object_put(ucmd->ictx, &hwpt->obj);
+	return rc;
+}
+
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;
+	unsigned long flags = 0;
+	struct iommufd_hwpt *hwpt;
+	int rc;
+
+	if ((cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) ||
+	    cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
+		flags |= IOMMU_DIRTY_NO_CLEAR;
+
+	hwpt = get_hwpt(ucmd->ictx, cmd->hwpt_id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	if (!flags) {
+		guard(mutex)(&hwpt->ioas->mutex);
+		leave_log(hwpt);
+	}
+	rc = iommufd_hwpt_read_dirty(hwpt, cmd->iova, cmd->length,
+				     cmd->page_size,
+				     u64_to_user_ptr(cmd->data), flags);
+	if (rc == -EOPNOTSUPP)
+		refuse(&ucmd->ictx->refusal, rc,
+		       "dirty: hwpt %u was not allocated for dirty tracking",
+		       cmd->hwpt_id);
+	iommufd_object_put(ucmd->ictx, &hwpt->obj);
+	return rc;
+}

@@ -1,0 +1,983 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The IOVA map of an address space: areas, their life, and the domains that
+ * they are filled into. See io_pagetable.h for the vocabulary and the locking.
+ */
+#include <linux/align.h>
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+#include "refusal.h"
+#include "trace.h"
+
+/*
+ * No page table that we know has leaves above 1 GiB in use, so aligning an
+ * IOVA more than that buys nothing.
+ */
+#define IOPT_MAX_ALIGN SZ_1G
+
+/* Areas that one IOTLB synchronisation and one pass of unpinning cover. */
+#define IOPT_UNFILL_BATCH 512
+
+/**
+ * iopt_init - prepare an empty address space
+ * @iopt: the address space
+ * @ops: how to call back accesses, may be NULL if there are none
+ * @refusal: where reasons are recorded, may be NULL
+ */
+void iopt_init(struct io_pagetable *iopt, const struct iopt_access_ops *ops,
+	       struct refusal *refusal)
+{
+	init_rwsem(&iopt->domains_rwsem);
+	init_rwsem(&iopt->iova_rwsem);
+	INIT_LIST_HEAD(&iopt->domains);
+	iova_tree_init(&iopt->areas);
+	iopt->allowed = RB_ROOT_CACHED;
+	iopt->reserved = RB_ROOT_CACHED;
+	iopt->alignment = 1;
+	iopt->small_pages = false;
+	iopt->cuttable = false;
+	iopt->pin_accesses = 0;
+	iopt->access_ops = ops;
+	iopt->refusal = refusal;
+}
+
+/**
+ * iopt_destroy - undo iopt_init()
+ * @iopt: the address space; all areas and domains are gone
+ */
+void iopt_destroy(struct io_pagetable *iopt)
+{
+	iopt_unreserve(iopt, NULL);
+	iopt_free_allowed(&iopt->allowed);
+	WARN_ON(iopt->areas.nr);
+	WARN_ON(!list_empty(&iopt->domains));
+	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
+}
+
+static struct iopt_slice area_slice(const struct iopt_area *area)
+{
+	return (struct iopt_slice){
+		.pages = area->pages,
+		.index = area->user.start,
+		.page_offset = area->page_offset,
+		.length = iopt_area_length(area),
+	};
+}
+
+/* Pin if nobody did yet, and fill an area that has no domain into all. */
+static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_slice slice = area_slice(area);
+	struct iommu_iotlb_gather gather;
+	struct iopt_domain *item;
+	int rc;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (list_empty(&iopt->domains))
+		return 0;
+
+	guard(mutex)(&area->pages->mutex);
+	rc = iopt_pages_use(area->pages, &area->user, iopt->refusal);
+	if (rc)
+		return rc;
+	list_for_each_entry(item, &iopt->domains, entry) {
+		rc = iopt_slice_map(&slice, item->domain, area->node.start,
+				    area->prot, iopt->small_pages);
+		if (rc)
+			goto err_unmap;
+	}
+	return 0;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
+		iommu_iotlb_gather_init(&gather);
+		iopt_slice_unmap(&slice, item->domain, area->node.start,
+				 &gather);
+		iommu_iotlb_sync(item->domain, &gather);
+	}
+	iopt_pages_unuse(area->pages, &area->user);
+	return rc;
+}
+
+static void area_unmap(const struct iopt_area *area,
+		       struct iommu_domain *domain,
+		       struct iommu_iotlb_gather *gather)
+{
+	struct iopt_slice slice = area_slice(area);
+
+	iopt_slice_unmap(&slice, domain, area->node.start, gather);
+}
+
+/*
+ * Take areas out of all domains. Every translation of all of them is gone
+ * and flushed before the first page is unpinned.
+ */
+static void unfill_areas(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iommu_iotlb_gather gather;
+	struct iopt_domain *item;
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (list_empty(&iopt->domains))
+		return;
+
+	list_for_each_entry(item, &iopt->domains, entry) {
+		iommu_iotlb_gather_init(&gather);
+		list_for_each_entry(area, areas, entry)
+			area_unmap(area, item->domain, &gather);
+		iommu_iotlb_sync(item->domain, &gather);
+	}
+	list_for_each_entry(area, areas, entry) {
+		guard(mutex)(&area->pages->mutex);
+		iopt_pages_unuse(area->pages, &area->user);
+	}
+}
+
+static struct iopt_area *area_alloc(const struct iopt_piece *piece, int prot)
+{
+	struct iopt_area *area;
+
+	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return NULL;
+	area->state = IOPT_AREA_CLAIMED;
+	area->pages = piece->pages;
+	area->page_offset = offset_in_page(piece->offset);
+	area->prot = prot;
+	area->user.start = piece->offset >> PAGE_SHIFT;
+	area->user.last = (piece->offset + piece->length - 1) >> PAGE_SHIFT;
+	/* Relative to the IOVA of the map until that is known. */
+	area->node.last = piece->length - 1;
+	iopt_pages_get(piece->pages);
+	return area;
+}
+
+static void area_free(struct iopt_area *area)
+{
+	iopt_pages_put(area->pages);
+	kfree(area);
+}
+
+static struct iopt_reserved *reserved_first(struct io_pagetable *iopt,
+					    unsigned long start,
+					    unsigned long last)
+{
+	struct interval_tree_node *node =
+		interval_tree_iter_first(&iopt->reserved, start, last);
+
+	return node ? container_of(node, struct iopt_reserved, node) : NULL;
+}
+
+static int check_fixed_iova(struct io_pagetable *iopt,
+			    const struct iopt_map *map)
+{
+	unsigned long mask = iopt->alignment - 1;
+	struct iopt_reserved *reserved;
+	struct iova_node *used;
+	unsigned long last;
+
+	if ((map->iova | map->length) & mask)
+		return refuse(iopt->refusal, -EINVAL,
+			      "map: IOVA 0x%lx length 0x%lx are not multiples of 0x%lx",
+			      map->iova, map->length, iopt->alignment);
+	if (check_add_overflow(map->iova, map->length - 1, &last))
+		return -EOVERFLOW;
+
+	reserved = reserved_first(iopt, map->iova, last);
+	if (reserved)
+		return refuse(iopt->refusal, -EINVAL,
+			      "map: IOVA 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
+			      map->iova, last, reserved->node.start,
+			      reserved->node.last, reserved->why,
+			      reserved->name);
+	used = iova_tree_first(&iopt->areas, map->iova, last);
+	if (used)
+		return refuse(iopt->refusal, -EEXIST,
+			      "map: IOVA 0x%lx-0x%lx overlaps the mapping at 0x%lx-0x%lx",
+			      map->iova, last, used->start, used->last);
+	return 0;
+}
+
+/**
+ * iopt_next_usable - walk the ranges that are not reserved
+ * @iopt: the address space; iova_rwsem is held
+ * @from: where to start
+ * @start: receives the first IOVA of the range at or after @from
+ * @last: receives the last IOVA of it, inclusive
+ *
+ * Return: false if there is no further range.
+ */
+bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
+		      unsigned long *start, unsigned long *last)
+{
+	struct iopt_reserved *reserved;
+
+	while ((reserved = reserved_first(iopt, from, from)))
+		if (check_add_overflow(reserved->node.last, 1UL, &from))
+			return false;
+
+	reserved = reserved_first(iopt, from, ULONG_MAX);
+	*start = from;
+	*last = reserved ? reserved->node.start - 1 : ULONG_MAX;
+	return true;
+}
+
+/* Find a hole between @first and @last that is not reserved. */
+static int find_unreserved(struct io_pagetable *iopt, unsigned long first,
+			   unsigned long last, struct iova_hole *want,
+			   unsigned long *iova)
+{
+	unsigned long from = first;
+
+	while (iopt_next_usable(iopt, from, &want->first, &want->last)) {
+		if (want->first > last)
+			break;
+		want->last = min(want->last, last);
+		if (!iova_tree_find_hole(&iopt->areas, want, iova))
+			return 0;
+		if (want->last == last)
+			break;
+		from = want->last + 1;
+	}
+	return -ENOSPC;
+}
+
+static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
+			unsigned long *iova)
+{
+	/*
+	 * IOVA 0 and the very last page are legal but trip up users, so that
+	 * they are never chosen by us.
+	 */
+	const unsigned long lowest = PAGE_SIZE;
+	const unsigned long highest = ULONG_MAX - PAGE_SIZE;
+	struct interval_tree_node *node;
+
+	/*
+	 * Nor is what comes near to it, where rounding up to the page size of
+	 * some CPU wraps, unless the user names it.
+	 */
+	if (RB_EMPTY_ROOT(&iopt->allowed.rb_root))
+		return find_unreserved(iopt, lowest, ULONG_MAX - SZ_64K, want,
+				       iova);
+
+	for (node = interval_tree_iter_first(&iopt->allowed, lowest, highest);
+	     node; node = interval_tree_iter_next(node, lowest, highest))
+		if (!find_unreserved(iopt, max(node->start, lowest),
+				     min(node->last, highest), want, iova))
+			return 0;
+	return -ENOSPC;
+}
+
+/*
+ * Where the memory is. Choosing an IOVA that is congruent to it makes large
+ * pages of the memory large pages of the domain.
+ */
+static unsigned long memory_address(const struct iopt_map *map)
+{
+	const struct iopt_piece *piece =
+		list_first_entry(&map->pieces, struct iopt_piece, entry);
+
+	return iopt_pages_address(piece->pages, piece->offset);
+}
+
+static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
+{
+	unsigned long address = memory_address(map);
+	struct iova_hole want = { .length = map->length };
+	unsigned long align;
+
+	if (map->length >= ULONG_MAX / 2)
+		return -EOVERFLOW;
+	if ((map->length | offset_in_page(address)) & (iopt->alignment - 1))
+		return refuse(iopt->refusal, -EINVAL,
+			      "map: address 0x%lx length 0x%lx are not multiples of 0x%lx",
+			      address, map->length, iopt->alignment);
+
+	align = clamp(rounddown_pow_of_two(map->length), PAGE_SIZE,
+		      (unsigned long)IOPT_MAX_ALIGN);
+	for (;;) {
+		want.align = align;
+		want.offset = address & (align - 1);
+		if (!find_allowed(iopt, &want, &map->iova))
+			return 0;
+		if (align == PAGE_SIZE)
+			break;
+		align = align > SZ_2M ? SZ_2M : PAGE_SIZE;
+	}
+	return refuse(iopt->refusal, -ENOSPC,
+		      "map: no free IOVA for 0x%lx bytes in the usable ranges",
+		      map->length);
+}
+
+static void free_areas(struct list_head *areas)
+{
+	struct iopt_area *area, *next;
+
+	list_for_each_entry_safe(area, next, areas, entry) {
+		list_del(&area->entry);
+		area_free(area);
+	}
+}
+
+static int alloc_areas(const struct iopt_map *map, struct list_head *areas)
+{
+	const struct iopt_piece *piece;
+	struct iopt_area *area;
+
+	list_for_each_entry(piece, &map->pieces, entry) {
+		area = area_alloc(piece, map->prot);
+		if (!area) {
+			free_areas(areas);
+			return -ENOMEM;
+		}
+		list_add_tail(&area->entry, areas);
+	}
+	return 0;
+}
+
+/* Claim the range, so that nobody else can use it while it is filled. */
+static int claim_areas(struct io_pagetable *iopt, struct list_head *areas,
+		       struct iopt_map *map)
+{
+	unsigned long mask, iova;
+	struct iopt_area *area;
+	int rc;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	rc = map->fixed ? check_fixed_iova(iopt, map) : choose_iova(iopt, map);
+	if (rc)
+		return rc;
+
+	mask = iopt->alignment - 1;
+	list_for_each_entry(area, areas, entry)
+		if ((area->page_offset | (area->node.last + 1)) & mask)
+			return refuse(iopt->refusal, -EINVAL,
+				      "map: the memory is not aligned to 0x%lx",
+				      iopt->alignment);
+
+	iova = map->iova;
+	list_for_each_entry(area, areas, entry) {
+		area->node.start = iova;
+		area->node.last += iova;
+		iova = area->node.last + 1;
+		iova_tree_insert(&iopt->areas, &area->node);
+	}
+	return 0;
+}
+
+static void unclaim_areas(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	list_for_each_entry(area, areas, entry)
+		iova_tree_remove(&iopt->areas, &area->node);
+}
+
+static int fill_areas(struct io_pagetable *iopt, struct list_head *areas)
+{
+	struct iopt_area *area, *next;
+	LIST_HEAD(filled);
+	int rc = 0;
+
+	list_for_each_entry_safe(area, next, areas, entry) {
+		rc = area_fill(iopt, area);
+		trace_iommufd_map(iopt, area, rc);
+		if (rc)
+			break;
+		list_move_tail(&area->entry, &filled);
+	}
+	if (rc)
+		unfill_areas(iopt, &filled);
+	list_splice(&filled, areas);
+	return rc;
+}
+
+/**
+ * iopt_map_pages - map memory
+ * @iopt: the address space
+ * @map: what to map where; iova is returned if it is not fixed
+ *
+ * Takes a reference to the pages if it succeeds.
+ *
+ * Return: 0; or with nothing changed: -EINVAL if the IOVA is reserved or not
+ * aligned, -EEXIST if it is in use, -EOVERFLOW if the range wraps, -ENOSPC if
+ * no IOVA is free, -ENOMEM, or what iopt_pages_use() and the IOMMU driver say.
+ */
+int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
+{
+	struct iopt_area *area, *next;
+	LIST_HEAD(areas);
+	int rc;
+
+	if (!map->length)
+		return -EINVAL;
+	rc = alloc_areas(map, &areas);
+	if (rc)
+		return rc;
+
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	rc = claim_areas(iopt, &areas, map);
+	if (!rc) {
+		rc = fill_areas(iopt, &areas);
+		if (rc)
+			unclaim_areas(iopt, &areas);
+	}
+	if (rc) {
+		free_areas(&areas);
+		return rc;
+	}
+	/*
+	 * Whoever sees READY sees all that was done to fill the area, and may
+	 * remove it at once, so that it is not touched after that. An unmap
+	 * that comes before finds the area claimed.
+	 */
+	list_for_each_entry_safe(area, next, &areas, entry) {
+		list_del(&area->entry);
+		/* Pairs with area_ready(). */
+		smp_store_release(&area->state, IOPT_AREA_READY);
+	}
+	return 0;
+}
+
+static bool area_ready(struct iopt_area *area)
+{
+	/* Pairs with iopt_map_pages(). */
+	return smp_load_acquire(&area->state) == IOPT_AREA_READY;
+}
+
+/**
+ * iopt_area_at - find the area that covers an IOVA
+ * @iopt: the address space; iova_rwsem is held
+ * @iova: the IOVA
+ *
+ * Return: the area, or NULL if there is none that is ready.
+ */
+struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova)
+{
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->iova_rwsem);
+
+	area = iopt_area_of(iova_tree_first(&iopt->areas, iova, iova));
+	return area && area_ready(area) ? area : NULL;
+}
+
+static void free_pieces(struct iopt_map *map)
+{
+	struct iopt_piece *piece, *next;
+
+	list_for_each_entry_safe(piece, next, &map->pieces, entry) {
+		iopt_pages_put(piece->pages);
+		kfree(piece);
+	}
+	INIT_LIST_HEAD(&map->pieces);
+}
+
+/* List the memory behind [iova, last], which areas cover without a hole. */
+static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
+			  unsigned long last, struct iopt_map *map)
+{
+	struct iopt_area *area;
+	struct iopt_piece *piece;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (;;) {
+		area = iopt_area_at(iopt, iova);
+		if (!area)
+			return refuse(iopt->refusal, -ENOENT,
+				      "copy: nothing is mapped at 0x%lx",
+				      iova);
+		if ((map->prot & IOMMU_WRITE) && !area->pages->writable)
+			return refuse(iopt->refusal, -EPERM,
+				      "copy: the memory at 0x%lx was mapped read-only",
+				      iova);
+		piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
+		if (!piece)
+			return -ENOMEM;
+		piece->pages = area->pages;
+		iopt_pages_get(piece->pages);
+		piece->offset = area->user.start * PAGE_SIZE +
+				area->page_offset + (iova - area->node.start);
+		piece->length = min(last, area->node.last) - iova + 1;
+		list_add_tail(&piece->entry, &map->pieces);
+		if (last <= area->node.last)
+			return 0;
+		iova = area->node.last + 1;
+	}
+}
+
+/**
+ * iopt_copy - map the memory of other mappings
+ * @dst: where to map; may be @src
+ * @src: where the memory is mapped already
+ * @src_iova: first IOVA in @src
+ * @map: length, prot, fixed and iova are given; iova is returned if it is not
+ *       fixed
+ *
+ * The memory is shared: it is pinned and charged once.
+ *
+ * Return: 0; -ENOENT if not all of the range is mapped, -EPERM if the copy
+ * would be writable and the memory is not, or what iopt_map_pages() says.
+ */
+int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
+	      unsigned long src_iova, struct iopt_map *map)
+{
+	unsigned long last;
+	int rc;
+
+	INIT_LIST_HEAD(&map->pieces);
+	if (!map->length)
+		return -EINVAL;
+	if (check_add_overflow(src_iova, map->length - 1, &last))
+		return -EOVERFLOW;
+
+	rc = collect_pieces(src, src_iova, last, map);
+	if (!rc)
+		rc = iopt_map_pages(dst, map);
+	free_pieces(map);
+	return rc;
+}
+
+/*
+ * Take over the ready areas in [start, last] for removal. They keep their IOVA
+ * until they are unfilled and flushed.
+ *
+ * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
+ * made or removed by somebody else, -EAGAIN if an access is in the way, at
+ * *busy; with nothing changed but prevent_access on -EAGAIN.
+ */
+static int take_areas(struct io_pagetable *iopt, unsigned long start,
+		      unsigned long last, struct list_head *areas,
+		      struct iova_node *busy)
+{
+	struct iova_node *first, *node;
+	struct iopt_area *area;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	first = iova_tree_first(&iopt->areas, start, last);
+	if (!first)
+		return 0;
+	if (first->start < start)
+		return refuse(iopt->refusal, -ENOENT,
+			      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
+			      start, last, first->start, first->last);
+
+	for (node = first; node; node = iova_tree_next(node, last)) {
+		area = iopt_area_of(node);
+		if (node->last > last)
+			return refuse(iopt->refusal, -ENOENT,
+				      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
+				      start, last, node->start, node->last);
+		if (!area_ready(area))
+			return refuse(iopt->refusal, -EBUSY,
+				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
+				      node->start, node->last);
+	}
+	for (node = first; node; node = iova_tree_next(node, last)) {
+		area = iopt_area_of(node);
+		if (atomic_read(&area->num_accesses)) {
+			area->prevent_access = true;
+			*busy = *node;
+			return -EAGAIN;
+		}
+	}
+	for (node = first; node; node = iova_tree_next(node, last)) {
+		area = iopt_area_of(node);
+		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
+		list_add_tail(&area->entry, areas);
+	}
+	return 0;
+}
+
+static void remove_areas(struct io_pagetable *iopt, struct list_head *areas,
+			 unsigned long *unmapped)
+{
+	struct iopt_area *area, *next;
+	LIST_HEAD(batch);
+
+	while (!list_empty(areas)) {
+		unsigned int n = 0;
+
+		list_for_each_entry_safe(area, next, areas, entry) {
+			list_move_tail(&area->entry, &batch);
+			if (++n == IOPT_UNFILL_BATCH)
+				break;
+		}
+		unfill_areas(iopt, &batch);
+		scoped_guard(rwsem_write, &iopt->iova_rwsem)
+			list_for_each_entry(area, &batch, entry)
+				iova_tree_remove(&iopt->areas, &area->node);
+		list_for_each_entry_safe(area, next, &batch, entry) {
+			trace_iommufd_unmap(iopt, area);
+			*unmapped += iopt_area_length(area);
+			list_del(&area->entry);
+			area_free(area);
+		}
+		cond_resched();
+	}
+}
+
+/* Let accesses come back to areas that are not going to be removed. */
+static void allow_access(struct io_pagetable *iopt, unsigned long start,
+			 unsigned long last)
+{
+	struct iova_node *node;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	for (node = iova_tree_first(&iopt->areas, start, last); node;
+	     node = iova_tree_next(node, last))
+		iopt_area_of(node)->prevent_access = false;
+}
+
+static int unmap_range(struct io_pagetable *iopt, unsigned long start,
+		       unsigned long last, unsigned long *unmapped)
+{
+	struct iova_node busy = {};
+	unsigned int tries = 0;
+	LIST_HEAD(areas);
+	int rc;
+
+	*unmapped = 0;
+	for (;;) {
+		unsigned long was_busy = busy.start;
+
+		scoped_guard(rwsem_read, &iopt->domains_rwsem) {
+			rc = take_areas(iopt, start, last, &areas, &busy);
+			if (!rc)
+				remove_areas(iopt, &areas, unmapped);
+		}
+		if (rc != -EAGAIN)
+			break;
+		/*
+		 * prevent_access keeps new pins out, so that each round gets
+		 * rid of one area's accesses, unless one does not obey.
+		 */
+		tries = busy.start == was_busy ? tries + 1 : 0;
+		if (WARN_ON(!iopt->access_ops || tries > 100)) {
+			rc = -EDEADLOCK;
+			break;
+		}
+		iopt->access_ops->unmap(iopt, busy.start,
+					busy.last - busy.start + 1);
+	}
+	if (rc)
+		allow_access(iopt, start, last);
+	return rc;
+}
+
+/**
+ * iopt_unmap - unmap all areas in a range
+ * @iopt: the address space
+ * @iova: first IOVA
+ * @length: bytes
+ * @unmapped: receives the bytes of the areas that were there
+ *
+ * Return: 0; or with nothing changed: -ENOENT if the range is empty or would
+ * cut an area, -EBUSY if another thread is making or removing an area in it,
+ * -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
+ */
+int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
+	       unsigned long length, unsigned long *unmapped)
+{
+	unsigned long last;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+	rc = unmap_range(iopt, iova, last, unmapped);
+	if (!rc && !*unmapped)
+		return -ENOENT;
+	return rc;
+}
+
+/**
+ * iopt_unmap_all - unmap everything
+ * @iopt: the address space
+ * @unmapped: receives the bytes of the areas that were there, maybe none
+ *
+ * Return: 0, or -EBUSY if another thread is making or removing an area.
+ */
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
+{
+	return unmap_range(iopt, 0, ULONG_MAX, unmapped);
+}
+
+/* The alignment that all domains and options ask for together. */
+static unsigned long calc_alignment(struct io_pagetable *iopt,
+				    struct iommu_domain *extra)
+{
+	bool whole = iopt->small_pages || iopt->pin_accesses;
+	unsigned long alignment = whole ? PAGE_SIZE : 1;
+	struct iopt_domain *item;
+
+	if (extra)
+		alignment = max(alignment, 1UL << __ffs(extra->pgsize_bitmap));
+	list_for_each_entry(item, &iopt->domains, entry)
+		alignment = max(alignment,
+				1UL << __ffs(item->domain->pgsize_bitmap));
+	return alignment;
+}
+
+/* Would every area and allowed range do with a larger alignment? */
+static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
+{
+	unsigned long mask = alignment - 1;
+	struct iova_node *node;
+
+	if (alignment > PAGE_SIZE)
+		return refuse(iopt->refusal, -EINVAL,
+			      "attach: the IOMMU's smallest page of %lu kB is larger than the CPU's",
+			      alignment >> 10);
+	if (alignment <= iopt->alignment)
+		return 0;
+	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
+	     node = iova_tree_next(node, ULONG_MAX)) {
+		struct iopt_area *area = iopt_area_of(node);
+
+		if ((node->start | (node->last + 1) | area->page_offset) & mask)
+			return refuse(iopt->refusal, -EADDRINUSE,
+				      "attach: the mapping at 0x%lx-0x%lx is not aligned to 0x%lx",
+				      node->start, node->last, alignment);
+	}
+	return 0;
+}
+
+static int reserve_aperture(struct io_pagetable *iopt,
+			    struct iopt_domain *item)
+{
+	const struct iommu_domain_geometry *geometry = &item->domain->geometry;
+	int rc;
+
+	if (geometry->aperture_start) {
+		rc = iopt_reserve(iopt, 0, geometry->aperture_start - 1, item,
+				  "the page table", "below the aperture");
+		if (rc)
+			return rc;
+	}
+	if (geometry->aperture_end != ULONG_MAX) {
+		rc = iopt_reserve(iopt, geometry->aperture_end + 1, ULONG_MAX,
+				  item, "the page table", "above the aperture");
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Undo what fill_domain() did to the areas before @stop; NULL means all. */
+static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
+			  struct iova_node *stop)
+{
+	bool is_last = list_empty(&iopt->domains);
+	struct iommu_iotlb_gather gather;
+	struct iova_node *node;
+
+	iommu_iotlb_gather_init(&gather);
+	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
+	     node = iova_tree_next(node, ULONG_MAX))
+		area_unmap(iopt_area_of(node), item->domain, &gather);
+	iommu_iotlb_sync(item->domain, &gather);
+
+	if (!is_last)
+		return;
+	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
+	     node = iova_tree_next(node, ULONG_MAX)) {
+		struct iopt_area *area = iopt_area_of(node);
+
+		guard(mutex)(&area->pages->mutex);
+		iopt_pages_unuse(area->pages, &area->user);
+	}
+}
+
+/* Fill all areas into one more domain; pin them if it is the first. */
+static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+{
+	bool is_first = list_empty(&iopt->domains);
+	struct iova_node *node;
+	int rc;
+
+	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
+	     node = iova_tree_next(node, ULONG_MAX)) {
+		struct iopt_area *area = iopt_area_of(node);
+		struct iopt_slice slice = area_slice(area);
+
+		guard(mutex)(&area->pages->mutex);
+		if (is_first) {
+			rc = iopt_pages_use(area->pages, &area->user,
+					    iopt->refusal);
+			if (rc)
+				break;
+		}
+		rc = iopt_slice_map(&slice, item->domain, node->start,
+				    area->prot, iopt->small_pages);
+		if (rc) {
+			if (is_first)
+				iopt_pages_unuse(area->pages, &area->user);
+			break;
+		}
+	}
+	if (!node)
+		return 0;
+	unfill_domain(iopt, item, node);
+	return rc;
+}
+
+/**
+ * iopt_add_domain - fill all areas into one more domain
+ * @iopt: the address space
+ * @item: the domain, empty; stays until iopt_remove_domain()
+ *
+ * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
+ * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
+ * than the CPU's, or what pinning and the IOMMU driver say.
+ */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+{
+	unsigned long alignment;
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	alignment = calc_alignment(iopt, item->domain);
+	rc = check_alignment(iopt, alignment);
+	if (rc)
+		return rc;
+	rc = reserve_aperture(iopt, item);
+	if (rc)
+		goto err_unreserve;
+	rc = fill_domain(iopt, item);
+	if (rc)
+		goto err_unreserve;
+	iopt->alignment = alignment;
+	list_add_tail(&item->entry, &iopt->domains);
+	return 0;
+
+err_unreserve:
+	iopt_unreserve(iopt, item);
+	return rc;
+}
+
+/**
+ * iopt_remove_domain - take all areas out of a domain
+ * @iopt: the address space
+ * @item: a domain of it; empty and unused afterwards
+ */
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	list_del(&item->entry);
+	unfill_domain(iopt, item, NULL);
+	iopt_unreserve(iopt, item);
+	iopt->alignment = calc_alignment(iopt, NULL);
+}
+
+/**
+ * iopt_add_pin_access - an access comes that uses whole pages
+ * @iopt: the address space
+ *
+ * Return: 0, or -EADDRINUSE if an area is not page-aligned.
+ */
+int iopt_add_pin_access(struct io_pagetable *iopt)
+{
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	iopt->pin_accesses++;
+	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
+	if (rc)
+		iopt->pin_accesses--;
+	else
+		iopt->alignment = calc_alignment(iopt, NULL);
+	return rc;
+}
+
+/**
+ * iopt_remove_pin_access - undo iopt_add_pin_access()
+ * @iopt: the address space
+ */
+void iopt_remove_pin_access(struct io_pagetable *iopt)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	iopt->pin_accesses--;
+	iopt->alignment = calc_alignment(iopt, NULL);
+}
+
+/**
+ * iopt_set_small_pages - allow or forbid large translations
+ * @iopt: the address space
+ * @small_pages: make no translation larger than PAGE_SIZE from now on
+ *
+ * Return: 0, -EINVAL if translations exist already, or -EADDRINUSE if an area
+ * is not page-aligned.
+ */
+int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
+{
+	bool old = iopt->small_pages;
+	int rc;
+
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	if (old == small_pages)
+		return 0;
+	if (small_pages && !list_empty(&iopt->domains) && iopt->areas.nr)
+		return refuse(iopt->refusal, -EINVAL,
+			      "option: mappings with large pages exist already");
+	iopt->small_pages = small_pages;
+	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
+	if (rc) {
+		iopt->small_pages = old;
+		return rc;
+	}
+	iopt->alignment = calc_alignment(iopt, NULL);
+	return 0;
+}
+
+/**
+ * iopt_get_stats - sum up an address space
+ * @iopt: the address space
+ * @stats: receives the sums
+ */
+void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
+{
+	struct interval_tree_node *reserved;
+	struct iova_node *node;
+
+	*stats = (struct iopt_stats){};
+	guard(rwsem_read)(&iopt->domains_rwsem);
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	stats->alignment = iopt->alignment;
+	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
+	     node = iova_tree_next(node, ULONG_MAX)) {
+		stats->areas++;
+		stats->mapped += iopt_area_length(iopt_area_of(node));
+	}
+	if (!list_empty(&iopt->domains))
+		stats->pinned = stats->mapped;
+	for (reserved = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
+	     reserved;
+	     reserved = interval_tree_iter_next(reserved, 0, ULONG_MAX))
+		stats->reserved++;
+}

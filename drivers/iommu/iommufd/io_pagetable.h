@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_IO_PAGETABLE_H
+#define __IOMMUFD_IO_PAGETABLE_H
+
+#include <linux/interval_tree.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+#include "iova_tree.h"
+#include "pages.h"
+
+struct device;
+struct file;
+struct iommu_domain;
+struct refusal;
+
+/**
+ * DOC: vocabulary
+ *
+ * IOVA
+ *   The address that a device emits.
+ * index
+ *   Page number inside one struct iopt_pages, from 0.
+ * start, last
+ *   A closed interval: last is inclusive. An IOVA may be ULONG_MAX, so last + 1
+ *   may overflow and is never computed unchecked.
+ * start, end or start, length
+ *   A half-open interval.
+ * area
+ *   One contiguous used IOVA range, backed by a slice of one pages object.
+ * pages
+ *   One logical array of pinned or pinnable pages, shared by the areas that
+ *   were copied from one another.
+ * run
+ *   Consecutive indices with consecutive PFNs.
+ * domain
+ *   struct iommu_domain, the IOMMU driver's page table.
+ * access
+ *   An in-kernel user of IOVA.
+ * fill, unfill
+ *   Put a slice of pages into a domain, take it out again.
+ *
+ * Every ready area of an io_pagetable is filled into every domain of it, and
+ * its pages are pinned as long as there is at least one domain.
+ */
+
+/**
+ * DOC: locking
+ *
+ * domains_rwsem, then iova_rwsem, then iopt_pages.mutex, then mmap_lock.
+ *
+ * Whoever fills or unfills areas holds domains_rwsem for reading, so that the
+ * set of domains stays, and an area is never seen half filled by the one that
+ * adds or removes a domain. iova_rwsem protects who owns which IOVA; it is
+ * never held while pages are pinned or a domain is changed, so maps and unmaps
+ * of different ranges run side by side.
+ *
+ * An area that is in the tree and not ready belongs to the one call that is
+ * making or removing it. A ready area is removed only by the call that moved
+ * it to %IOPT_AREA_REMOVING under iova_rwsem for writing.
+ */
+
+/**
+ * enum iopt_area_state - where an area is in its life
+ * @IOPT_AREA_CLAIMED: its IOVA is taken, it is being filled
+ * @IOPT_AREA_READY: filled into every domain
+ * @IOPT_AREA_REMOVING: its IOVA is still taken, it is being unfilled
+ */
+enum iopt_area_state {
+	IOPT_AREA_CLAIMED,
+	IOPT_AREA_READY,
+	IOPT_AREA_REMOVING,
+};
+
+/**
+ * struct iopt_area - one contiguous used IOVA range
+ * @node: the range; under iova_rwsem
+ * @state: written by the owner of the area's state, see the locking section
+ * @prevent_access: refuse new accesses, an unmap is waiting; under iova_rwsem
+ * @num_accesses: pins by accesses; under iova_rwsem for writing, or atomic
+ *                under it for reading
+ * @user: the range of indices, in pages.users while there is a domain
+ * @pages: the memory; constant
+ * @page_offset: offset of the first byte in its page; constant
+ * @prot: IOMMU_READ and so on; constant
+ * @entry: link in the list of the call that makes or removes the area
+ */
+struct iopt_area {
+	struct iova_node node;
+	enum iopt_area_state state;
+	bool prevent_access;
+	atomic_t num_accesses;
+	struct interval_tree_node user;
+	struct iopt_pages *pages;
+	unsigned int page_offset;
+	int prot;
+	struct list_head entry;
+};
+
+static inline unsigned long iopt_area_length(const struct iopt_area *area)
+{
+	return area->node.last - area->node.start + 1;
+}
+
+static inline struct iopt_area *iopt_area_of(struct iova_node *node)
+{
+	return node ? container_of(node, struct iopt_area, node) : NULL;
+}
+
+/**
+ * struct iopt_domain - a domain of an io_pagetable, embedded in its owner
+ * @domain: the domain
+ * @entry: link in io_pagetable.domains
+ */
+struct iopt_domain {
+	struct iommu_domain *domain;
+	struct list_head entry;
+};
+
+/**
+ * struct iopt_reserved - IOVA that may not be used
+ * @node: the range
+ * @owner: who reserved it; the range goes when the owner goes
+ * @name: the owner's name for messages; lives as long as the owner
+ * @why: kind of range, a constant string
+ */
+struct iopt_reserved {
+	struct interval_tree_node node;
+	const void *owner;
+	const char *name;
+	const char *why;
+};
+
+struct io_pagetable;
+
+/**
+ * struct iopt_access_ops - how an io_pagetable calls back its accesses
+ * @unmap: stop using [iova, iova + length) and unpin it; may sleep
+ *
+ * Implemented by the owner of the io_pagetable, which knows the accesses.
+ */
+struct iopt_access_ops {
+	void (*unmap)(struct io_pagetable *iopt, unsigned long iova,
+		      unsigned long length);
+};
+
+/**
+ * struct io_pagetable - the IOVA map of one address space
+ * @domains_rwsem: see the locking section
+ * @domains: struct iopt_domain list; under domains_rwsem
+ * @small_pages: no translation larger than PAGE_SIZE; under domains_rwsem
+ * @cuttable: unmaps may cut areas, as in VFIO's type 1; under domains_rwsem
+ * @pin_accesses: number of accesses that pin whole pages; under domains_rwsem
+ * @iova_rwsem: see the locking section
+ * @areas: struct iopt_area by IOVA; under iova_rwsem
+ * @allowed: ranges that must stay usable; under iova_rwsem
+ * @reserved: struct iopt_reserved by IOVA; under iova_rwsem
+ * @alignment: what IOVA and length must be a multiple of; written under both
+ *             semaphores
+ * @access_ops: constant after init
+ * @refusal: where reasons are recorded; constant after init
+ */
+struct io_pagetable {
+	struct rw_semaphore domains_rwsem;
+	struct list_head domains;
+	bool small_pages;
+	bool cuttable;
+	unsigned int pin_accesses;
+
+	struct rw_semaphore iova_rwsem;
+	struct iova_tree areas;
+	struct rb_root_cached allowed;
+	struct rb_root_cached reserved;
+	unsigned long alignment;
+
+	const struct iopt_access_ops *access_ops;
+	struct refusal *refusal;
+};
+
+/**
+ * struct iopt_piece - a part of a pages object that becomes one area
+ * @entry: link in iopt_map.pieces
+ * @pages: the memory
+ * @offset: first byte of it, counted from the start of index 0
+ * @length: bytes, not 0
+ */
+struct iopt_piece {
+	struct list_head entry;
+	struct iopt_pages *pages;
+	unsigned long offset;
+	unsigned long length;
+};
+
+/**
+ * struct iopt_map - what to map, and where
+ * @pieces: struct iopt_piece list, mapped one after the other
+ * @length: bytes of all pieces together
+ * @prot: IOMMU_READ and so on
+ * @fixed: @iova is given, else it is chosen and returned
+ * @iova: IOVA of the first byte
+ */
+struct iopt_map {
+	struct list_head pieces;
+	unsigned long length;
+	int prot;
+	bool fixed;
+	unsigned long iova;
+};
+
+/**
+ * struct iopt_stats - sizes for fdinfo
+ * @areas: number of areas
+ * @mapped: bytes of IOVA in use
+ * @pinned: bytes of these that are pinned, memory that is mapped twice counted
+ *          twice
+ * @reserved: number of reserved ranges
+ * @alignment: what IOVA and length must be a multiple of
+ */
+struct iopt_stats {
+	unsigned long areas;
+	unsigned long mapped;
+	unsigned long pinned;
+	unsigned long reserved;
+	unsigned long alignment;
+};
+
+void iopt_init(struct io_pagetable *iopt, const struct iopt_access_ops *ops,
+	       struct refusal *refusal);
+void iopt_destroy(struct io_pagetable *iopt);
+
+int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map);
+int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
+	      unsigned long src_iova, struct iopt_map *map);
+int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
+	       unsigned long length, unsigned long *unmapped);
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+
+void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable);
+int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
+unsigned long iopt_area_leaf(const struct iopt_area *area,
+			     const struct iommu_domain *domain,
+			     unsigned long iova, unsigned long *last);
+
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item);
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item);
+int iopt_add_pin_access(struct io_pagetable *iopt);
+void iopt_remove_pin_access(struct io_pagetable *iopt);
+int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages);
+
+int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
+		 unsigned long last, const void *owner, const char *name,
+		 const char *why);
+void iopt_unreserve(struct io_pagetable *iopt, const void *owner);
+int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
+			phys_addr_t *sw_msi_start);
+
+int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed);
+void iopt_free_allowed(struct rb_root_cached *allowed);
+bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
+		      unsigned long *start, unsigned long *last);
+
+struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
+void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
+
+#endif

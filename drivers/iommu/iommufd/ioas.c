@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls on I/O address spaces: arguments in, one call into the IOVA map,
+ * results out.
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/interval_tree.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+#include "mmio.h"
+
+#define MAP_FLAGS                                                              \
+	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |                \
+	 IOMMU_IOAS_MAP_READABLE)
+
+static void ioas_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_ioas *ioas = to_ioas(obj);
+	unsigned long unmapped;
+
+	/*
+	 * Neither a call nor an access is left, so that nothing can be in the
+	 * way of this.
+	 */
+	WARN_ON(iopt_unmap_all(&ioas->iopt, &unmapped));
+	iopt_destroy(&ioas->iopt);
+	WARN_ON(!xa_empty(&ioas->accesses));
+	xa_destroy(&ioas->accesses);
+	mutex_destroy(&ioas->mutex);
+}
+
+const struct iommufd_object_ops iommufd_ioas_object_ops = {
+	.type = IOMMUFD_OBJ_IOAS,
+	.name = "ioas",
+	.destroy = ioas_destroy,
+};
+
+/**
+ * iommufd_ioas_alloc - allocate an empty address space
+ * @ictx: whose
+ *
+ * Return: the object, to be finalized or aborted, or an ERR_PTR.
+ */
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	ioas = iommufd_object_alloc(ictx, iommufd_ioas,
+				    &iommufd_ioas_object_ops);
+	if (IS_ERR(ioas))
+		return ioas;
+	iopt_init(&ioas->iopt, &iommufd_access_iopt_ops, &ictx->refusal);
+	mutex_init(&ioas->mutex);
+	INIT_LIST_HEAD(&ioas->hwpts);
+	xa_init(&ioas->accesses);
+	return ioas;
+}
+
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_ioas_alloc(ucmd->ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	cmd->out_ioas_id = ioas->obj.id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc) {
+		iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);
+		return rc;
+	}
+	iommufd_object_finalize(ucmd->ictx, &ioas->obj);
+	return 0;
+}
+
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
+	struct iommu_iova_range __user *ranges =
+		u64_to_user_ptr(cmd->allowed_iovas);
+	struct iommufd_ioas *ioas;
+	u32 max_iovas = cmd->num_iovas;
+	unsigned long from = 0;
+	unsigned long start, last;
+	int rc = 0;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	down_read(&ioas->iopt.iova_rwsem);
+	cmd->num_iovas = 0;
+	cmd->out_iova_alignment = ioas->iopt.alignment;
+	while (iopt_next_usable(&ioas->iopt, from, &start, &last)) {
+		if (cmd->num_iovas < max_iovas) {
+			struct iommu_iova_range elm = {
+				.start = start,
+				.last = last,
+			};
+
+			if (copy_to_user(&ranges[cmd->num_iovas], &elm,
+					 sizeof(elm))) {
+				rc = -EFAULT;
+				break;
+			}
+		}
+		cmd->num_iovas++;
+		if (last == ULONG_MAX)
+			break;
+		from = last + 1;
+	}
+	up_read(&ioas->iopt.iova_rwsem);
+	iommufd_object_put(ucmd->ictx, &ioas->obj);
+
+	if (rc)
+		return rc;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc)
+		return rc;
+	return cmd->num_iovas > max_iovas ? -EMSGSIZE : 0;
+}
+
+static int load_allowed(struct rb_root_cached *allowed,
+			struct iommu_iova_range __user *ranges, u32 num)
+{
+	u32 i;
+
+	for (i = 0; i != num; i++) {
+		struct interval_tree_node *node;
+		struct iommu_iova_range range;
+
+		if (copy_from_user(&range, &ranges[i], sizeof(range)))
+			return -EFAULT;
+		if (range.start >= range.last || range.last > ULONG_MAX)
+			return -EINVAL;
+		if (interval_tree_iter_first(allowed, range.start, range.last))
+			return -EINVAL;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		if (!node)
+			return -ENOMEM;
+		node->start = range.start;
+		node->last = range.last;
+		interval_tree_insert(node, allowed);
+		cond_resched();
+	}
+	return 0;
+}
+
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	rc = load_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
+			  cmd->num_iovas);
+	if (!rc)
+		rc = iopt_set_allowed(&ioas->iopt, &allowed);
+	iopt_free_allowed(&allowed);
+	iommufd_object_put(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int conv_prot(u32 flags)
+{
+	/*
+	 * All DMA of userspace is to be coherent: there is no way for it to
+	 * flush caches.
+	 */
+	int prot = IOMMU_CACHE;
+
+	if (flags & IOMMU_IOAS_MAP_WRITEABLE)
+		prot |= IOMMU_WRITE;
+	if (flags & IOMMU_IOAS_MAP_READABLE)
+		prot |= IOMMU_READ;
+	return prot;
+}
+
+static int check_map_flags(u32 flags)
+{
+	if (flags & ~MAP_FLAGS)
+		return -EOPNOTSUPP;
+	/* A mapping that allows nothing is of no use to anybody. */
+	if (!(flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
+		return -EINVAL;
+	return 0;
+}
+
+/* Map @pages from @offset on, whole; consumes the reference to @pages. */
+static int map_whole(struct iommufd_ioas *ioas, struct iopt_pages *pages,
+		     unsigned long offset, struct iopt_map *map)
+{
+	struct iopt_piece piece = {
+		.pages = pages,
+		.offset = offset,
+		.length = map->length,
+	};
+	int rc;
+
+	INIT_LIST_HEAD(&map->pieces);
+	list_add(&piece.entry, &map->pieces);
+	rc = iopt_map_pages(&ioas->iopt, map);
+	iopt_pages_put(pages);
+	return rc;
+}
+
+/* Tell the user where the map is; a map that nobody knows of is undone. */
+static int respond_map(struct iommufd_ucmd *ucmd, size_t size,
+		       struct iommufd_ioas *ioas, const struct iopt_map *map)
+{
+	unsigned long unmapped;
+	int rc = iommufd_ucmd_respond(ucmd, size);
+
+	if (rc)
+		iopt_unmap(&ioas->iopt, map->iova, map->length, &unmapped);
+	return rc;
+}
+
+static int map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		      const struct iommu_ioas_map *cmd, struct iopt_map *map)
+{
+	struct iopt_pages *pages;
+
+	pages = iopt_pages_alloc_user(u64_to_user_ptr(cmd->user_va),
+				      cmd->length,
+				      cmd->flags & IOMMU_IOAS_MAP_WRITEABLE,
+				      ictx->account_mode);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return map_whole(ioas, pages, offset_in_page(cmd->user_va), map);
+}
+
+/* Map device memory, whose reference is consumed; -ENXIO if there is none. */
+static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
+		    u64 offset, struct iopt_map *map)
+{
+	struct iopt_pages *pages;
+
+	if (IS_ERR_OR_NULL(mmio))
+		return mmio ? PTR_ERR(mmio) : -ENXIO;
+	pages = iopt_pages_alloc_mmio(mmio, offset, map->length,
+				      map->prot & IOMMU_WRITE);
+	if (IS_ERR(pages)) {
+		iommufd_mmio_put(mmio);
+		return PTR_ERR(pages);
+	}
+	return map_whole(ioas, pages, offset, map);
+}
+
+/*
+ * Map what is behind a user address. Device memory is rare, so that it is
+ * looked for only where pinning fails, or where nothing would be pinned now.
+ */
+static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		    const struct iommu_ioas_map *cmd, struct iopt_map *map)
+{
+	bool pins = !list_empty(&ioas->iopt.domains);
+	u64 offset = 0;
+	int rc;
+
+	if (!cmd->length)
+		return -EINVAL;
+	if (pins) {
+		rc = map_memory(ictx, ioas, cmd, map);
+		if (rc != -EFAULT)
+			return rc;
+	}
+	rc = map_mmio(ioas,
+		      iommufd_mmio_get_user(cmd->user_va, cmd->length, &offset),
+		      offset, map);
+	if (rc != -ENXIO)
+		return rc;
+	return pins ? -EFAULT : map_memory(ictx, ioas, cmd, map);
+}
+
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	struct iopt_map map;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	rc = check_map_flags(cmd->flags);
+	if (rc)
+		return rc;
+	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
+		return -EOVERFLOW;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	map.length = cmd->length;
+	map.prot = conv_prot(cmd->flags);
+	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
+	map.iova = cmd->iova;
+	rc = map_user(ucmd->ictx, ioas, cmd, &map);
+	if (rc)
+		goto out_put;
+	cmd->iova = map.iova;
+	rc = respond_map(ucmd, sizeof(*cmd), ioas, &map);
+out_put:
+	iommufd_object_put(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/**
+ * iommufd_ioas_map_memory - map user memory at a fixed IOVA
+ * @ictx: the context
+ * @ioas: the address space
+ * @cmd: as for ioctl(IOMMU_IOAS_MAP), with IOMMU_IOAS_MAP_FIXED_IOVA and other
+ *       flags that are known
+ *
+ * Return: as the ioctl.
+ */
+int iommufd_ioas_map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			    struct iommu_ioas_map *cmd)
+{
+	struct iopt_map map = {
+		.length = cmd->length,
+		.prot = conv_prot(cmd->flags),
+		.fixed = true,
+		.iova = cmd->iova,
+	};
+
+	return map_user(ictx, ioas, cmd, &map);
+}
+
+static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		    const struct iommu_ioas_map_file *cmd, struct file *file,
+		    struct iopt_map *map)
+{
+	struct iommufd_mmio *mmio;
+	struct iopt_pages *pages;
+	u64 offset = 0;
+
+	if (!cmd->length)
+		return -EINVAL;
+	mmio = iommufd_mmio_get_file(file, cmd->start, cmd->length, &offset);
+	if (mmio)
+		return map_mmio(ioas, mmio, offset, map);
+
+	pages = iopt_pages_alloc_file(file, cmd->start, cmd->length,
+				      cmd->flags & IOMMU_IOAS_MAP_WRITEABLE,
+				      ictx->account_mode);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return map_whole(ioas, pages, offset_in_page(cmd->start), map);
+}
+
+int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map_file *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	struct iopt_map map;
+	struct file *file;
+	int rc;
+
+	rc = check_map_flags(cmd->flags);
+	if (rc)
+		return rc;
+	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX ||
+	    cmd->start >= ULONG_MAX)
+		return -EOVERFLOW;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	file = fget(cmd->fd);
+	if (!file) {
+		rc = -EBADF;
+		goto out_put;
+	}
+	map.length = cmd->length;
+	map.prot = conv_prot(cmd->flags);
+	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
+	map.iova = cmd->iova;
+	rc = map_file(ucmd->ictx, ioas, cmd, file, &map);
+	fput(file);
+	if (rc)
+		goto out_put;
+	cmd->iova = map.iova;
+	rc = respond_map(ucmd, sizeof(*cmd), ioas, &map);
+out_put:
+	iommufd_object_put(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_copy *cmd = ucmd->cmd;
+	struct iommufd_ioas *src, *dst;
+	struct iopt_map map;
+	int rc;
+
+	rc = check_map_flags(cmd->flags);
+	if (rc)
+		return rc;
+	if (cmd->length >= ULONG_MAX || cmd->src_iova >= ULONG_MAX ||
+	    cmd->dst_iova >= ULONG_MAX)
+		return -EOVERFLOW;
+
+	src = iommufd_get_ioas(ucmd->ictx, cmd->src_ioas_id);
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	dst = iommufd_get_ioas(ucmd->ictx, cmd->dst_ioas_id);
+	if (IS_ERR(dst)) {
+		rc = PTR_ERR(dst);
+		goto out_put_src;
+	}
+
+	map.length = cmd->length;
+	map.prot = conv_prot(cmd->flags);
+	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
+	map.iova = cmd->dst_iova;
+	rc = iopt_copy(&dst->iopt, &src->iopt, cmd->src_iova, &map);
+	if (!rc) {
+		cmd->dst_iova = map.iova;
+		rc = respond_map(ucmd, sizeof(*cmd), dst, &map);
+	}
+	iommufd_object_put(ucmd->ictx, &dst->obj);
+out_put_src:
+	iommufd_object_put(ucmd->ictx, &src->obj);
+	return rc;
+}
+
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_unmap *cmd = ucmd->cmd;
+	unsigned long unmapped = 0;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	if (cmd->iova == 0 && cmd->length == U64_MAX)
+		rc = iopt_unmap_all(&ioas->iopt, &unmapped);
+	else if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
+		rc = -EOVERFLOW;
+	else
+		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	iommufd_object_put(ucmd->ictx, &ioas->obj);
+	if (rc)
+		return rc;
+
+	cmd->length = unmapped;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+static int option_rlimit_mode(struct iommu_option *cmd,
+			      struct iommufd_ctx *ictx)
+{
+	int rc = 0;
+
+	if (cmd->object_id)
+		return -EOPNOTSUPP;
+
+	if (cmd->op == IOMMU_OPTION_OP_GET) {
+		cmd->val64 = ictx->account_mode == PIN_ACCOUNT_MM;
+		return 0;
+	}
+	if (cmd->op != IOMMU_OPTION_OP_SET)
+		return -EOPNOTSUPP;
+
+	if (!capable(CAP_SYS_RESOURCE))
+		return refuse(&ictx->refusal, -EPERM,
+			      "option: changing the accounting needs CAP_SYS_RESOURCE");
+	xa_lock(&ictx->objects);
+	if (!xa_empty(&ictx->objects))
+		rc = -EBUSY;
+	else if (cmd->val64 == 0)
+		ictx->account_mode = PIN_ACCOUNT_USER;
+	else if (cmd->val64 == 1)
+		ictx->account_mode = PIN_ACCOUNT_MM;
+	else
+		rc = -EINVAL;
+	xa_unlock(&ictx->objects);
+	if (rc == -EBUSY)
+		return refuse(&ictx->refusal, rc,
+			      "option: the accounting can change only before there are objects");
+	return rc;
+}
+
+static int option_huge_pages(struct iommu_option *cmd,
+			     struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	ioas = iommufd_get_ioas(ictx, cmd->object_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	if (cmd->op == IOMMU_OPTION_OP_GET) {
+		/*
+		 * A container of VFIO's type 1 can be unmapped page by page,
+		 * which is all that matters to those who ask.
+		 */
+		cmd->val64 = !READ_ONCE(ioas->iopt.small_pages) &&
+			     !READ_ONCE(ioas->iopt.cuttable);
+		rc = 0;
+	} else if (cmd->op != IOMMU_OPTION_OP_SET) {
+		rc = -EOPNOTSUPP;
+	} else if (cmd->val64 > 1) {
+		rc = -EINVAL;
+	} else {
+		rc = iopt_set_small_pages(&ioas->iopt, !cmd->val64);
+	}
+	iommufd_object_put(ictx, &ioas->obj);
+	return rc;
+}
+
+int iommufd_option(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_option *cmd = ucmd->cmd;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	switch (cmd->option_id) {
+	case IOMMU_OPTION_RLIMIT_MODE:
+		rc = option_rlimit_mode(cmd, ucmd->ictx);
+		break;
+	case IOMMU_OPTION_HUGE_PAGES:
+		rc = option_huge_pages(cmd, ucmd->ictx);
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (rc)
+		return rc;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+/**
+ * iommufd_ioas_show - print an address space as fdinfo lines
+ * @ioas: the address space
+ * @m: where to print
+ */
+void iommufd_ioas_show(struct iommufd_ioas *ioas, struct seq_file *m)
+{
+	struct iopt_stats stats;
+
+	iopt_get_stats(&ioas->iopt, &stats);
+	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
+		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
+		   stats.reserved, stats.alignment);
+}

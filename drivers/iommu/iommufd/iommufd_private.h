@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_PRIVATE_H
+#define __IOMMUFD_PRIVATE_H
+
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+#include <uapi/linux/iommufd.h>
+
+#include "io_pagetable.h"
+#include "object.h"
+#include "refusal.h"
+
+struct seq_file;
+
+/**
+ * struct iommufd_container - the groups in a VFIO container
+ * @lock: protects all that follows. Outside ioas->mutex
+ * @groups: struct member list, see vfio_groups.c
+ * @type: what VFIO_SET_IOMMU chose, or 0
+ * @owns_ioas: the IOAS was made for the container, not chosen by the user; under
+ *             objects.xa_lock
+ */
+struct iommufd_container {
+	struct mutex lock; /* see above */
+	struct list_head groups;
+	unsigned long type;
+	bool owns_ioas;
+};
+
+/**
+ * struct iommufd_ctx - one open file of /dev/iommu
+ * @file: the file; whoever holds a context holds a reference to it
+ * @objects: struct iommufd_object by id
+ * @groups_lock: protects @groups
+ * @groups: struct iommufd_group list
+ * @destroy_wait: woken when the last call that uses an object ends
+ * @account_mode: whom maps are charged to, an enum pin_account_mode; written
+ *                while there are no objects
+ * @vfio_ioas: what the VFIO container ioctls work on; under objects.xa_lock
+ * @no_iommu_mode: opened as a VFIO container without an IOMMU
+ * @container: the VFIO groups that it is the container of
+ * @refusal: the reason of the last refusal
+ */
+struct iommufd_ctx {
+	struct file *file;
+	struct xarray objects;
+	struct mutex groups_lock; /* see above */
+	struct list_head groups;
+	wait_queue_head_t destroy_wait;
+
+	enum pin_account_mode account_mode;
+	struct iommufd_ioas *vfio_ioas;
+	bool no_iommu_mode;
+	struct iommufd_container container;
+	struct refusal refusal;
+};
+
+/**
+ * struct iommufd_ucmd - one ioctl that is being executed
+ * @ictx: whose
+ * @ubuffer: the user's struct
+ * @user_size: its size in bytes as the user says
+ * @cmd: the kernel's copy, zero beyond what the user gave
+ */
+struct iommufd_ucmd {
+	struct iommufd_ctx *ictx;
+	void __user *ubuffer;
+	u32 user_size;
+	void *cmd;
+};
+
+/* Give the struct back to the user, no more of it than the user knows. */
+static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
+				       size_t cmd_len)
+{
+	if (copy_to_user(ucmd->ubuffer, ucmd->cmd,
+			 min_t(size_t, ucmd->user_size, cmd_len)))
+		return -EFAULT;
+	return 0;
+}
+
+/**
+ * struct iommufd_dirty_log - what the user of a VFIO container wants to know
+ * @on: he wants to know what is written
+ * @exact: all that could write since it was turned on has noted what it wrote,
+ *         and still does. If not, everything counts as written
+ */
+struct iommufd_dirty_log {
+	bool on;
+	bool exact;
+};
+
+/**
+ * struct iommufd_ioas - an I/O address space
+ * @obj: the object
+ * @iopt: its IOVA map
+ * @mutex: protects @hwpts and @dirty_log, and serialises the choice of automatic
+ *         hwpts
+ * @hwpts: the hardware page tables that hold what @iopt maps
+ * @dirty_log: what is written, as VFIO's container counts it
+ * @accesses: struct iommufd_access by object id; under its xa_lock
+ */
+struct iommufd_ioas {
+	struct iommufd_object obj;
+	struct io_pagetable iopt;
+	struct mutex mutex; /* see above */
+	struct list_head hwpts;
+	struct iommufd_dirty_log dirty_log;
+	struct xarray accesses;
+};
+
+static inline struct iommufd_ioas *to_ioas(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_ioas, obj);
+}
+
+static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx,
+						    u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_object_get(ictx, id, IOMMUFD_OBJ_IOAS);
+
+	return IS_ERR(obj) ? ERR_CAST(obj) : to_ioas(obj);
+}
+
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx);
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			    struct iommu_ioas_map *cmd);
+int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+int iommufd_option(struct iommufd_ucmd *ucmd);
+void iommufd_ioas_show(struct iommufd_ioas *ioas, struct seq_file *m);
+
+/**
+ * struct iommufd_hwpt - a hardware page table
+ * @obj: the object
+ * @ioas: whose mappings it holds; holds a reference
+ * @item: the domain, as member of the IOVA map
+ * @entry: link in ioas->hwpts
+ * @filled: @item is part of the IOVA map; under ioas->mutex until visible
+ * @automatic: made by an attach, destroyed with the last detach
+ * @enforce_coherency: the IOMMU forces DMA to be cache coherent; under
+ *                     ioas->mutex
+ * @msi_cookie: the domain maps a window for software-managed MSI; under
+ *              ioas->mutex
+ * @nest_parent: allocated to be the parent of nested tables
+ * @dirty_tracking: the IOMMU notes what devices write; written under ioas->mutex
+ *                  and the domains_rwsem of the IOVA map
+ * @dirty_logged: it does so for ioas->dirty_log; under ioas->mutex
+ */
+struct iommufd_hwpt {
+	struct iommufd_object obj;
+	struct iommufd_ioas *ioas;
+	struct iopt_domain item;
+	struct list_head entry;
+	bool filled;
+	bool automatic;
+	bool enforce_coherency;
+	bool msi_cookie;
+	bool nest_parent;
+	bool dirty_tracking;
+	bool dirty_logged;
+};
+
+static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_hwpt, obj);
+}
+
+struct iommufd_device;
+
+struct iommufd_hwpt *
+iommufd_hwpt_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		   struct iommufd_device *idev, u32 flags,
+		   const struct iommu_user_data *user_data);
+int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt);
+int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt *hwpt);
+int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
+bool iommufd_dirty_tracking_supported(struct iommufd_device *idev);
+int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable);
+int iommufd_hwpt_read_dirty(struct iommufd_hwpt *hwpt, u64 iova, u64 length,
+			    u64 page_size, u64 __user *data,
+			    unsigned long flags);
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+
+/**
+ * struct iommufd_group - one iommu_group as bound to one context
+ * @kref: one per bound device; dropped to 0 under ictx->groups_lock
+ * @entry: link in ictx->groups
+ * @ictx: the context
+ * @group: the group; holds a reference
+ * @lock: protects all that follows. Taken inside ioas->mutex, outside the
+ *        locks of struct io_pagetable
+ * @hwpt: what the group is attached to; holds a reference per device
+ * @devices: attached struct iommufd_device
+ * @domain_tried: it is known which kind of domain suits the group
+ * @no_user_domain: and it is not the one that takes flags
+ * @sw_msi_start: window for software-managed MSI, or PHYS_ADDR_MAX
+ */
+struct iommufd_group {
+	struct kref kref;
+	struct list_head entry;
+	struct iommufd_ctx *ictx;
+	struct iommu_group *group;
+
+	struct mutex lock; /* see above */
+	struct iommufd_hwpt *hwpt;
+	struct list_head devices;
+	bool domain_tried;
+	bool no_user_domain;
+	phys_addr_t sw_msi_start;
+};
+
+/**
+ * struct iommufd_device - a device that is bound to a context
+ * @obj: the object; bind holds a long-lived reference, so that the user cannot
+ *       destroy it
+ * @ictx: the context; holds a reference
+ * @igroup: its group; holds a reference
+ * @dev: the device
+ * @entry: link in igroup->devices while attached
+ * @attached: under igroup->lock
+ * @enforce_coherency: its IOMMU can force DMA to be cache coherent
+ */
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct iommufd_group *igroup;
+	struct device *dev;
+	struct list_head entry;
+	bool attached;
+	bool enforce_coherency;
+};
+
+static inline struct iommufd_device *to_idev(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_device, obj);
+}
+
+struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
+					struct device *dev);
+void iommufd_group_put(struct iommufd_group *igroup);
+int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev,
+			    struct iommu_group *group);
+int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+int iommufd_device_try_domain(struct iommufd_device *idev,
+			      struct iommu_domain *domain);
+
+/**
+ * struct iommufd_access - an in-kernel user of IOVA
+ * @obj: the object; held like a device's
+ * @ictx: the context; holds a reference
+ * @lock: protects @ioas and @ioas_unpin; outside the locks of the IOAS
+ * @ioas: whose IOVA can be used, or NULL
+ * @ioas_unpin: whose IOVA can be unpinned, or NULL; differs from @ioas while
+ *              the owner is asked to give back its pins; holds a reference
+ * @ops: constant
+ * @data: cookie for @ops
+ */
+struct iommufd_access {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct mutex lock; /* see above */
+	struct iommufd_ioas *ioas;
+	struct iommufd_ioas *ioas_unpin;
+	const struct iommufd_access_ops *ops;
+	void *data;
+};
+
+extern const struct iopt_access_ops iommufd_access_iopt_ops;
+
+/* How objects of each type are destroyed; see struct iommufd_object_ops. */
+extern const struct iommufd_object_ops iommufd_ioas_object_ops;
+extern const struct iommufd_object_ops iommufd_hwpt_object_ops;
+extern const struct iommufd_object_ops iommufd_device_object_ops;
+extern const struct iommufd_object_ops iommufd_access_object_ops;
+
+int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
+		       unsigned long arg);
+int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
+u32 iommufd_vfio_hwpt_flags(struct iommufd_ctx *ictx,
+			    const struct iommufd_ioas *ioas,
+			    struct iommufd_device *idev);
+struct iommufd_ioas *iommufd_vfio_get_ioas(struct iommufd_ctx *ictx);
+void iommufd_vfio_forget(struct iommufd_ctx *ictx);
+int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx);
+
+#endif

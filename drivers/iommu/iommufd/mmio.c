@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device memory as the target of DMA, see mmio.h.
+ */
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+
+#include "mmio.h"
+
+/**
+ * struct iommufd_mmio - a lent piece of device memory
+ * @kref: one of the driver, one per pages object
+ * @phys: where it is; page-aligned, constant
+ * @length: bytes; constant
+ * @lock: protects all that follows. A leaf but for the locks of the IOMMU
+ *        driver: taken inside iopt_pages.mutex, and inside whatever the
+ *        lending driver holds while it revokes
+ * @revoked: nothing may translate to it
+ * @maps: struct mmio_map list
+ */
+struct iommufd_mmio {
+	struct kref kref;
+	phys_addr_t phys;
+	size_t length;
+
+	struct mutex lock; /* see above */
+	bool revoked;
+	struct list_head maps;
+};
+
+/**
+ * struct mmio_map - one place where it is mapped
+ * @entry: link in iommufd_mmio.maps
+ * @domain: in which table; outlives the record
+ * @iova: first IOVA
+ * @offset: first byte, from the start of the memory
+ * @length: bytes
+ * @prot: IOMMU_READ and so on
+ * @present: the translation exists
+ */
+struct mmio_map {
+	struct list_head entry;
+	struct iommu_domain *domain;
+	unsigned long iova;
+	u64 offset;
+	size_t length;
+	int prot;
+	bool present;
+};
+
+static DECLARE_RWSEM(lenders_rwsem);
+/* struct iommufd_mmio_lender list; under lenders_rwsem */
+static LIST_HEAD(lenders);
+
+/**
+ * iommufd_mmio_register_lender - offer device memory for peer-to-peer DMA
+ * @lender: how to find the memory; stays until it is unregistered
+ */
+void iommufd_mmio_register_lender(struct iommufd_mmio_lender *lender)
+{
+	guard(rwsem_write)(&lenders_rwsem);
+	list_add_tail(&lender->entry, &lenders);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_register_lender, IOMMUFD);
+
+/**
+ * iommufd_mmio_unregister_lender - undo iommufd_mmio_register_lender()
+ * @lender: not called any more when this returns
+ */
+void iommufd_mmio_unregister_lender(struct iommufd_mmio_lender *lender)
+{
+	guard(rwsem_write)(&lenders_rwsem);
+	list_del(&lender->entry);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_unregister_lender, IOMMUFD);
+
+/**
+ * iommufd_mmio_create - describe device memory that can be lent
+ * @phys: where it is; page-aligned
+ * @length: bytes; a multiple of PAGE_SIZE
+ *
+ * Return: the memory, which may be mapped from now on, for
+ * iommufd_mmio_destroy(); or NULL if memory is exhausted.
+ */
+struct iommufd_mmio *iommufd_mmio_create(phys_addr_t phys, size_t length)
+{
+	struct iommufd_mmio *mmio;
+
+	mmio = kzalloc(sizeof(*mmio), GFP_KERNEL_ACCOUNT);
+	if (!mmio)
+		return NULL;
+	kref_init(&mmio->kref);
+	mutex_init(&mmio->lock);
+	INIT_LIST_HEAD(&mmio->maps);
+	mmio->phys = phys;
+	mmio->length = length;
+	return mmio;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_create, IOMMUFD);
+
+static void mmio_release(struct kref *kref)
+{
+	struct iommufd_mmio *mmio =
+		container_of(kref, struct iommufd_mmio, kref);
+
+	WARN_ON(!list_empty(&mmio->maps));
+	mutex_destroy(&mmio->lock);
+	kfree(mmio);
+}
+
+/**
+ * iommufd_mmio_get - take another reference
+ * @mmio: the memory; a lender does this for each one that it hands out
+ */
+void iommufd_mmio_get(struct iommufd_mmio *mmio)
+{
+	kref_get(&mmio->kref);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_get, IOMMUFD);
+
+/**
+ * iommufd_mmio_put - give a reference back
+ * @mmio: the memory
+ */
+void iommufd_mmio_put(struct iommufd_mmio *mmio)
+{
+	kref_put(&mmio->kref, mmio_release);
+}
+
+/**
+ * iommufd_mmio_phys - where device memory is
+ * @mmio: the memory
+ *
+ * Return: its physical address.
+ */
+phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio)
+{
+	return mmio->phys;
+}
+
+static void map_remove(struct mmio_map *map)
+{
+	if (!map->present)
+		return;
+	WARN_ON(iommu_unmap(map->domain, map->iova, map->length) !=
+		map->length);
+	map->present = false;
+}
+
+static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
+{
+	int rc = iommu_map(map->domain, map->iova, mmio->phys + map->offset,
+			   map->length, map->prot, GFP_KERNEL_ACCOUNT);
+
+	map->present = !rc;
+	return rc;
+}
+
+/**
+ * iommufd_mmio_revoke - take device memory back
+ * @mmio: the memory
+ *
+ * When this returns nothing translates to the memory, and nothing will until
+ * iommufd_mmio_restore(). Its IOVA stay taken. Cannot fail.
+ */
+void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
+{
+	struct mmio_map *map;
+
+	guard(mutex)(&mmio->lock);
+	mmio->revoked = true;
+	list_for_each_entry(map, &mmio->maps, entry)
+		map_remove(map);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
+
+/**
+ * iommufd_mmio_restore - lend device memory again
+ * @mmio: the memory
+ *
+ * Maps it wherever it was mapped. Where that fails, for want of memory, DMA
+ * keeps being blocked until the user maps it anew.
+ */
+void iommufd_mmio_restore(struct iommufd_mmio *mmio)
+{
+	struct mmio_map *map;
+
+	guard(mutex)(&mmio->lock);
+	mmio->revoked = false;
+	list_for_each_entry(map, &mmio->maps, entry)
+		if (!map->present)
+			map_install(mmio, map);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_restore, IOMMUFD);
+
+/**
+ * iommufd_mmio_destroy - end the lending of device memory for good
+ * @mmio: revoked, and freed when the last mapping of it is gone
+ */
+void iommufd_mmio_destroy(struct iommufd_mmio *mmio)
+{
+	iommufd_mmio_revoke(mmio);
+	iommufd_mmio_put(mmio);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_destroy, IOMMUFD);
+
+/* Whether [offset, offset + length) lies in the memory that a lender gave. */
+static struct iommufd_mmio *check_range(struct iommufd_mmio *mmio, u64 offset,
+					u64 length)
+{
+	u64 end;
+
+	if (IS_ERR_OR_NULL(mmio))
+		return mmio;
+	if (check_add_overflow(offset, length, &end) || end > mmio->length) {
+		iommufd_mmio_put(mmio);
+		return ERR_PTR(-EINVAL);
+	}
+	return mmio;
+}
+
+/**
+ * iommufd_mmio_get_user - find the device memory behind a user address
+ * @uptr: address in the current process
+ * @length: bytes, not 0
+ * @offset: receives the offset of @uptr in the memory
+ *
+ * Return: the memory with a reference, NULL if all of the range is not lent
+ * device memory, or an ERR_PTR of the lender.
+ */
+struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
+					   unsigned long length, u64 *offset)
+{
+	struct iommufd_mmio_lender *lender;
+	struct iommufd_mmio *mmio = NULL;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	if (mmap_read_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+	vma = vma_lookup(mm, uptr);
+	if (!vma || !(vma->vm_flags & VM_PFNMAP) ||
+	    length > vma->vm_end - uptr)
+		goto out_unlock;
+
+	down_read(&lenders_rwsem);
+	list_for_each_entry(lender, &lenders, entry) {
+		if (lender->get_vma)
+			mmio = lender->get_vma(vma, uptr, length, offset);
+		if (mmio)
+			break;
+	}
+	up_read(&lenders_rwsem);
+out_unlock:
+	mmap_read_unlock(mm);
+	return check_range(mmio, *offset, length);
+}
+
+/**
+ * iommufd_mmio_get_file - find the device memory behind a file
+ * @file: any file, perhaps a dma-buf of a lender
+ * @start: byte offset in the file
+ * @length: bytes, not 0
+ * @offset: receives the offset of @start in the memory
+ *
+ * Return: the memory with a reference, NULL if the file is nobody's, or an
+ * ERR_PTR of the lender.
+ */
+struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
+					   u64 length, u64 *offset)
+{
+	struct iommufd_mmio_lender *lender;
+	struct iommufd_mmio *mmio = NULL;
+
+	scoped_guard(rwsem_read, &lenders_rwsem) {
+		list_for_each_entry(lender, &lenders, entry) {
+			if (lender->get_file)
+				mmio = lender->get_file(file, start, length,
+							offset);
+			if (mmio)
+				break;
+		}
+	}
+	return check_range(mmio, *offset, length);
+}
+
+/**
+ * iommufd_mmio_map - map device memory into a domain
+ * @mmio: the memory
+ * @domain: where to
+ * @iova: first IOVA; nothing is mapped there
+ * @offset: first byte of the memory
+ * @length: bytes
+ * @prot: IOMMU_READ and so on
+ *
+ * If the memory is revoked the mapping comes into being when it is restored.
+ *
+ * Return: 0, -ENOMEM, or the error of the IOMMU driver.
+ */
+int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+		     unsigned long iova, u64 offset, size_t length, int prot)
+{
+	struct mmio_map *map;
+	int rc = 0;
+
+	map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return -ENOMEM;
+	map->domain = domain;
+	map->iova = iova;
+	map->offset = offset;
+	map->length = length;
+	/* Device memory is not cached, and some tables want to know. */
+	map->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
+
+	guard(mutex)(&mmio->lock);
+	if (!mmio->revoked)
+		rc = map_install(mmio, map);
+	if (rc)
+		kfree(map);
+	else
+		list_add(&map->entry, &mmio->maps);
+	return rc;
+}
+
+/**
+ * iommufd_mmio_unmap - undo iommufd_mmio_map()
+ * @mmio: the memory
+ * @domain: as it was mapped
+ * @iova: as it was mapped
+ *
+ * The IOTLB is flushed when this returns.
+ */
+void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+			unsigned long iova)
+{
+	struct mmio_map *map;
+
+	guard(mutex)(&mmio->lock);
+	list_for_each_entry(map, &mmio->maps, entry) {
+		if (map->domain != domain || map->iova != iova)
+			continue;
+		map_remove(map);
+		list_del(&map->entry);
+		kfree(map);
+		return;
+	}
+	WARN_ON(1);
+}

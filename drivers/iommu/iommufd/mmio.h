@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_MMIO_H
+#define __IOMMUFD_MMIO_H
+
+#include <linux/types.h>
+
+struct file;
+struct iommu_domain;
+struct iommu_iotlb_gather;
+struct iommufd_mmio;
+
+/**
+ * DOC: mmio
+ *
+ * Device memory that a driver lends out for peer-to-peer DMA. There is nothing
+ * to pin and nothing to charge. Instead the driver may take the memory back at
+ * any time, because the device is reset, loses power or is closed, and nothing
+ * may translate to it from that moment on. So each place that it is mapped at
+ * is recorded here, where the driver can reach it without knowing of domains,
+ * areas or their locks.
+ */
+
+struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
+					   unsigned long length, u64 *offset);
+struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
+					   u64 length, u64 *offset);
+void iommufd_mmio_put(struct iommufd_mmio *mmio);
+phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio);
+
+int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+		     unsigned long iova, u64 offset, size_t length, int prot);
+void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+			unsigned long iova);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A software IOMMU and software devices behind it.
+ */
+#ifndef __IOMMUFD_MOCK_IOMMU_H
+#define __IOMMUFD_MOCK_IOMMU_H
+
+#include <linux/types.h>
+#include <linux/mm.h>
+
+#include "iommufd_test.h"
+
+struct device;
+struct iommu_domain;
+struct platform_device;
+
+/* Smaller than a page of the CPU, so that both sizes get tested. */
+#define MOCK_IO_PAGE_SIZE (PAGE_SIZE / 2)
+
+/**
+ * struct mock_device - a device that does DMA when it is told to
+ * @pdev: the device as the kernel knows it
+ * @flags: MOCK_FLAGS_DEVICE_*
+ * @cache: what virtual IOMMUs invalidate
+ */
+struct mock_device {
+	struct platform_device *pdev;
+	u32 flags;
+	u32 cache[MOCK_DEV_CACHE_NUM];
+};
+
+struct mock_device *mock_device_create(u32 flags);
+void mock_device_destroy(struct mock_device *mdev);
+struct mock_device *mock_device_of(struct device *dev);
+
+bool mock_domain_is(const struct iommu_domain *domain);
+bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
+bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);
+
+int mock_iommu_register(void);
+void mock_iommu_unregister(void);
+
+#endif

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ids, references and the end of user-visible objects, see object.h.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "iommufd_private.h"
+
+/**
+ * __iommufd_object_alloc - allocate an object and reserve an id for it
+ * @ictx: whose object
+ * @size: bytes of the struct that embeds the object
+ * @ops: what it is
+ *
+ * Return: the object, zeroed beyond its header, or an ERR_PTR.
+ */
+struct iommufd_object *
+__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
+		       const struct iommufd_object_ops *ops)
+{
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	obj->ops = ops;
+	refcount_set(&obj->users, 1);
+	refcount_set(&obj->calls, 1);
+
+	/* A lookup does not find the reserved entry. */
+	rc = xa_alloc(&ictx->objects, &obj->id, XA_ZERO_ENTRY, xa_limit_31b,
+		      GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		kfree(obj);
+		return ERR_PTR(rc);
+	}
+	return obj;
+}
+
+/**
+ * iommufd_object_finalize - make a complete object visible to the user
+ * @ictx: whose object
+ * @obj: the object; may be destroyed by the user at any time from now on
+ */
+void iommufd_object_finalize(struct iommufd_ctx *ictx,
+			     struct iommufd_object *obj)
+{
+	XA_STATE(xas, &ictx->objects, obj->id);
+	void *old;
+
+	xa_lock(&ictx->objects);
+	old = xas_store(&xas, obj);
+	xa_unlock(&ictx->objects);
+	/* The slot is there since the id was reserved. */
+	WARN_ON(old != XA_ZERO_ENTRY);
+}
+
+/**
+ * iommufd_object_abort - forget an object that was never set up
+ * @ictx: whose object
+ * @obj: freed
+ */
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	xa_erase(&ictx->objects, obj->id);
+	kfree(obj);
+}
+
+/**
+ * iommufd_object_abort_and_destroy - forget an object that was never visible
+ * @ictx: whose object
+ * @obj: destroyed and freed
+ */
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj)
+{
+	obj->ops->destroy(obj);
+	iommufd_object_abort(ictx, obj);
+}
+
+/**
+ * iommufd_object_tryget - use an object for the time of a call
+ * @obj: an object whose memory cannot go away meanwhile
+ *
+ * Return: false if it is being destroyed.
+ */
+bool iommufd_object_tryget(struct iommufd_object *obj)
+{
+	return refcount_inc_not_zero(&obj->calls);
+}
+
+/**
+ * iommufd_object_get - look an object up for the time of a call
+ * @ictx: whose object
+ * @id: its id
+ * @type: what it has to be
+ *
+ * Return: the object, for iommufd_object_put(), or ERR_PTR(-ENOENT).
+ */
+struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
+	    !iommufd_object_tryget(obj))
+		obj = ERR_PTR(-ENOENT);
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
+/**
+ * iommufd_object_put - end the use that iommufd_object_get() began
+ * @ictx: whose object
+ * @obj: the object
+ */
+void iommufd_object_put(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	/*
+	 * The one that waits for 0 frees the object, so that it must not be
+	 * touched after the count has dropped; the queue is the context's.
+	 */
+	if (refcount_dec_and_test(&obj->calls))
+		wake_up_all(&ictx->destroy_wait);
+}
+
+/**
+ * iommufd_object_hold - keep an object alive for another object
+ * @obj: an object that the caller uses or holds already
+ *
+ * Return: 0, or -ENOENT if it is being destroyed.
+ */
+int iommufd_object_hold(struct iommufd_object *obj)
+{
+	return refcount_inc_not_zero(&obj->users) ? 0 : -ENOENT;
+}
+
+/**
+ * iommufd_object_release - undo iommufd_object_hold()
+ * @obj: the object
+ */
+void iommufd_object_release(struct iommufd_object *obj)
+{
+	refcount_dec(&obj->users);
+}
+
+static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	/* Nobody finds it any more; let those end who did. */
+	if (!refcount_dec_and_test(&obj->calls))
+		wait_event(ictx->destroy_wait,
+			   !refcount_read(&obj->calls));
+	obj->ops->destroy(obj);
+	kfree(obj);
+}
+
+/* Take an object out of the id space if it has exactly @users users. */
+static bool remove_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
+	if (!refcount_dec_if_one(&obj->users))
+		return false;
+	__xa_erase(&ictx->objects, obj->id);
+	if (ictx->vfio_ioas && &ictx->vfio_ioas->obj == obj)
+		ictx->vfio_ioas = NULL;
+	return true;
+}
+
+/**
+ * iommufd_object_destroy - destroy an object on request of the user
+ * @ictx: whose object
+ * @id: its id
+ *
+ * Return: 0, -ENOENT if there is none, or -EBUSY if other objects need it.
+ */
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj;
+	bool removed;
+	const char *name;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (!obj) {
+		xa_unlock(&ictx->objects);
+		return -ENOENT;
+	}
+	name = obj->ops->name;
+	removed = remove_object(ictx, obj);
+	xa_unlock(&ictx->objects);
+
+	if (!removed)
+		return refuse(&ictx->refusal, -EBUSY,
+			      "destroy: %s %u is in use", name, id);
+	finish_destroy(ictx, obj);
+	return 0;
+}
+
+/**
+ * iommufd_object_destroy_owned - destroy an object that the caller keeps
+ * @ictx: whose object
+ * @obj: the object; the caller's hold is the only one
+ */
+void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
+{
+	bool removed;
+
+	iommufd_object_release(obj);
+	xa_lock(&ictx->objects);
+	removed = remove_object(ictx, obj);
+	xa_unlock(&ictx->objects);
+	if (!WARN_ON(!removed))
+		finish_destroy(ictx, obj);
+}
+
+/**
+ * iommufd_object_destroy_unused - release an object, destroy it if it was last
+ * @ictx: whose object
+ * @obj: the object; the caller's hold is given up
+ *
+ * Return: true if it was destroyed.
+ */
+bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,
+				   struct iommufd_object *obj)
+{
+	bool removed;
+
+	/*
+	 * Both under the lock: as soon as the hold is gone the user may
+	 * destroy the object, who has to get past the lock for that.
+	 */
+	xa_lock(&ictx->objects);
+	iommufd_object_release(obj);
+	removed = remove_object(ictx, obj);
+	xa_unlock(&ictx->objects);
+	if (removed)
+		finish_destroy(ictx, obj);
+	return removed;
+}
+
+/**
+ * iommufd_object_destroy_all - destroy what the user left behind
+ * @ictx: a context that nobody can reach any more
+ *
+ * Objects refer to one another without cycles, so every round finds one that
+ * is not needed.
+ */
+void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	bool progress;
+
+	do {
+		progress = false;
+		xa_for_each(&ictx->objects, id, obj) {
+			bool removed;
+
+			xa_lock(&ictx->objects);
+			removed = remove_object(ictx, obj);
+			xa_unlock(&ictx->objects);
+			if (removed) {
+				finish_destroy(ictx, obj);
+				progress = true;
+			}
+		}
+	} while (progress);
+	WARN_ON(!xa_empty(&ictx->objects));
+}

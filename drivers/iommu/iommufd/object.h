@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_OBJECT_H
+#define __IOMMUFD_OBJECT_H
+
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+struct iommufd_ctx;
+struct iommufd_object;
+
+enum iommufd_object_type {
+	/* For lookups that take any type. */
+	IOMMUFD_OBJ_ANY,
+	IOMMUFD_OBJ_DEVICE,
+	IOMMUFD_OBJ_HWPT,
+	IOMMUFD_OBJ_IOAS,
+	IOMMUFD_OBJ_ACCESS,
+	IOMMUFD_OBJ_TEST,
+	IOMMUFD_OBJ_MAX,
+};
+
+/**
+ * struct iommufd_object_ops - what a type of object does
+ * @type: the type
+ * @name: its name for messages and fdinfo
+ * @destroy: release what the object holds, not its memory. Nobody can reach
+ *           the object any more
+ */
+struct iommufd_object_ops {
+	enum iommufd_object_type type;
+	const char *name;
+	void (*destroy)(struct iommufd_object *obj);
+};
+
+/**
+ * struct iommufd_object - what a user knows by an id
+ * @ops: constant
+ * @id: constant
+ * @users: 1 for the id, and 1 for each other object that needs this one. A
+ *         destroy is refused with -EBUSY as long as there are such. 0 once it
+ *         is being destroyed
+ * @calls: 1 for the id, and 1 for each call that uses the object. A destroy
+ *         waits for them
+ *
+ * An object is made in three steps, so that no id is visible before its object
+ * is complete: iommufd_object_alloc() reserves an id, then the caller sets the
+ * object up, and iommufd_object_finalize() makes it visible, or
+ * iommufd_object_abort() forgets it. Embedded as first member.
+ */
+struct iommufd_object {
+	const struct iommufd_object_ops *ops;
+	u32 id;
+	refcount_t users;
+	refcount_t calls;
+};
+
+struct iommufd_object *
+__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
+		       const struct iommufd_object_ops *ops);
+
+/* Allocate a struct of type @type, whose first member is obj. */
+#define iommufd_object_alloc(ictx, type, ops)                                 \
+	container_of(__iommufd_object_alloc(                                  \
+			     ictx,                                            \
+			     sizeof(struct type) +                            \
+				     BUILD_BUG_ON_ZERO(                       \
+					     offsetof(struct type, obj)),     \
+			     ops),                                            \
+		     struct type, obj)
+
+void iommufd_object_finalize(struct iommufd_ctx *ictx,
+			     struct iommufd_object *obj);
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj);
+
+struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type);
+void iommufd_object_put(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+bool iommufd_object_tryget(struct iommufd_object *obj);
+
+int iommufd_object_hold(struct iommufd_object *obj);
+void iommufd_object_release(struct iommufd_object *obj);
+
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
+void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj);
+bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,
+				   struct iommufd_object *obj);
+void iommufd_object_destroy_all(struct iommufd_ctx *ictx);
+
+#endif

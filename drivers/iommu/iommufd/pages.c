@@ -1,0 +1,838 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory behind areas: pin it once, hand it out by runs, release it.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/hugetlb.h>
+#include <linux/slab.h>
+
+#include "mmio.h"
+#include "mock.h"
+#include "pages.h"
+#include "refusal.h"
+#include "trace.h"
+
+/*
+ * Pages are pinned in batches that bound the temporary memory: large enough
+ * for what a batch costs not to matter, small enough to come from slab. A
+ * mapping of a few pages, or of any size when memory is short, makes do with
+ * an array on the stack.
+ */
+#define PIN_BATCH 2048
+#define PIN_BATCH_STACK 16
+
+static struct iopt_pages *pages_alloc(unsigned long npages, bool writable,
+				      enum pin_account_mode mode)
+{
+	struct iopt_pages *pages;
+
+	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return NULL;
+	kref_init(&pages->kref);
+	mutex_init(&pages->mutex);
+	pages->users = RB_ROOT_CACHED;
+	pages->pins = RB_ROOT_CACHED;
+	pages->npages = npages;
+	pages->writable = writable;
+	pfn_store_init(&pages->store, npages);
+	pin_account_init(&pages->account, mode);
+	return pages;
+}
+
+/* Whole pages that @length bytes from @offset in the first page touch. */
+static unsigned long touched_pages(unsigned long offset, unsigned long length)
+{
+	return ((offset + length - 1) >> PAGE_SHIFT) + 1;
+}
+
+/**
+ * iopt_pages_alloc_user - describe memory of the current process
+ * @uptr: user address of the first byte
+ * @length: bytes, not 0
+ * @writable: devices may write to it
+ * @mode: whom to charge
+ *
+ * Nothing is pinned or looked at yet.
+ *
+ * Return: the pages with one reference, or an ERR_PTR: -EOVERFLOW if the range
+ * wraps, -EINVAL if there is no memory to describe, or -ENOMEM.
+ */
+struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
+					 unsigned long length, bool writable,
+					 enum pin_account_mode mode)
+{
+	unsigned long start = (unsigned long)uptr;
+	struct iopt_pages *pages;
+	unsigned long end;
+
+	if (check_add_overflow(start, length, &end) ||
+	    end > ULONG_MAX - PAGE_SIZE)
+		return ERR_PTR(-EOVERFLOW);
+	if (!length || !current->mm)
+		return ERR_PTR(-EINVAL);
+
+	pages = pages_alloc(touched_pages(offset_in_page(start), length),
+			    writable, mode);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	pages->source = IOPT_PAGES_USER;
+	pages->uptr = (void __user *)(start & PAGE_MASK);
+	return pages;
+}
+
+/**
+ * iopt_pages_alloc_file - describe a part of a memfd
+ * @file: the memfd; a reference is taken
+ * @start: first byte
+ * @length: bytes, not 0
+ * @writable: devices may write to it
+ * @mode: whom to charge
+ *
+ * A writable description counts as a writable mapping of the file, so that a
+ * seal against writing and DMA exclude each other.
+ *
+ * Return: the pages with one reference, or an ERR_PTR: -EOVERFLOW if the range
+ * wraps, -EINVAL if the file is no memfd, -EACCES if it was not opened for
+ * what is asked for, -EPERM if it is sealed against writing, or -ENOMEM.
+ */
+struct iopt_pages *iopt_pages_alloc_file(struct file *file,
+					 unsigned long start,
+					 unsigned long length, bool writable,
+					 enum pin_account_mode mode)
+{
+	struct iopt_pages *pages;
+	unsigned long end;
+	int rc;
+
+	if (check_add_overflow(start, length, &end) || end > LLONG_MAX)
+		return ERR_PTR(-EOVERFLOW);
+	if (!length || !current->mm)
+		return ERR_PTR(-EINVAL);
+	if (!shmem_file(file) && !is_file_hugepages(file))
+		return ERR_PTR(-EINVAL);
+	if (!(file->f_mode & FMODE_READ) ||
+	    (writable && !(file->f_mode & FMODE_WRITE)))
+		return ERR_PTR(-EACCES);
+
+	pages = pages_alloc(touched_pages(offset_in_page(start), length),
+			    writable, mode);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	if (writable) {
+		rc = mapping_map_writable(file->f_mapping);
+		if (rc) {
+			pages->source = IOPT_PAGES_USER;
+			iopt_pages_put(pages);
+			return ERR_PTR(rc);
+		}
+	}
+	pages->source = IOPT_PAGES_FILE;
+	pages->file = get_file(file);
+	pages->file_start = start & PAGE_MASK;
+	return pages;
+}
+
+/**
+ * iopt_pages_alloc_mmio - describe memory of a device
+ * @mmio: the memory; its reference is taken over if this succeeds
+ * @offset: first byte of it
+ * @length: bytes, not 0
+ * @writable: devices may write to it
+ *
+ * Return: the pages with one reference, or ERR_PTR(-ENOMEM).
+ */
+struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
+					 u64 offset, unsigned long length,
+					 bool writable)
+{
+	struct iopt_pages *pages;
+
+	pages = pages_alloc(touched_pages(offset, length), writable,
+			    PIN_ACCOUNT_USER);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	pages->source = IOPT_PAGES_MMIO;
+	pages->mmio = mmio;
+	return pages;
+}
+
+/**
+ * iopt_pages_address - an address that is congruent to the memory
+ * @pages: the pages
+ * @offset: byte offset from the start of index 0
+ *
+ * An IOVA that is congruent to it makes large pages of the memory large pages
+ * of the domain.
+ *
+ * Return: user address, file offset or physical address.
+ */
+unsigned long iopt_pages_address(const struct iopt_pages *pages,
+				 unsigned long offset)
+{
+	switch (pages->source) {
+	case IOPT_PAGES_FILE:
+		return pages->file_start + offset;
+	case IOPT_PAGES_MMIO:
+		return iommufd_mmio_phys(pages->mmio) + offset;
+	default:
+		return (unsigned long)pages->uptr + offset;
+	}
+}
+
+/**
+ * iopt_pages_release - free pages that nobody refers to
+ * @kref: of the pages; there is no user left, so nothing is pinned
+ */
+void iopt_pages_release(struct kref *kref)
+{
+	struct iopt_pages *pages = container_of(kref, struct iopt_pages, kref);
+
+	WARN_ON(!RB_EMPTY_ROOT(&pages->users.rb_root));
+	WARN_ON(pages->npinned);
+	if (pages->source == IOPT_PAGES_FILE) {
+		if (pages->writable)
+			mapping_unmap_writable(pages->file->f_mapping);
+		fput(pages->file);
+	} else if (pages->source == IOPT_PAGES_MMIO) {
+		iommufd_mmio_put(pages->mmio);
+	}
+	pfn_store_destroy(&pages->store);
+	pin_account_destroy(&pages->account);
+	mutex_destroy(&pages->mutex);
+	kfree(pages);
+}
+
+static bool has_user(struct iopt_pages *pages, unsigned long index,
+		     unsigned long last)
+{
+	return interval_tree_iter_first(&pages->users, index, last);
+}
+
+/*
+ * Find the first part of [*index, last] that no user covers. Only such a part
+ * is to be pinned for a new user, or unpinned for one that left.
+ */
+static bool next_unused(struct iopt_pages *pages, unsigned long *index,
+			unsigned long last, unsigned long *hole_last)
+{
+	struct interval_tree_node *user;
+
+	if (*index > last)
+		return false;
+	while ((user = interval_tree_iter_first(&pages->users, *index,
+						*index))) {
+		if (user->last >= last)
+			return false;
+		*index = user->last + 1;
+	}
+	user = interval_tree_iter_first(&pages->users, *index, last);
+	*hole_last = user ? user->start - 1 : last;
+	return true;
+}
+
+/* Indices that the folio of @pfn, seen at @index, may stand behind. */
+static void folio_extent(struct iopt_pages *pages, struct folio *folio,
+			 unsigned long pfn, unsigned long index,
+			 unsigned long *first, unsigned long *last)
+{
+	unsigned long before = pfn - folio_pfn(folio);
+	unsigned long after = folio_nr_pages(folio) - before - 1;
+
+	*first = index - min(index, before);
+	*last = index + min(pages->npages - 1 - index, after);
+}
+
+/*
+ * A folio of a file is pinned once as long as any of its indices has a user,
+ * because memfd_pin_folios() pins by folio and no exported function can turn
+ * one such pin into one per page.
+ */
+static void unpin_file_run(struct iopt_pages *pages, unsigned long index,
+			   unsigned long pfn, unsigned long npages)
+{
+	while (npages) {
+		struct folio *folio = page_folio(pfn_to_page(pfn));
+		unsigned long first, last, n;
+
+		folio_extent(pages, folio, pfn, index, &first, &last);
+		n = min(npages, last - index + 1);
+		if (!has_user(pages, first, last))
+			unpin_user_page_range_dirty_lock(folio_page(folio, 0),
+							 1, pages->writable);
+		index += n;
+		pfn += n;
+		npages -= n;
+	}
+}
+
+/* Unpin indices that are pinned and have no user any more. */
+static void unpin_range(struct iopt_pages *pages, unsigned long index,
+			unsigned long last)
+{
+	unsigned long start = index;
+
+	trace_iommufd_unpin(pages, index, last);
+	while (index <= last) {
+		unsigned long pfn;
+		unsigned long n = pfn_store_run(&pages->store, index, last,
+						&pfn);
+
+		if (pages->source == IOPT_PAGES_FILE)
+			unpin_file_run(pages, index, pfn, n);
+		else
+			unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
+							 pages->writable);
+		index += n;
+	}
+	pfn_store_forget(&pages->store, start, last);
+	pages->npinned -= last - start + 1;
+}
+
+static long pin_user(struct iopt_pages *pages, unsigned long index,
+		     unsigned long npages, struct page **list)
+{
+	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
+	unsigned int flags = FOLL_LONGTERM;
+	struct mm_struct *mm = pages->account.mm;
+	int locked = 1;
+	long rc;
+
+	if (pages->writable)
+		flags |= FOLL_WRITE;
+
+	if (current->mm == mm)
+		return pin_user_pages_fast(addr, npages, flags, list);
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	if (mmap_read_lock_killable(mm)) {
+		mmput(mm);
+		return -EINTR;
+	}
+	rc = pin_user_pages_remote(mm, addr, npages, flags, list, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	mmput(mm);
+	return rc;
+}
+
+/* Pin a batch of user memory. Return how many pages are pinned and stored. */
+static long pin_user_batch(struct iopt_pages *pages, unsigned long index,
+			   unsigned long npages, struct page **list)
+{
+	long pinned = pin_user(pages, index, npages, list);
+	int rc;
+
+	if (pinned <= 0)
+		return pinned ? pinned : -EFAULT;
+
+	rc = pfn_store_set_pages(&pages->store, index, list, pinned);
+	if (rc) {
+		unpin_user_pages(list, pinned);
+		return rc;
+	}
+	return pinned;
+}
+
+/* Pin a batch of folios. Return how many indices are pinned and stored. */
+static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
+			   unsigned long last, struct folio **list,
+			   unsigned int max)
+{
+	loff_t pos = pages->file_start + (loff_t)index * PAGE_SIZE;
+	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE - 1;
+	unsigned long start = index;
+	pgoff_t offset;
+	long i, nr;
+	int rc = 0;
+
+	nr = memfd_pin_folios(pages->file, pos, end, list, max, &offset);
+	if (nr <= 0)
+		return nr ? nr : -EFAULT;
+
+	for (i = 0; i < nr; i++) {
+		unsigned long skip = i ? 0 : offset >> PAGE_SHIFT;
+		unsigned long pfn = folio_pfn(list[i]) + skip;
+		unsigned long first, ext_last, n;
+
+		folio_extent(pages, list[i], pfn, index, &first, &ext_last);
+		n = min(last, ext_last) - index + 1;
+		if (!rc)
+			rc = pfn_store_set_run(&pages->store, index, pfn, n);
+		if (rc || has_user(pages, first, ext_last))
+			unpin_folio(list[i]);
+		if (!rc)
+			index += n;
+	}
+	if (rc && index == start)
+		return rc;
+	return index - start;
+}
+
+/* Pin indices that have no user yet. All or nothing. */
+static int pin_range(struct iopt_pages *pages, unsigned long start,
+		     unsigned long last, void **batch, unsigned int max,
+		     struct refusal *refusal)
+{
+	unsigned long index = start;
+	long n;
+	int rc;
+
+	rc = pin_account_charge(&pages->account, last - start + 1, refusal);
+	if (rc)
+		return rc;
+
+	while (index <= last) {
+		if (iommufd_should_fail())
+			n = -EFAULT;
+		else if (pages->source == IOPT_PAGES_FILE)
+			n = pin_file_batch(pages, index, last,
+					   (struct folio **)batch, max);
+		else
+			n = pin_user_batch(pages, index,
+					   min(last - index + 1, max),
+					   (struct page **)batch);
+		if (n > 0) {
+			index += n;
+			pages->npinned += n;
+		}
+		if (n < 0 || (index <= last && fatal_signal_pending(current))) {
+			rc = n < 0 ? n : -EINTR;
+			if (index > start)
+				unpin_range(pages, start, index - 1);
+			pin_account_uncharge(&pages->account, last - start + 1);
+			return rc;
+		}
+		cond_resched();
+	}
+	trace_iommufd_pin(pages, start, last);
+	return 0;
+}
+
+/* Release what no user covers in [index, last]. */
+static void unpin_unused(struct iopt_pages *pages, unsigned long index,
+			 unsigned long last)
+{
+	unsigned long npages = 0;
+	unsigned long hole_last;
+
+	while (next_unused(pages, &index, last, &hole_last)) {
+		unpin_range(pages, index, hole_last);
+		npages += hole_last - index + 1;
+		if (hole_last == last)
+			break;
+		index = hole_last + 1;
+	}
+	pin_account_uncharge(&pages->account, npages);
+}
+
+/**
+ * iopt_pages_use - pin a range for a new user
+ * @pages: the pages; their mutex is held
+ * @user: start and last are the first and last index; the node must stay until
+ *        iopt_pages_unuse()
+ * @refusal: where to say why memory is refused, may be NULL
+ *
+ * What other users cover is pinned already and not pinned again.
+ *
+ * Return: 0; or with nothing changed: -EFAULT if the memory is not there or
+ * may not be pinned, -ENOMEM if RLIMIT_MEMLOCK or memory is exhausted, -EINTR
+ * if the caller was killed, or what get_user_pages() or memfd_pin_folios() say.
+ */
+int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
+		   struct refusal *refusal)
+{
+	void *stack[PIN_BATCH_STACK];
+	unsigned int max = iommufd_test_batch(PIN_BATCH_STACK);
+	unsigned long index = user->start;
+	void **batch = stack;
+	unsigned long hole_last;
+	int rc = 0;
+
+	lockdep_assert_held(&pages->mutex);
+
+	if (pages->source == IOPT_PAGES_MMIO) {
+		interval_tree_insert(user, &pages->users);
+		return 0;
+	}
+	while (next_unused(pages, &index, user->last, &hole_last)) {
+		unsigned long npages = hole_last - index + 1;
+
+		if (npages > PIN_BATCH_STACK && batch == stack) {
+			max = iommufd_test_batch(min(npages, PIN_BATCH));
+			batch = kmalloc_array(max, sizeof(*batch),
+					      GFP_KERNEL | __GFP_NOWARN |
+						      __GFP_NORETRY);
+			if (!batch) {
+				batch = stack;
+				max = PIN_BATCH_STACK;
+			}
+		}
+		rc = pin_range(pages, index, hole_last, batch, max, refusal);
+		if (rc) {
+			if (index > user->start)
+				unpin_unused(pages, user->start, index - 1);
+			break;
+		}
+		if (hole_last == user->last)
+			break;
+		index = hole_last + 1;
+	}
+	if (batch != stack)
+		kfree(batch);
+	if (!rc)
+		interval_tree_insert(user, &pages->users);
+	return rc;
+}
+
+/**
+ * iopt_pages_unuse - a user leaves
+ * @pages: the pages; their mutex is held
+ * @user: what was passed to iopt_pages_use()
+ *
+ * Nothing may translate to the pages on behalf of this user any more: what
+ * nobody else uses is unpinned here. Cannot fail and allocates nothing.
+ */
+void iopt_pages_unuse(struct iopt_pages *pages,
+		      struct interval_tree_node *user)
+{
+	lockdep_assert_held(&pages->mutex);
+
+	interval_tree_remove(user, &pages->users);
+	if (pages->source != IOPT_PAGES_MMIO)
+		unpin_unused(pages, user->start, user->last);
+}
+
+/*
+ * Mapping many short runs with one call spares a synchronisation of the IOTLB
+ * per run, so short runs are collected in a scatterlist.
+ */
+#define FILL_SG 128
+#define FILL_SG_STACK 4
+#define FILL_SG_MAX_RUN SZ_1M
+
+struct fill {
+	struct iommu_domain *domain;
+	unsigned long iova;
+	/* Bytes from iova on that are mapped, not counting those in sg. */
+	unsigned long mapped;
+	int prot;
+
+	struct scatterlist *sg;
+	unsigned int max;
+	unsigned int nents;
+	unsigned long sg_bytes;
+	struct scatterlist stack[FILL_SG_STACK];
+};
+
+static int fill_flush(struct fill *fill)
+{
+	ssize_t rc;
+
+	if (!fill->nents)
+		return 0;
+	rc = iommu_map_sg(fill->domain, fill->iova + fill->mapped, fill->sg,
+			  fill->nents, fill->prot, GFP_KERNEL_ACCOUNT);
+	if (rc < 0)
+		return rc;
+	if (WARN_ON_ONCE(rc != fill->sg_bytes)) {
+		iommu_unmap(fill->domain, fill->iova + fill->mapped, rc);
+		return -EINVAL;
+	}
+	fill->mapped += fill->sg_bytes;
+	fill->nents = 0;
+	fill->sg_bytes = 0;
+	return 0;
+}
+
+static int fill_direct(struct fill *fill, phys_addr_t phys,
+		       unsigned long length)
+{
+	int rc = iommu_map(fill->domain, fill->iova + fill->mapped, phys,
+			   length, fill->prot, GFP_KERNEL_ACCOUNT);
+
+	if (!rc)
+		fill->mapped += length;
+	return rc;
+}
+
+/* One call per page, for those who asked for no large translations. */
+static int fill_small(struct fill *fill, phys_addr_t phys, unsigned long length)
+{
+	while (length) {
+		unsigned long n = min(length, PAGE_SIZE - offset_in_page(phys));
+		int rc = fill_direct(fill, phys, n);
+
+		if (rc)
+			return rc;
+		phys += n;
+		length -= n;
+	}
+	return 0;
+}
+
+static int fill_run(struct fill *fill, phys_addr_t phys, unsigned long length,
+		    bool more)
+{
+	int rc;
+
+	if (length > FILL_SG_MAX_RUN || (!more && !fill->nents)) {
+		rc = fill_flush(fill);
+		return rc ? rc : fill_direct(fill, phys, length);
+	}
+
+	if (!fill->sg) {
+		fill->max = FILL_SG;
+		fill->sg = kmalloc_array(FILL_SG, sizeof(*fill->sg),
+					 GFP_KERNEL | __GFP_NOWARN |
+						 __GFP_NORETRY);
+		if (!fill->sg) {
+			fill->max = FILL_SG_STACK;
+			fill->sg = fill->stack;
+		}
+		sg_init_table(fill->sg, fill->max);
+	}
+	sg_set_page(&fill->sg[fill->nents++], pfn_to_page(PHYS_PFN(phys)), length,
+		    offset_in_page(phys));
+	fill->sg_bytes += length;
+	return fill->nents == fill->max || !more ? fill_flush(fill) : 0;
+}
+
+/**
+ * iopt_slice_map - fill pinned memory into a domain
+ * @slice: which memory; a user covers it and the mutex of its pages is held
+ * @domain: where to
+ * @iova: IOVA of the first byte; nothing is mapped there
+ * @prot: IOMMU_READ and so on
+ * @small_pages: make no translation larger than PAGE_SIZE
+ *
+ * Return: 0, or the error of the IOMMU driver, with nothing mapped.
+ */
+int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
+		   unsigned long iova, int prot, bool small_pages)
+{
+	unsigned long last = iopt_slice_last_index(slice);
+	unsigned long length = slice->length;
+	unsigned long index = slice->index;
+	unsigned int offset = slice->page_offset;
+	struct fill fill;
+	int rc = 0;
+
+	lockdep_assert_held(&slice->pages->mutex);
+
+	if (slice->pages->source == IOPT_PAGES_MMIO)
+		return iommufd_mmio_map(slice->pages->mmio, domain, iova,
+					index * PAGE_SIZE + offset, length,
+					prot);
+
+	fill.domain = domain;
+	fill.iova = iova;
+	fill.mapped = 0;
+	fill.prot = prot;
+	fill.sg = NULL;
+	fill.nents = 0;
+	fill.sg_bytes = 0;
+
+	while (length) {
+		unsigned long pfn, n, bytes;
+		phys_addr_t phys;
+
+		n = pfn_store_run(&slice->pages->store, index, last, &pfn);
+		bytes = min(length, n * PAGE_SIZE - offset);
+		phys = PFN_PHYS(pfn) + offset;
+		if (small_pages)
+			rc = fill_small(&fill, phys, bytes);
+		else
+			rc = fill_run(&fill, phys, bytes, bytes != length);
+		if (rc)
+			break;
+		index += n;
+		length -= bytes;
+		offset = 0;
+	}
+	if (rc && fill.mapped)
+		iommu_unmap(domain, iova, fill.mapped);
+	if (fill.sg && fill.sg != fill.stack)
+		kfree(fill.sg);
+	return rc;
+}
+
+/**
+ * iopt_slice_unmap - take memory out of a domain
+ * @slice: which memory
+ * @domain: where it was filled into by iopt_slice_map()
+ * @iova: IOVA of the first byte
+ * @gather: collects what is to be flushed; the caller synchronises it before
+ *          the memory is unpinned
+ */
+void iopt_slice_unmap(const struct iopt_slice *slice,
+		      struct iommu_domain *domain, unsigned long iova,
+		      struct iommu_iotlb_gather *gather)
+{
+	if (slice->pages->source == IOPT_PAGES_MMIO) {
+		iommufd_mmio_unmap(slice->pages->mmio, domain, iova);
+		return;
+	}
+	/* Less than all would mean that somebody else changed our domain. */
+	WARN_ON(iommu_unmap_fast(domain, iova, slice->length, gather) !=
+		slice->length);
+}
+
+/**
+ * struct access_pin - a range of indices that accesses pinned
+ * @user: the range as user of the pages
+ * @entry: the same range, in iopt_pages.pins
+ * @count: how many times it is pinned
+ */
+struct access_pin {
+	struct interval_tree_node user;
+	struct interval_tree_node entry;
+	unsigned int count;
+};
+
+static struct access_pin *find_pin(struct iopt_pages *pages,
+				   unsigned long index, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	for (node = interval_tree_iter_first(&pages->pins, index, last); node;
+	     node = interval_tree_iter_next(node, index, last))
+		if (node->start == index && node->last == last)
+			return container_of(node, struct access_pin, entry);
+	return NULL;
+}
+
+static int add_pin(struct iopt_pages *pages, unsigned long index,
+		   unsigned long last, struct refusal *refusal)
+{
+	struct access_pin *pin = find_pin(pages, index, last);
+	int rc;
+
+	if (pin) {
+		pin->count++;
+		return 0;
+	}
+
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return -ENOMEM;
+	pin->user.start = index;
+	pin->user.last = last;
+	pin->entry.start = index;
+	pin->entry.last = last;
+	pin->count = 1;
+	rc = iopt_pages_use(pages, &pin->user, refusal);
+	if (rc) {
+		kfree(pin);
+		return rc;
+	}
+	interval_tree_insert(&pin->entry, &pages->pins);
+	return 0;
+}
+
+/**
+ * iopt_slice_pin - pin memory for an access
+ * @slice: which memory
+ * @out: receives one page per page that the slice touches
+ * @refusal: where to say why memory is refused, may be NULL
+ *
+ * Return: 0 or what iopt_pages_use() says.
+ */
+int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
+		   struct refusal *refusal)
+{
+	unsigned long last = iopt_slice_last_index(slice);
+	struct iopt_pages *pages = slice->pages;
+	unsigned long index = slice->index;
+	int rc;
+
+	/* There is no struct page to hand out. */
+	if (pages->source == IOPT_PAGES_MMIO)
+		return -EFAULT;
+	guard(mutex)(&pages->mutex);
+	rc = add_pin(pages, index, last, refusal);
+	if (rc)
+		return rc;
+	while (index <= last) {
+		unsigned long pfn;
+		unsigned long n = pfn_store_run(&pages->store, index, last,
+						&pfn);
+
+		index += n;
+		while (n--)
+			*out++ = pfn_to_page(pfn++);
+	}
+	return 0;
+}
+
+/**
+ * iopt_slice_unpin - undo iopt_slice_pin()
+ * @slice: as it was pinned
+ */
+void iopt_slice_unpin(const struct iopt_slice *slice)
+{
+	struct iopt_pages *pages = slice->pages;
+	struct access_pin *pin;
+
+	guard(mutex)(&pages->mutex);
+	pin = find_pin(pages, slice->index, iopt_slice_last_index(slice));
+	if (WARN_ON(!pin) || --pin->count)
+		return;
+	interval_tree_remove(&pin->entry, &pages->pins);
+	iopt_pages_unuse(pages, &pin->user);
+	kfree(pin);
+}
+
+/**
+ * iopt_slice_rw - copy between memory and a kernel buffer
+ * @slice: which memory; pinned for the time of the call if it is not
+ * @data: the buffer, of the slice's length
+ * @write: copy to the slice, which must be writable, instead of from it
+ *
+ * Return: 0 or what iopt_pages_use() says.
+ */
+int iopt_slice_rw(const struct iopt_slice *slice, void *data, bool write)
+{
+	struct interval_tree_node user = {
+		.start = slice->index,
+		.last = iopt_slice_last_index(slice),
+	};
+	unsigned int offset = slice->page_offset;
+	unsigned long length = slice->length;
+	struct iopt_pages *pages = slice->pages;
+	unsigned long index;
+	int rc;
+
+	if (pages->source == IOPT_PAGES_MMIO)
+		return -EFAULT;
+	guard(mutex)(&pages->mutex);
+	rc = iopt_pages_use(pages, &user, NULL);
+	if (rc)
+		return rc;
+	for (index = user.start; length; index++) {
+		unsigned long n = min(length, PAGE_SIZE - offset);
+		struct page *page;
+		unsigned long pfn;
+
+		pfn_store_run(&pages->store, index, index, &pfn);
+		page = pfn_to_page(pfn);
+		if (write)
+			memcpy_to_page(page, offset, data, n);
+		else
+			memcpy_from_page(data, page, offset, n);
+		data += n;
+		length -= n;
+		offset = 0;
+	}
+	iopt_pages_unuse(pages, &user);
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_PAGES_H
+#define __IOMMUFD_PAGES_H
+
+#include <linux/interval_tree.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include "account.h"
+#include "pfn_store.h"
+
+struct file;
+struct iommu_domain;
+struct iommu_iotlb_gather;
+struct iommufd_mmio;
+struct page;
+struct refusal;
+
+/**
+ * enum iopt_pages_source - where the memory comes from
+ * @IOPT_PAGES_USER: addresses of the process that made the mapping
+ * @IOPT_PAGES_FILE: a memfd, of shmem or of hugetlbfs
+ * @IOPT_PAGES_MMIO: memory of a device, which is neither pinned nor charged
+ */
+enum iopt_pages_source {
+	IOPT_PAGES_USER,
+	IOPT_PAGES_FILE,
+	IOPT_PAGES_MMIO,
+};
+
+/**
+ * struct iopt_pages - one logical array of pinned or pinnable pages
+ * @kref: one per area and per access that uses it
+ * @source: where the memory comes from
+ * @writable: pages are pinned for writing
+ * @npages: number of indices
+ * @uptr: page-aligned address of index 0, for %IOPT_PAGES_USER
+ * @file: for %IOPT_PAGES_FILE
+ * @file_start: page-aligned byte offset of index 0, for %IOPT_PAGES_FILE
+ * @mmio: for %IOPT_PAGES_MMIO; index 0 is its first page
+ * @mutex: protects all that follows. Taken inside the locks of
+ *         struct io_pagetable, outside mmap_lock
+ * @users: who needs which indices pinned: areas that are filled into a domain,
+ *         and accesses. An index is pinned, charged and readable in @store iff
+ *         some user covers it
+ * @pins: the accesses among @users, by range, to find them again
+ * @store: the PFNs of the pinned indices
+ * @account: who pays
+ * @npinned: number of pinned indices
+ */
+struct iopt_pages {
+	struct kref kref;
+	enum iopt_pages_source source;
+	bool writable;
+	unsigned long npages;
+	union {
+		void __user *uptr;
+		struct {
+			struct file *file;
+			unsigned long file_start;
+		};
+		struct iommufd_mmio *mmio;
+	};
+
+	struct mutex mutex; /* see above */
+	struct rb_root_cached users;
+	struct rb_root_cached pins;
+	struct pfn_store store;
+	struct pin_account account;
+	unsigned long npinned;
+};
+
+/**
+ * struct iopt_slice - a part of a pages object, in bytes
+ * @pages: the pages
+ * @index: index of the page that holds the first byte
+ * @page_offset: offset of the first byte in that page
+ * @length: bytes, not 0
+ */
+struct iopt_slice {
+	struct iopt_pages *pages;
+	unsigned long index;
+	unsigned int page_offset;
+	unsigned long length;
+};
+
+static inline unsigned long iopt_slice_last_index(const struct iopt_slice *slice)
+{
+	return slice->index +
+	       ((slice->page_offset + slice->length - 1) >> PAGE_SHIFT);
+}
+
+struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
+					 unsigned long length, bool writable,
+					 enum pin_account_mode mode);
+struct iopt_pages *iopt_pages_alloc_file(struct file *file,
+					 unsigned long start,
+					 unsigned long length, bool writable,
+					 enum pin_account_mode mode);
+struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
+					 u64 offset, unsigned long length,
+					 bool writable);
+unsigned long iopt_pages_address(const struct iopt_pages *pages,
+				 unsigned long offset);
+void iopt_pages_release(struct kref *kref);
+
+static inline void iopt_pages_get(struct iopt_pages *pages)
+{
+	kref_get(&pages->kref);
+}
+
+static inline void iopt_pages_put(struct iopt_pages *pages)
+{
+	kref_put(&pages->kref, iopt_pages_release);
+}
+
+int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
+		   struct refusal *refusal);
+void iopt_pages_unuse(struct iopt_pages *pages,
+		      struct interval_tree_node *user);
+
+int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
+		   unsigned long iova, int prot, bool small_pages);
+void iopt_slice_unmap(const struct iopt_slice *slice,
+		      struct iommu_domain *domain, unsigned long iova,
+		      struct iommu_iotlb_gather *gather);
+int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
+		   struct refusal *refusal);
+void iopt_slice_unpin(const struct iopt_slice *slice);
+int iopt_slice_rw(const struct iopt_slice *slice, void *data, bool write);
+
+#endif

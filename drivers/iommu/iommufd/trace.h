@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM iommufd
+
+#if !defined(__IOMMUFD_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define __IOMMUFD_TRACE_H
+
+#include <linux/device.h>
+#include <linux/tracepoint.h>
+
+#include "io_pagetable.h"
+#include "pages.h"
+
+/*
+ * Objects are named by what the user knows them by: IOVA, user addresses, file
+ * offsets, ids and device names, never by kernel addresses.
+ */
+TRACE_EVENT(iommufd_map,
+	TP_PROTO(const struct io_pagetable *iopt, const struct iopt_area *area,
+		 int rc),
+	TP_ARGS(iopt, area, rc),
+	TP_STRUCT__entry(
+		__field(unsigned long, start)
+		__field(unsigned long, last)
+		__field(int, prot)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->start = area->node.start;
+		__entry->last = area->node.last;
+		__entry->prot = area->prot;
+		__entry->rc = rc;
+	),
+	TP_printk("iova=0x%lx-0x%lx prot=0x%x rc=%d", __entry->start,
+		  __entry->last, __entry->prot, __entry->rc)
+);
+
+TRACE_EVENT(iommufd_unmap,
+	TP_PROTO(const struct io_pagetable *iopt, const struct iopt_area *area),
+	TP_ARGS(iopt, area),
+	TP_STRUCT__entry(
+		__field(unsigned long, start)
+		__field(unsigned long, last)
+	),
+	TP_fast_assign(
+		__entry->start = area->node.start;
+		__entry->last = area->node.last;
+	),
+	TP_printk("iova=0x%lx-0x%lx", __entry->start, __entry->last)
+);
+
+DECLARE_EVENT_CLASS(iommufd_pages,
+	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
+		 unsigned long last),
+	TP_ARGS(pages, index, last),
+	TP_STRUCT__entry(
+		__field(bool, file)
+		__field(unsigned long, start)
+		__field(unsigned long, npages)
+	),
+	TP_fast_assign(
+		__entry->file = pages->source == IOPT_PAGES_FILE;
+		__entry->start = index * PAGE_SIZE +
+				 (__entry->file ? pages->file_start :
+						  (unsigned long)pages->uptr);
+		__entry->npages = last - index + 1;
+	),
+	TP_printk("%s=0x%lx npages=%lu",
+		  __entry->file ? "offset" : "address", __entry->start,
+		  __entry->npages)
+);
+
+DEFINE_EVENT(iommufd_pages, iommufd_pin,
+	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
+		 unsigned long last),
+	TP_ARGS(pages, index, last));
+
+DEFINE_EVENT(iommufd_pages, iommufd_unpin,
+	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
+		 unsigned long last),
+	TP_ARGS(pages, index, last));
+
+DECLARE_EVENT_CLASS(iommufd_device,
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
+	TP_ARGS(dev, dev_id, pt_id, rc),
+	TP_STRUCT__entry(
+		__string(name, dev_name(dev))
+		__field(u32, dev_id)
+		__field(u32, pt_id)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->dev_id = dev_id;
+		__entry->pt_id = pt_id;
+		__entry->rc = rc;
+	),
+	TP_printk("device=%s id=%u pt=%u rc=%d", __get_str(name),
+		  __entry->dev_id, __entry->pt_id, __entry->rc)
+);
+
+DEFINE_EVENT(iommufd_device, iommufd_attach,
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
+	TP_ARGS(dev, dev_id, pt_id, rc));
+
+DEFINE_EVENT(iommufd_device, iommufd_replace,
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
+	TP_ARGS(dev, dev_id, pt_id, rc));
+
+DEFINE_EVENT(iommufd_device, iommufd_detach,
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
+	TP_ARGS(dev, dev_id, pt_id, rc));
+
+#endif
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

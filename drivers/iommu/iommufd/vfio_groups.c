@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The groups in a VFIO container.
+ *
+ * Type 1 makes a page table for a group when the container is set up, before
+ * any device of the group is opened, and programs rely on what comes with it:
+ * memory is pinned when it is mapped and not later, and the container knows
+ * which IOVA and page sizes there are. So a group in a container has its ranges
+ * reserved and holds a table, to which its devices are attached as they are
+ * opened.
+ */
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "../iommu-priv.h"
+#include "iommufd_private.h"
+
+/**
+ * struct member - a group in a container
+ * @entry: link in iommufd_container.groups
+ * @igroup: the group, owned by the context; NULL for one of software devices
+ * @name: for messages
+ * @ioas: where its ranges are reserved, or NULL; holds a reference
+ * @hwpt: a table that suits it, of @ioas; holds a reference
+ */
+struct member {
+	struct list_head entry;
+	struct iommufd_group *igroup;
+	char name[24];
+	struct iommufd_ioas *ioas;
+	struct iommufd_hwpt *hwpt;
+};
+
+static int take_device(struct device *dev, void *data)
+{
+	struct device **taken = data;
+
+	*taken = get_device(dev);
+	return 1;
+}
+
+/* Any device of the group: they share an IOMMU. */
+static struct device *some_device(struct iommu_group *group)
+{
+	struct device *dev = NULL;
+
+	iommu_group_for_each_dev(group, &dev, take_device);
+	return dev;
+}
+
+static void unreserve(struct member *member)
+{
+	struct io_pagetable *iopt = &member->ioas->iopt;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	iopt_unreserve(iopt, member);
+}
+
+/* Reserve what no device of the group can use. */
+static int reserve(struct member *member, struct iommu_group *group)
+{
+	struct io_pagetable *iopt = &member->ioas->iopt;
+	struct iommu_resv_region *resv, *next;
+	LIST_HEAD(regions);
+	int rc;
+
+	rc = iommu_get_group_resv_regions(group, &regions);
+	scoped_guard(rwsem_write, &iopt->iova_rwsem)
+		list_for_each_entry(resv, &regions, list) {
+			if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE)
+				continue;
+			if (!rc)
+				rc = iopt_reserve(iopt, resv->start,
+						  resv->start + (resv->length - 1),
+						  member, member->name,
+						  "a reserved range");
+		}
+	list_for_each_entry_safe(resv, next, &regions, list)
+		kfree(resv);
+	if (rc)
+		unreserve(member);
+	return rc;
+}
+
+/* Hold a table that another group of the same kind of IOMMU has. */
+static struct iommufd_hwpt *hold_suitable(struct iommufd_ioas *ioas,
+					  const struct iommufd_device *idev)
+{
+	struct iommufd_hwpt *hwpt;
+
+	list_for_each_entry(hwpt, &ioas->hwpts, entry)
+		if (hwpt->automatic &&
+		    hwpt->item.domain->owner == dev_iommu_ops(idev->dev) &&
+		    hwpt->enforce_coherency >= idev->enforce_coherency &&
+		    !iommufd_object_hold(&hwpt->obj))
+			return hwpt;
+	return NULL;
+}
+
+static int take_table(struct iommufd_ctx *ictx, struct member *member,
+		      struct device *dev)
+{
+	/* As much of a device as it takes to make a table for it. */
+	struct iommufd_device idev = {
+		.ictx = ictx,
+		.igroup = member->igroup,
+		.dev = dev,
+		.enforce_coherency =
+			device_iommu_capable(dev,
+					     IOMMU_CAP_ENFORCE_CACHE_COHERENCY),
+	};
+	struct iommufd_ioas *ioas = member->ioas;
+	struct iommufd_hwpt *hwpt;
+	int rc;
+
+	mutex_lock(&ioas->mutex);
+	hwpt = hold_suitable(ioas, &idev);
+	if (!hwpt) {
+		hwpt = iommufd_hwpt_alloc(ictx, ioas, &idev,
+					  iommufd_vfio_hwpt_flags(ictx, ioas,
+								  &idev),
+					  NULL);
+		if (IS_ERR(hwpt)) {
+			mutex_unlock(&ioas->mutex);
+			return PTR_ERR(hwpt);
+		}
+		hwpt->automatic = true;
+		rc = iommufd_hwpt_fill(hwpt);
+		if (rc) {
+			mutex_unlock(&ioas->mutex);
+			iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+			return rc;
+		}
+		iommufd_object_hold(&hwpt->obj);
+		iommufd_object_finalize(ictx, &hwpt->obj);
+	}
+	mutex_unlock(&ioas->mutex);
+	member->hwpt = hwpt;
+	return 0;
+}
+
+static void detach_member(struct iommufd_ctx *ictx, struct member *member)
+{
+	if (!member->ioas)
+		return;
+	iommufd_object_destroy_unused(ictx, &member->hwpt->obj);
+	unreserve(member);
+	iommufd_object_release(&member->ioas->obj);
+	member->hwpt = NULL;
+	member->ioas = NULL;
+}
+
+static int attach_member(struct iommufd_ctx *ictx, struct member *member)
+{
+	struct iommufd_ioas *ioas;
+	struct device *dev;
+	int rc;
+
+	if (!member->igroup || member->ioas)
+		return 0;
+
+	ioas = iommufd_vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iommufd_object_hold(&ioas->obj);
+	iommufd_object_put(ictx, &ioas->obj);
+	if (rc)
+		return rc;
+	member->ioas = ioas;
+
+	rc = -ENODEV;
+	dev = some_device(member->igroup->group);
+	if (!dev)
+		goto err_ioas;
+	rc = iommufd_check_isolation(ictx, dev, member->igroup->group);
+	if (rc)
+		goto err_dev;
+	rc = reserve(member, member->igroup->group);
+	if (rc)
+		goto err_dev;
+	rc = take_table(ictx, member, dev);
+	if (rc)
+		goto err_unreserve;
+	put_device(dev);
+	return 0;
+
+err_unreserve:
+	unreserve(member);
+err_dev:
+	put_device(dev);
+err_ioas:
+	iommufd_object_release(&ioas->obj);
+	member->ioas = NULL;
+	/* So type 1 says that the group does not go with what is mapped. */
+	return rc == -EADDRINUSE ? -EINVAL : rc;
+}
+
+/**
+ * iommufd_vfio_attach_groups - give every group in the container a table
+ * @ictx: the container; its lock is held
+ *
+ * Return: 0; or with nothing changed: -EPERM if the platform does not isolate
+ * interrupts, -EINVAL if a group does not go with what is mapped, or what
+ * pinning and the IOMMU driver say.
+ */
+int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx)
+{
+	struct member *member;
+	int rc = 0;
+
+	lockdep_assert_held(&ictx->container.lock);
+
+	list_for_each_entry(member, &ictx->container.groups, entry) {
+		rc = attach_member(ictx, member);
+		if (rc)
+			break;
+	}
+	if (rc)
+		list_for_each_entry_continue_reverse(member,
+						     &ictx->container.groups,
+						     entry)
+			detach_member(ictx, member);
+	return rc;
+}
+
+static int name_group(struct iommufd_ctx *ictx, struct member *member,
+		      struct iommu_group *group)
+{
+	struct device *dev = some_device(group);
+
+	if (!dev)
+		return -ENODEV;
+	snprintf(member->name, sizeof(member->name), "group %d",
+		 iommu_group_id(group));
+	member->igroup = iommufd_group_get(ictx, dev);
+	put_device(dev);
+	return PTR_ERR_OR_ZERO(member->igroup);
+}
+
+static void free_member(struct member *member)
+{
+	if (member->igroup)
+		iommufd_group_put(member->igroup);
+	kfree(member);
+}
+
+/**
+ * iommufd_vfio_compat_add_group - put a group into a container
+ * @ictx: the container, which has an IOAS
+ * @group: the group; or NULL for one of software devices. @ictx owns its DMA
+ *         until iommufd_vfio_compat_remove_group()
+ *
+ * Return: 0; if VFIO_SET_IOMMU has been called, what that could say about the
+ * group; -ENODEV if the group is empty, or -ENOMEM.
+ */
+int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
+				  struct iommu_group *group)
+{
+	struct iommufd_container *container = &ictx->container;
+	struct member *member;
+	int rc;
+
+	member = kzalloc(sizeof(*member), GFP_KERNEL_ACCOUNT);
+	if (!member)
+		return -ENOMEM;
+	if (group) {
+		rc = name_group(ictx, member, group);
+		if (rc) {
+			kfree(member);
+			return rc;
+		}
+	}
+
+	guard(mutex)(&container->lock);
+	if (container->type) {
+		rc = attach_member(ictx, member);
+		if (rc) {
+			free_member(member);
+			return rc;
+		}
+	}
+	list_add_tail(&member->entry, &container->groups);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_add_group, IOMMUFD_VFIO);
+
+static struct member *find_member(struct iommufd_container *container,
+				  struct iommu_group *group)
+{
+	struct member *member;
+
+	list_for_each_entry(member, &container->groups, entry)
+		if (group == (member->igroup ? member->igroup->group : NULL))
+			return member;
+	return NULL;
+}
+
+/**
+ * iommufd_vfio_compat_remove_group - take a group out of a container
+ * @ictx: the container
+ * @group: as it was added; none of its devices is bound to @ictx any more
+ *
+ * A container without groups forgets all that is mapped and what it was set to.
+ */
+void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
+				      struct iommu_group *group)
+{
+	struct iommufd_container *container = &ictx->container;
+	struct member *member;
+
+	guard(mutex)(&container->lock);
+	member = find_member(container, group);
+	if (WARN_ON(!member))
+		return;
+	list_del(&member->entry);
+	if (list_empty(&container->groups)) {
+		container->type = 0;
+		iommufd_vfio_forget(ictx);
+	}
+	detach_member(ictx, member);
+	free_member(member);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, IOMMUFD_VFIO);
