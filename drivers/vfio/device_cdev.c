@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vfio/devices/vfioN: the user binds the device to an iommufd.
+ */
+#define pr_fmt(fmt) "vfio: " fmt
+
+#include <linux/iommufd.h>
+#include <linux/uaccess.h>
+
+#include "trace.h"
+#include "vfio.h"
+#include "vfio_uapi_ext.h"
+
+static dev_t vfio_cdev_devt;
+
+int __init vfio_cdev_init(void)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&vfio_cdev_devt, 0, MINORMASK + 1,
+				  "vfio-dev");
+	if (ret)
+		pr_err("no device numbers for vfio-dev (%d)\n", ret);
+	return ret;
+}
+
+void vfio_cdev_cleanup(void)
+{
+	unregister_chrdev_region(vfio_cdev_devt, MINORMASK + 1);
+}
+
+/* A device that nothing confines is for the group interface only */
+static bool vfio_device_has_cdev(struct vfio_device *device)
+{
+	return device->iommu_kind != VFIO_IOMMU_NONE;
+}
+
+/**
+ * vfio_device_add - make a device visible, with its character device
+ * @device: a device that is about to be registered
+ *
+ * Return: 0 or what cdev_device_add() returns.
+ */
+int vfio_device_add(struct vfio_device *device)
+{
+	if (!vfio_device_has_cdev(device))
+		return device_add(&device->device);
+
+	device->device.devt = MKDEV(MAJOR(vfio_cdev_devt), device->index);
+	cdev_init(&device->cdev, &vfio_device_fops);
+	/*
+	 * The last thing that happens to a file is that its reference to the
+	 * cdev goes, and perhaps the device with it: after release(), when
+	 * nothing else keeps the driver, whose code that needs.
+	 */
+	device->cdev.owner = device->dev->driver->owner;
+	return cdev_device_add(&device->cdev, &device->device);
+}
+
+/**
+ * vfio_device_del - undo vfio_device_add()
+ * @device: the device. Files that are open stay open
+ */
+void vfio_device_del(struct vfio_device *device)
+{
+	if (vfio_device_has_cdev(device))
+		cdev_device_del(&device->cdev, &device->device);
+	else
+		device_del(&device->device);
+}
+
+int vfio_device_cdev_open(struct inode *inode, struct file *file)
+{
+	struct vfio_device *device =
+		container_of(inode->i_cdev, struct vfio_device, cdev);
+	struct vfio_device_file *df;
+
+	if (!vfio_device_try_get_registration(device))
+		return -ENODEV;
+
+	df = vfio_df_alloc(device);
+	if (!df) {
+		vfio_device_put_registration(device);
+		return -ENOMEM;
+	}
+	file->private_data = df;
+	file->f_mapping = device->inode->i_mapping;
+	return 0;
+}
+
+static int vfio_device_match_token(struct vfio_device *device,
+				   const struct vfio_device_bind_iommufd_ext *bind)
+{
+	uuid_t uuid;
+
+	if (!device->ops->match_token_uuid)
+		return bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN ? -EINVAL : 0;
+
+	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
+		return device->ops->match_token_uuid(device, NULL);
+
+	if (copy_from_user(&uuid, u64_to_user_ptr(bind->token_uuid_ptr),
+			   sizeof(uuid)))
+		return -EFAULT;
+	return device->ops->match_token_uuid(device, &uuid);
+}
+
+static int vfio_df_cdev_bind(struct vfio_device_file *df,
+			     struct iommufd_ctx *ictx,
+			     const struct vfio_device_bind_iommufd_ext *bind,
+			     u32 __user *out_devid)
+{
+	struct vfio_device *device = df->device;
+	int ret;
+
+	lockdep_assert_held(&device->dev_set->lock);
+
+	/* One file at a time, and that only once */
+	if (df->ready)
+		return vfio_df_refuse(df, -EINVAL, "bind: bound already");
+	if (device->open_count)
+		return vfio_df_refuse(df, -EINVAL,
+				      "bind: bound through another file");
+
+	ret = vfio_device_match_token(device, bind);
+	if (ret)
+		return vfio_df_refuse(df, ret,
+				      "bind: the token is missing, wrong or not wanted");
+
+	/* KVM takes its pointer back under the same lock before it goes away */
+	spin_lock(&df->kvm_lock);
+	vfio_device_get_kvm(device, df->kvm);
+	spin_unlock(&df->kvm_lock);
+
+	device->cdev_opened = true;
+	ret = vfio_df_open(df, ictx);
+	if (ret) {
+		vfio_df_refuse(df, ret,
+			       "bind: refused by the iommufd (see its fdinfo, and blocked_by of the device) or by the driver (see the kernel log)");
+		goto err_undo;
+	}
+
+	if (put_user(device->iommufd_devid, out_devid)) {
+		ret = -EFAULT;
+		goto err_close;
+	}
+
+	/* From here on, read, write, mmap and ioctl reach the driver */
+	smp_store_release(&df->ready, true);
+	return 0;
+
+err_close:
+	vfio_df_close(df);
+err_undo:
+	device->cdev_opened = false;
+	vfio_device_put_kvm(device);
+	return ret;
+}
+
+/**
+ * vfio_df_cdev_close - the last reference to a file of the character device is gone
+ * @df: the file, bound or not
+ */
+void vfio_df_cdev_close(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	if (!df->ready)
+		return;
+
+	mutex_lock(&device->dev_set->lock);
+	vfio_df_close(df);
+	device->cdev_opened = false;
+	vfio_device_put_kvm(device);
+	mutex_unlock(&device->dev_set->lock);
+
+	vfio_device_unblock_group(device);
+}
+
+/**
+ * vfio_df_ioctl_bind - VFIO_DEVICE_BIND_IOMMUFD
+ * @df: the file
+ * @arg: struct vfio_device_bind_iommufd, of any age
+ *
+ * Return: 0; -EINVAL for a malformed request, or a device that is bound; -ENOTTY
+ * on a file that came through a group; -EBUSY while the group is open; -EBADF or
+ * -EBADFD if there is no iommufd behind the fd; else what the driver returns.
+ */
+long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_bind_iommufd,
+					 out_devid);
+	struct vfio_device_bind_iommufd_ext __user *uarg = arg;
+	struct vfio_device_bind_iommufd_ext bind;
+	struct vfio_device *device = df->device;
+	struct iommufd_ctx *ictx;
+	u32 argsz;
+	int ret;
+
+	if (get_user(argsz, &uarg->argsz))
+		return -EFAULT;
+	if (argsz < minsz)
+		return -EINVAL;
+	/* No future structure is longer, and its tail will be read for zeros */
+	if (argsz > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&bind, sizeof(bind), arg, argsz);
+	if (ret)
+		return ret;
+	if (bind.iommufd < 0 || bind.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
+		return -EINVAL;
+	if (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN && argsz < sizeof(bind))
+		return -EINVAL;
+
+	/* Through a group, binding is the container's business */
+	if (df->group)
+		return -ENOTTY;
+
+	ret = vfio_device_block_group(device);
+	if (ret)
+		return vfio_df_refuse(df, ret,
+				      "bind: the group is open, see /dev/vfio");
+
+	ictx = iommufd_ctx_from_fd(bind.iommufd);
+	if (IS_ERR(ictx)) {
+		ret = vfio_df_refuse(df, PTR_ERR(ictx),
+				     "bind: the fd is not that of an iommufd");
+		goto err_unblock;
+	}
+
+	mutex_lock(&device->dev_set->lock);
+	ret = vfio_df_cdev_bind(df, ictx, &bind, &uarg->out_devid);
+	mutex_unlock(&device->dev_set->lock);
+
+	/* The device holds its own reference */
+	iommufd_ctx_put(ictx);
+	if (ret)
+		goto err_unblock;
+	return 0;
+
+err_unblock:
+	vfio_device_unblock_group(device);
+	return ret;
+}
+
+/* Copy in a request that starts with argsz and flags and may have a tail */
+static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
+				void __user *arg, u32 pasid_flag)
+{
+	struct {
+		u32 argsz;
+		u32 flags;
+	} *head = req;
+
+	memset(req, 0, size);
+	if (copy_from_user(req, arg, minsz))
+		return -EFAULT;
+	if (head->argsz < minsz || head->flags & ~pasid_flag)
+		return -EINVAL;
+	if (!(head->flags & pasid_flag))
+		return 0;
+	/* The tail is there only with the flag */
+	if (head->argsz < size)
+		return -EINVAL;
+	return -EOPNOTSUPP;
+}
+
+/**
+ * vfio_df_ioctl_attach - VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ * @df: a bound file of the character device
+ * @arg: struct vfio_device_attach_iommufd_pt, of any age
+ *
+ * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID; else what
+ * &vfio_device_ops.attach_ioas returns.
+ */
+long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_attach_iommufd_pt,
+					 pt_id);
+	struct vfio_device_attach_iommufd_pt_ext __user *uarg = arg;
+	struct vfio_device_attach_iommufd_pt_ext attach;
+	struct vfio_device *device = df->device;
+	u32 pt_id;
+	int ret;
+
+	ret = vfio_copy_pt_request(&attach, sizeof(attach), minsz, arg,
+				   VFIO_DEVICE_ATTACH_PASID);
+	if (ret)
+		return ret;
+
+	/*
+	 * An attached device that moves cannot be moved back for sure. So learn
+	 * before, not after, that the result cannot be written.
+	 */
+	if (put_user(attach.pt_id, &uarg->pt_id))
+		return -EFAULT;
+
+	mutex_lock(&device->dev_set->lock);
+	pt_id = attach.pt_id;
+	ret = device->ops->attach_ioas(device, &pt_id);
+	trace_vfio_device_attach(device, attach.pt_id, pt_id, ret);
+	if (!ret && put_user(pt_id, &uarg->pt_id)) {
+		device->ops->detach_ioas(device);
+		trace_vfio_device_detach(device);
+		ret = -EFAULT;
+	}
+	mutex_unlock(&device->dev_set->lock);
+	return ret;
+}
+
+/**
+ * vfio_df_ioctl_detach - VFIO_DEVICE_DETACH_IOMMUFD_PT
+ * @df: a bound file of the character device
+ * @arg: struct vfio_device_detach_iommufd_pt, of any age
+ *
+ * Return: 0, also if the device is not attached; -EINVAL for a malformed request;
+ * -EOPNOTSUPP for a PASID.
+ */
+long vfio_df_ioctl_detach(struct vfio_device_file *df, void __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_detach_iommufd_pt,
+					 flags);
+	struct vfio_device_detach_iommufd_pt_ext detach;
+	struct vfio_device *device = df->device;
+	int ret;
+
+	ret = vfio_copy_pt_request(&detach, sizeof(detach), minsz, arg,
+				   VFIO_DEVICE_DETACH_PASID);
+	if (ret)
+		return ret;
+
+	mutex_lock(&device->dev_set->lock);
+	device->ops->detach_ioas(device);
+	trace_vfio_device_detach(device);
+	mutex_unlock(&device->dev_set->lock);
+	return 0;
+}

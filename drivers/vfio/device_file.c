@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files of devices: what happens to them from open to close, however they were
+ * opened.
+ */
+#include <linux/kobject.h>
+#include <linux/module.h>
+#include <linux/pm_runtime.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "trace.h"
+#include "vfio.h"
+
+/**
+ * vfio_df_alloc - allocate what a file of a device needs
+ * @device: a device whose registration is held; passes to the result, which is
+ *          freed by closing the file
+ *
+ * Return: the structure or NULL.
+ */
+struct vfio_device_file *vfio_df_alloc(struct vfio_device *device)
+{
+	struct vfio_device_file *df;
+
+	df = kzalloc(sizeof(*df), GFP_KERNEL_ACCOUNT);
+	if (!df)
+		return NULL;
+	df->device = device;
+	spin_lock_init(&df->kvm_lock);
+	return df;
+}
+
+static bool vfio_df_ready(struct vfio_device_file *df)
+{
+	/* Pairs with the store that follows vfio_df_open() */
+	return smp_load_acquire(&df->ready);
+}
+
+static int vfio_device_first_open(struct vfio_device *device,
+				  struct iommufd_ctx *ictx)
+{
+	int ret;
+
+	if (!try_module_get(device->dev->driver->owner))
+		return -ENODEV;
+
+	if (ictx) {
+		ret = device->ops->bind_iommufd(device, ictx,
+						&device->iommufd_devid);
+		trace_vfio_device_bind(device, device->iommufd_devid, ret);
+		if (ret)
+			goto err_put_module;
+		device->iommufd_bound = true;
+	}
+
+	if (device->ops->open_device) {
+		ret = device->ops->open_device(device);
+		if (ret)
+			goto err_unbind;
+	}
+	return 0;
+
+err_unbind:
+	if (device->iommufd_bound) {
+		device->ops->unbind_iommufd(device);
+		device->iommufd_bound = false;
+	}
+err_put_module:
+	module_put(device->dev->driver->owner);
+	return ret;
+}
+
+static void vfio_device_last_close(struct vfio_device *device)
+{
+	if (device->ops->close_device)
+		device->ops->close_device(device);
+	if (device->iommufd_bound) {
+		device->ops->unbind_iommufd(device);
+		device->iommufd_bound = false;
+	}
+	module_put(device->dev->driver->owner);
+}
+
+/**
+ * vfio_df_open - open the device for a file
+ * @df: the file, not open yet
+ * @ictx: iommufd to bind the device to, unless an earlier file has done so;
+ *        NULL to bind it to none
+ *
+ * &vfio_device_set.lock is held. On success, the caller either makes the file
+ * usable or calls vfio_df_close().
+ *
+ * Return: 0; -ENODEV if the driver is being unloaded; else what the driver's
+ * bind_iommufd() and open_device() return.
+ */
+int vfio_df_open(struct vfio_device_file *df, struct iommufd_ctx *ictx)
+{
+	struct vfio_device *device = df->device;
+	int ret;
+
+	lockdep_assert_held(&device->dev_set->lock);
+
+	/* Drivers look at the count in open_device() */
+	if (++device->open_count == 1) {
+		ret = vfio_device_first_open(device, ictx);
+		if (ret) {
+			device->open_count--;
+			return ret;
+		}
+	}
+	trace_vfio_device_open(device, !df->group, device->open_count);
+	return 0;
+}
+
+/**
+ * vfio_df_close - undo vfio_df_open()
+ * @df: the file
+ */
+void vfio_df_close(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	lockdep_assert_held(&device->dev_set->lock);
+
+	if (device->open_count == 1)
+		vfio_device_last_close(device);
+	device->open_count--;
+	trace_vfio_device_close(device, !df->group, device->open_count);
+}
+
+/* Keep the device out of runtime suspend while a request is carried out */
+static int vfio_device_pm_get(struct vfio_device *device)
+{
+	struct device *dev = device->dev;
+	int ret;
+
+	if (!dev->driver->pm)
+		return 0;
+
+	ret = pm_runtime_resume_and_get(dev);
+	if (ret) {
+		dev_info_ratelimited(dev, "cannot be resumed (%d)\n", ret);
+		return -EIO;
+	}
+	return 0;
+}
+
+static void vfio_device_pm_put(struct vfio_device *device)
+{
+	if (device->dev->driver->pm)
+		pm_runtime_put(device->dev);
+}
+
+static long vfio_device_ioctl(struct vfio_device_file *df, unsigned int cmd,
+			      unsigned long arg)
+{
+	struct vfio_device *device = df->device;
+	void __user *uarg = (void __user *)arg;
+
+	/* Through a group, attaching is the container's business */
+	if (!df->group && cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		return vfio_df_ioctl_attach(df, uarg);
+	if (!df->group && cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT)
+		return vfio_df_ioctl_detach(df, uarg);
+	if (cmd == VFIO_DEVICE_FEATURE)
+		return vfio_ioctl_device_feature(device, uarg);
+	if (!device->ops->ioctl)
+		return -EINVAL;
+	return device->ops->ioctl(device, cmd, arg);
+}
+
+static long vfio_device_fops_unl_ioctl(struct file *file, unsigned int cmd,
+				       unsigned long arg)
+{
+	struct vfio_device_file *df = file->private_data;
+	long ret;
+
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return vfio_df_ioctl_bind(df, (void __user *)arg);
+
+	if (!vfio_df_ready(df))
+		return -EINVAL;
+
+	ret = vfio_device_pm_get(df->device);
+	if (ret)
+		return ret;
+	ret = vfio_device_ioctl(df, cmd, arg);
+	vfio_device_pm_put(df->device);
+	return ret;
+}
+
+static ssize_t vfio_device_fops_read(struct file *file, char __user *buf,
+				     size_t count, loff_t *ppos)
+{
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
+
+	if (!vfio_df_ready(df) || !device->ops->read)
+		return -EINVAL;
+	return device->ops->read(device, buf, count, ppos);
+}
+
+static ssize_t vfio_device_fops_write(struct file *file,
+				      const char __user *buf, size_t count,
+				      loff_t *ppos)
+{
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
+
+	if (!vfio_df_ready(df) || !device->ops->write)
+		return -EINVAL;
+	return device->ops->write(device, buf, count, ppos);
+}
+
+static int vfio_device_fops_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
+
+	if (!vfio_df_ready(df) || !device->ops->mmap)
+		return -EINVAL;
+	return device->ops->mmap(device, vma);
+}
+
+static int vfio_device_fops_release(struct inode *inode, struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	if (df->group)
+		vfio_df_group_close(df);
+	else
+		vfio_df_cdev_close(df);
+	vfio_device_put_registration(df->device);
+	kfree(df);
+	return 0;
+}
+
+#ifdef CONFIG_PROC_FS
+static void vfio_device_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device = df->device;
+	const char *refusal;
+	char *path;
+
+	path = kobject_get_path(&device->dev->kobj, GFP_KERNEL);
+	if (path)
+		seq_printf(m, "vfio-device-syspath:\t/sys%s\n", path);
+	kfree(path);
+
+	seq_printf(m, "vfio-device-name:\t%s\n", dev_name(device->dev));
+	seq_printf(m, "vfio-device-node:\t%s\n", dev_name(&device->device));
+	if (df->group)
+		vfio_group_show_fdinfo(df->group, m);
+	else
+		seq_puts(m, "vfio-opened-by:\tcdev\n");
+
+	refusal = READ_ONCE(df->refusal);
+	if (refusal)
+		seq_printf(m, "vfio-refusal:\t%s\n", refusal);
+
+	if (!vfio_df_ready(df)) {
+		seq_puts(m, "vfio-state:\tunbound\n");
+		return;
+	}
+	/* All but the attachment is constant now, and that may change anyway */
+	if (!device->iommufd_bound) {
+		seq_puts(m, "vfio-state:\tno iommu\n");
+	} else {
+		seq_printf(m, "vfio-state:\t%s\n",
+			   READ_ONCE(device->iommufd_attached) ?
+			   "attached" : "bound");
+		seq_printf(m, "vfio-iommufd-devid:\t%u\n",
+			   device->iommufd_devid);
+	}
+
+	if (device->ops->show_fdinfo)
+		device->ops->show_fdinfo(device, m);
+}
+#endif
+
+const struct file_operations vfio_device_fops = {
+	.owner = THIS_MODULE,
+	.open = vfio_device_cdev_open,
+	.release = vfio_device_fops_release,
+	.read = vfio_device_fops_read,
+	.write = vfio_device_fops_write,
+	.unlocked_ioctl = vfio_device_fops_unl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = vfio_device_fops_mmap,
+#ifdef CONFIG_PROC_FS
+	.show_fdinfo = vfio_device_show_fdinfo,
+#endif
+};
+
+/**
+ * vfio_device_from_file - the device that a file is of
+ * @file: any file
+ *
+ * Return: the device, registered as long as @file is held, or NULL.
+ */
+struct vfio_device *vfio_device_from_file(struct file *file)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	if (file->f_op != &vfio_device_fops)
+		return NULL;
+	return df->device;
+}

@@ -1,0 +1,822 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/vfio/N: devices by the groups in which the IOMMU sees them. The container
+ * that a group is put into is an iommufd.
+ */
+#define pr_fmt(fmt) "vfio: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/idr.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "vfio.h"
+
+/* Owns the list of all groups, and which devices keep each of them */
+static DEFINE_MUTEX(vfio_groups_lock);
+static LIST_HEAD(vfio_groups);
+
+static dev_t vfio_group_devt;
+static DEFINE_IDA(vfio_group_ida);
+
+static char *vfio_group_devnode(const struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/%s", dev_name(dev));
+}
+
+static const struct class vfio_group_class = {
+	.name = "vfio",
+	.devnode = vfio_group_devnode,
+};
+
+static const struct file_operations vfio_group_fops;
+
+int __init vfio_group_init(void)
+{
+	int ret;
+
+	ret = class_register(&vfio_group_class);
+	if (ret) {
+		pr_err("class vfio cannot be registered (%d)\n", ret);
+		return ret;
+	}
+
+	ret = alloc_chrdev_region(&vfio_group_devt, 0, MINORMASK + 1, "vfio");
+	if (ret) {
+		pr_err("no device numbers for groups (%d)\n", ret);
+		class_unregister(&vfio_group_class);
+	}
+	return ret;
+}
+
+void vfio_group_cleanup(void)
+{
+	unregister_chrdev_region(vfio_group_devt, MINORMASK + 1);
+	class_unregister(&vfio_group_class);
+	ida_destroy(&vfio_group_ida);
+}
+
+static void vfio_group_release(struct device *dev)
+{
+	struct vfio_group *group = container_of(dev, struct vfio_group, dev);
+
+	mutex_destroy(&group->devices_lock);
+	mutex_destroy(&group->lock);
+	ida_free(&vfio_group_ida, MINOR(dev->devt));
+	kfree(group);
+}
+
+/* On success, consumes the reference to @iommu_group */
+static struct vfio_group *vfio_group_alloc(struct iommu_group *iommu_group,
+					   enum vfio_iommu_kind kind)
+{
+	struct vfio_group *group;
+	int minor, ret;
+
+	group = kzalloc(sizeof(*group), GFP_KERNEL);
+	if (!group)
+		return ERR_PTR(-ENOMEM);
+
+	minor = ida_alloc_max(&vfio_group_ida, MINORMASK, GFP_KERNEL);
+	if (minor < 0) {
+		kfree(group);
+		return ERR_PTR(minor);
+	}
+
+	device_initialize(&group->dev);
+	group->dev.devt = MKDEV(MAJOR(vfio_group_devt), minor);
+	group->dev.class = &vfio_group_class;
+	group->dev.release = vfio_group_release;
+	cdev_init(&group->cdev, &vfio_group_fops);
+	group->cdev.owner = THIS_MODULE;
+
+	mutex_init(&group->lock);
+	mutex_init(&group->devices_lock);
+	INIT_LIST_HEAD(&group->devices);
+	spin_lock_init(&group->kvm_lock);
+	group->kind = kind;
+	group->iommu_group = iommu_group;
+
+	ret = dev_set_name(&group->dev, "%s%d",
+			   kind == VFIO_IOMMU_NONE ? "noiommu-" : "",
+			   iommu_group_id(iommu_group));
+	if (ret)
+		goto err_put;
+
+	ret = cdev_device_add(&group->cdev, &group->dev);
+	if (ret)
+		goto err_put;
+	return group;
+
+err_put:
+	put_device(&group->dev);
+	return ERR_PTR(ret);
+}
+
+/* Note for fdinfo why a request is refused, in words, and pass on its errno */
+static int vfio_group_refuse(struct vfio_group *group, int errno,
+			     const char *why)
+{
+	lockdep_assert_held(&group->lock);
+
+	group->refusal = why;
+	return errno;
+}
+
+/*
+ * From here until vfio_group_unset_container() no driver of the kernel gets at
+ * the group, whether the user takes devices out of it or not. The iommufd claims
+ * each device again, as the same owner. On success, consumes the reference to
+ * @ictx.
+ */
+static int vfio_group_set_container(struct vfio_group *group,
+				    struct iommufd_ctx *ictx)
+{
+	int ret;
+
+	lockdep_assert_held(&group->lock);
+
+	if (!group->iommu_group)
+		return -ENODEV;
+	if (group->iommufd)
+		return vfio_group_refuse(group, -EINVAL,
+					 "set container: there is one");
+	if (group->kind == VFIO_IOMMU_NONE &&
+	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
+		return -EPERM;
+
+	if (group->kind == VFIO_IOMMU_PHYSICAL) {
+		ret = iommu_group_claim_dma_owner(group->iommu_group, ictx);
+		if (ret)
+			return vfio_group_refuse(group, ret,
+						 "set container: a device of the group has a driver of the kernel, see blocked_by of the others");
+	}
+
+	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group);
+	if (ret) {
+		if (group->kind == VFIO_IOMMU_PHYSICAL)
+			iommu_group_release_dma_owner(group->iommu_group);
+		return ret;
+	}
+	group->iommufd = ictx;
+	return 0;
+}
+
+/* No device of the group is open; there may be no container */
+static void vfio_group_unset_container(struct vfio_group *group)
+{
+	lockdep_assert_held(&group->lock);
+
+	if (!group->iommufd)
+		return;
+	vfio_iommufd_compat_leave(group->iommufd, group->kind,
+				  group->iommu_group);
+	if (group->kind == VFIO_IOMMU_PHYSICAL)
+		iommu_group_release_dma_owner(group->iommu_group);
+	iommufd_ctx_put(group->iommufd);
+	group->iommufd = NULL;
+}
+
+/*
+ * The last device has left. Who can still come: (1) opening, until
+ * cdev_device_del(); (2) the one file that is open, for which there is nothing
+ * left to do once @iommu_group is NULL. Files of devices cannot be open.
+ */
+static void vfio_group_destroy(struct vfio_group *group)
+{
+	struct iommu_group *iommu_group;
+
+	cdev_device_del(&group->cdev, &group->dev);
+
+	mutex_lock(&group->lock);
+	WARN_ON(!list_empty(&group->devices) || group->device_files ||
+		group->cdev_opens);
+	vfio_group_unset_container(group);
+	iommu_group = group->iommu_group;
+	group->iommu_group = NULL;
+	mutex_unlock(&group->lock);
+
+	iommu_group_put(iommu_group);
+	put_device(&group->dev);
+}
+
+static struct vfio_group *vfio_group_find(struct iommu_group *iommu_group)
+{
+	struct vfio_group *group;
+
+	lockdep_assert_held(&vfio_groups_lock);
+
+	list_for_each_entry(group, &vfio_groups, next)
+		if (group->iommu_group == iommu_group)
+			return group;
+	return NULL;
+}
+
+/* On success, consumes the reference to @iommu_group */
+static struct vfio_group *vfio_group_join(struct iommu_group *iommu_group,
+					  enum vfio_iommu_kind kind)
+{
+	struct vfio_group *group;
+
+	lockdep_assert_held(&vfio_groups_lock);
+
+	group = vfio_group_find(iommu_group);
+	if (group) {
+		if (WARN_ON(group->kind != kind))
+			return ERR_PTR(-EINVAL);
+		iommu_group_put(iommu_group);
+	} else {
+		group = vfio_group_alloc(iommu_group, kind);
+		if (IS_ERR(group))
+			return group;
+		list_add_tail(&group->next, &vfio_groups);
+	}
+	group->users++;
+	return group;
+}
+
+/* An iommu_group for a device that no IOMMU knows */
+static struct iommu_group *vfio_make_iommu_group(struct device *dev,
+						 enum vfio_iommu_kind kind)
+{
+	struct iommu_group *iommu_group;
+	int ret;
+
+	iommu_group = iommu_group_alloc();
+	if (IS_ERR(iommu_group))
+		return iommu_group;
+
+	/* The name tells programs what they are in for */
+	ret = kind == VFIO_IOMMU_NONE ?
+	      iommu_group_set_name(iommu_group, "vfio-noiommu") : 0;
+	if (!ret)
+		ret = iommu_group_add_device(iommu_group, dev);
+	if (ret) {
+		iommu_group_put(iommu_group);
+		return ERR_PTR(ret);
+	}
+	return iommu_group;
+}
+
+/**
+ * vfio_device_join_group - make a device a member of its group
+ * @device: a device that is about to be registered
+ * @kind: what confines its DMA. A device that should be behind an IOMMU and is
+ *        not becomes one that nothing confines, where that is allowed
+ *
+ * Return: 0; -EINVAL if the device has no IOMMU; -ENOMEM.
+ */
+int vfio_device_join_group(struct vfio_device *device,
+			   enum vfio_iommu_kind kind)
+{
+	struct iommu_group *iommu_group = NULL;
+	struct vfio_group *group;
+	bool made = false;
+
+	if (kind == VFIO_IOMMU_PHYSICAL) {
+		iommu_group = iommu_group_get(device->dev);
+		if (!iommu_group) {
+			if (!vfio_noiommu_allowed()) {
+				dev_warn(device->dev,
+					 "not behind an IOMMU, so not for userspace\n");
+				return -EINVAL;
+			}
+			kind = VFIO_IOMMU_NONE;
+		}
+	}
+	if (!iommu_group) {
+		iommu_group = vfio_make_iommu_group(device->dev, kind);
+		if (IS_ERR(iommu_group))
+			return PTR_ERR(iommu_group);
+		made = true;
+	}
+
+	mutex_lock(&vfio_groups_lock);
+	group = vfio_group_join(iommu_group, kind);
+	mutex_unlock(&vfio_groups_lock);
+	if (IS_ERR(group)) {
+		if (made)
+			iommu_group_remove_device(device->dev);
+		iommu_group_put(iommu_group);
+		return PTR_ERR(group);
+	}
+
+	if (kind == VFIO_IOMMU_NONE) {
+		add_taint(TAINT_USER, LOCKDEP_STILL_OK);
+		dev_warn(device->dev,
+			 "nothing confines its DMA: kernel tainted by vfio-noiommu\n");
+	}
+	device->iommu_kind = kind;
+	device->group = group;
+	return 0;
+}
+
+/**
+ * vfio_device_leave_group - undo vfio_device_join_group()
+ * @device: a device that nobody can reach through the group any more
+ */
+void vfio_device_leave_group(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	/* While our group still holds the iommu_group */
+	if (group->kind != VFIO_IOMMU_PHYSICAL)
+		iommu_group_remove_device(device->dev);
+
+	mutex_lock(&vfio_groups_lock);
+	if (!--group->users) {
+		list_del(&group->next);
+		vfio_group_destroy(group);
+	}
+	mutex_unlock(&vfio_groups_lock);
+	device->group = NULL;
+}
+
+/**
+ * vfio_device_group_publish - let a device be found in its group
+ * @device: a registered device
+ */
+void vfio_device_group_publish(struct vfio_device *device)
+{
+	mutex_lock(&device->group->devices_lock);
+	list_add(&device->group_next, &device->group->devices);
+	mutex_unlock(&device->group->devices_lock);
+}
+
+/**
+ * vfio_device_group_retract - undo vfio_device_group_publish()
+ * @device: a registered device
+ */
+void vfio_device_group_retract(struct vfio_device *device)
+{
+	mutex_lock(&device->group->devices_lock);
+	list_del(&device->group_next);
+	mutex_unlock(&device->group->devices_lock);
+}
+
+/**
+ * vfio_device_block_group - reserve a device for its character device
+ * @device: a registered device
+ *
+ * Until vfio_device_unblock_group(), the group cannot be opened.
+ *
+ * Return: 0 or -EBUSY if the group is open.
+ */
+int vfio_device_block_group(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	guard(mutex)(&group->lock);
+
+	if (group->opened_file)
+		return -EBUSY;
+	group->cdev_opens++;
+	return 0;
+}
+
+/**
+ * vfio_device_unblock_group - undo vfio_device_block_group()
+ * @device: a registered device
+ */
+void vfio_device_unblock_group(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	guard(mutex)(&group->lock);
+	group->cdev_opens--;
+}
+
+static int vfio_group_fops_open(struct inode *inode, struct file *file)
+{
+	struct vfio_group *group =
+		container_of(inode->i_cdev, struct vfio_group, cdev);
+
+	guard(mutex)(&group->lock);
+
+	if (!group->iommu_group)
+		return -ENODEV;
+	if (group->kind == VFIO_IOMMU_NONE &&
+	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
+		return -EPERM;
+	/* One user, and by one way only */
+	if (group->cdev_opens || group->opened_file)
+		return -EBUSY;
+
+	group->opened_file = file;
+	file->private_data = group;
+	return 0;
+}
+
+static int vfio_group_fops_release(struct inode *inode, struct file *file)
+{
+	struct vfio_group *group = file->private_data;
+
+	guard(mutex)(&group->lock);
+
+	/* Files of devices hold this one open */
+	WARN_ON(group->device_files);
+	vfio_group_unset_container(group);
+	group->opened_file = NULL;
+	group->refusal = NULL;
+	file->private_data = NULL;
+	return 0;
+}
+
+static long vfio_group_ioctl_get_status(struct vfio_group *group,
+					struct vfio_group_status __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_group_status, flags);
+	struct vfio_group_status status;
+
+	if (copy_from_user(&status, arg, minsz))
+		return -EFAULT;
+	if (status.argsz < minsz)
+		return -EINVAL;
+
+	status.flags = 0;
+	scoped_guard(mutex, &group->lock) {
+		if (!group->iommu_group)
+			return -ENODEV;
+		if (group->iommufd)
+			status.flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
+		if (group->kind != VFIO_IOMMU_PHYSICAL ||
+		    vfio_iommu_group_viable(group->iommu_group))
+			status.flags |= VFIO_GROUP_FLAGS_VIABLE;
+	}
+
+	if (copy_to_user(arg, &status, minsz))
+		return -EFAULT;
+	return 0;
+}
+
+static long vfio_group_ioctl_set_container(struct vfio_group *group,
+					   int __user *arg)
+{
+	struct iommufd_ctx *ictx;
+	int fd, ret;
+
+	if (get_user(fd, arg))
+		return -EFAULT;
+	ictx = iommufd_ctx_from_fd(fd);
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+
+	mutex_lock(&group->lock);
+	ret = vfio_group_set_container(group, ictx);
+	mutex_unlock(&group->lock);
+	if (ret)
+		iommufd_ctx_put(ictx);
+	return ret;
+}
+
+static long vfio_group_ioctl_unset_container(struct vfio_group *group)
+{
+	guard(mutex)(&group->lock);
+
+	if (!group->iommufd)
+		return -EINVAL;
+	if (group->device_files)
+		return vfio_group_refuse(group, -EBUSY,
+					 "unset container: a device is open");
+	vfio_group_unset_container(group);
+	return 0;
+}
+
+static int vfio_device_matches(struct vfio_device *device, char *name)
+{
+	if (device->ops->match)
+		return device->ops->match(device, name);
+	return !strcmp(dev_name(device->dev), name);
+}
+
+/* Returns a registered device; its registration is held for the caller */
+static struct vfio_device *vfio_group_find_device(struct vfio_group *group,
+						  char *name)
+{
+	struct vfio_device *device;
+	int ret;
+
+	guard(mutex)(&group->devices_lock);
+
+	list_for_each_entry(device, &group->devices, group_next) {
+		ret = vfio_device_matches(device, name);
+		if (ret < 0)
+			return ERR_PTR(ret);
+		if (ret && vfio_device_try_get_registration(device))
+			return device;
+	}
+	return ERR_PTR(-ENODEV);
+}
+
+/* With both locks held; undone by vfio_df_close() and vfio_device_put_kvm() */
+static int vfio_df_open_in_container(struct vfio_device_file *df)
+{
+	struct vfio_group *group = df->group;
+	struct vfio_device *device = df->device;
+	bool translated = group->kind != VFIO_IOMMU_NONE;
+	int ret;
+
+	/* Someone who described memory to the container expects translation */
+	if (!translated && vfio_iommufd_has_compat_ioas(group->iommufd))
+		return -EPERM;
+
+	ret = vfio_df_open(df, translated ? group->iommufd : NULL);
+	if (ret || !translated || device->open_count > 1)
+		return ret;
+
+	ret = vfio_iommufd_compat_attach(device, group->iommufd);
+	if (ret)
+		vfio_df_close(df);
+	return ret;
+}
+
+static int vfio_df_group_open(struct vfio_device_file *df)
+{
+	struct vfio_group *group = df->group;
+	struct vfio_device *device = df->device;
+	int ret;
+
+	lockdep_assert_held(&group->lock);
+
+	if (!group->iommufd)
+		return vfio_group_refuse(group, -EINVAL,
+					 "get device: no container is set");
+	if (group->kind == VFIO_IOMMU_NONE &&
+	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
+		return -EPERM;
+
+	guard(mutex)(&device->dev_set->lock);
+
+	/* The first file decides for all; KVM takes its pointer back in time */
+	if (!device->open_count) {
+		spin_lock(&group->kvm_lock);
+		vfio_device_get_kvm(device, group->kvm);
+		spin_unlock(&group->kvm_lock);
+	}
+
+	ret = vfio_df_open_in_container(df);
+	if (ret) {
+		vfio_group_refuse(group, ret,
+				  "get device: refused by the container (see its fdinfo) or by the driver (see the kernel log)");
+		if (!device->open_count)
+			vfio_device_put_kvm(device);
+		return ret;
+	}
+
+	df->group_file = get_file(group->opened_file);
+	group->device_files++;
+	/* From here on, read, write, mmap and ioctl reach the driver */
+	smp_store_release(&df->ready, true);
+	return 0;
+}
+
+/**
+ * vfio_df_group_close - the last reference to a file from VFIO_GROUP_GET_DEVICE_FD is gone
+ * @df: the file, ready or not
+ */
+void vfio_df_group_close(struct vfio_device_file *df)
+{
+	struct vfio_group *group = df->group;
+	struct vfio_device *device = df->device;
+
+	if (!df->ready)
+		return;
+
+	mutex_lock(&group->lock);
+	mutex_lock(&device->dev_set->lock);
+	vfio_df_close(df);
+	if (!device->open_count)
+		vfio_device_put_kvm(device);
+	mutex_unlock(&device->dev_set->lock);
+	group->device_files--;
+	mutex_unlock(&group->lock);
+
+	/* May be the last; then the group is closed when we are out of here */
+	fput(df->group_file);
+}
+
+/* Consumes the registration of @device, with success or without */
+static struct file *vfio_group_open_device(struct vfio_group *group,
+					   struct vfio_device *device)
+{
+	struct vfio_device_file *df;
+	struct file *file;
+	int ret;
+
+	df = vfio_df_alloc(device);
+	if (!df) {
+		vfio_device_put_registration(device);
+		return ERR_PTR(-ENOMEM);
+	}
+	df->group = group;
+
+	/* First of all, so that its release() does all undoing from now on */
+	file = anon_inode_getfile("[vfio-device]", &vfio_device_fops, df,
+				  O_RDWR);
+	if (IS_ERR(file)) {
+		vfio_device_put_registration(device);
+		kfree(df);
+		return file;
+	}
+	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	file->f_mapping = device->inode->i_mapping;
+
+	ret = vfio_df_group_open(df);
+	if (ret) {
+		fput(file);
+		return ERR_PTR(ret);
+	}
+
+	if (group->kind == VFIO_IOMMU_NONE)
+		dev_warn(device->dev, "opened by %s:%d without an IOMMU\n",
+			 current->comm, task_pid_nr(current));
+	return file;
+}
+
+static long vfio_group_ioctl_get_device_fd(struct vfio_group *group,
+					   char __user *arg)
+{
+	struct vfio_device *device;
+	struct file *file;
+	char *name;
+	int fd;
+
+	name = strndup_user(arg, PAGE_SIZE);
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	device = vfio_group_find_device(group, name);
+	kfree(name);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		vfio_device_put_registration(device);
+		return fd;
+	}
+
+	mutex_lock(&group->lock);
+	file = vfio_group_open_device(group, device);
+	mutex_unlock(&group->lock);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+static long vfio_group_fops_unl_ioctl(struct file *file, unsigned int cmd,
+				      unsigned long arg)
+{
+	struct vfio_group *group = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_GROUP_GET_STATUS:
+		return vfio_group_ioctl_get_status(group, uarg);
+	case VFIO_GROUP_SET_CONTAINER:
+		return vfio_group_ioctl_set_container(group, uarg);
+	case VFIO_GROUP_UNSET_CONTAINER:
+		return vfio_group_ioctl_unset_container(group);
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return vfio_group_ioctl_get_device_fd(group, uarg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+#ifdef CONFIG_PROC_FS
+static void vfio_group_fops_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct vfio_group *group = file->private_data;
+	struct vfio_device *device;
+
+	guard(mutex)(&group->lock);
+
+	seq_printf(m, "vfio-group:\t%s\n", dev_name(&group->dev));
+	seq_printf(m, "vfio-container:\t%s\n", group->iommufd ? "set" : "none");
+	seq_printf(m, "vfio-device-files:\t%u\n", group->device_files);
+	seq_puts(m, "vfio-devices:\t");
+	scoped_guard(mutex, &group->devices_lock)
+		list_for_each_entry(device, &group->devices, group_next)
+			seq_printf(m, "%s ", dev_name(device->dev));
+	seq_putc(m, '\n');
+	if (group->refusal)
+		seq_printf(m, "vfio-refusal:\t%s\n", group->refusal);
+}
+#endif
+
+static const struct file_operations vfio_group_fops = {
+	.owner = THIS_MODULE,
+	.open = vfio_group_fops_open,
+	.release = vfio_group_fops_release,
+	.unlocked_ioctl = vfio_group_fops_unl_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+#ifdef CONFIG_PROC_FS
+	.show_fdinfo = vfio_group_fops_show_fdinfo,
+#endif
+};
+
+/**
+ * vfio_group_from_file - the group that a file is of
+ * @file: any file
+ *
+ * Return: the group, in memory as long as @file is held, or NULL.
+ */
+struct vfio_group *vfio_group_from_file(struct file *file)
+{
+	if (file->f_op != &vfio_group_fops)
+		return NULL;
+	return file->private_data;
+}
+
+/**
+ * vfio_group_get_iommu_group - the iommu_group behind a group
+ * @group: the group
+ *
+ * Return: the iommu_group with a reference for the caller, or NULL if the group
+ * has lost all its devices.
+ */
+struct iommu_group *vfio_group_get_iommu_group(struct vfio_group *group)
+{
+	guard(mutex)(&group->lock);
+
+	if (!group->iommu_group)
+		return NULL;
+	return iommu_group_ref_get(group->iommu_group);
+}
+
+/**
+ * vfio_file_is_group - is this file a group's?
+ * @file: any file
+ *
+ * Return: true if it is.
+ */
+bool vfio_file_is_group(struct file *file)
+{
+	return vfio_group_from_file(file);
+}
+EXPORT_SYMBOL_GPL(vfio_file_is_group);
+
+/**
+ * vfio_file_has_dev - does this file's group contain the device?
+ * @file: any file
+ * @device: a registered device
+ *
+ * Return: true if @file is a group's and @device is a member of that group.
+ */
+bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
+{
+	struct vfio_group *group = vfio_group_from_file(file);
+
+	return group && group == device->group;
+}
+EXPORT_SYMBOL_GPL(vfio_file_has_dev);
+
+/**
+ * vfio_group_enforced_coherent - can no device of a group bypass the caches?
+ * @group: the group
+ *
+ * Return: true if the IOMMU can enforce snooping for each of its devices.
+ */
+bool vfio_group_enforced_coherent(struct vfio_group *group)
+{
+	struct vfio_device *device;
+
+	guard(mutex)(&group->devices_lock);
+
+	list_for_each_entry(device, &group->devices, group_next)
+		if (!device_iommu_capable(device->dev,
+					  IOMMU_CAP_ENFORCE_CACHE_COHERENCY))
+			return false;
+	return true;
+}
+
+/**
+ * vfio_group_set_kvm - say for which virtual machine the group will be used
+ * @group: the group
+ * @kvm: the virtual machine or NULL
+ */
+void vfio_group_set_kvm(struct vfio_group *group, struct kvm *kvm)
+{
+	spin_lock(&group->kvm_lock);
+	group->kvm = kvm;
+	spin_unlock(&group->kvm_lock);
+}
+
+/**
+ * vfio_group_show_fdinfo - say through which group a device was opened
+ * @group: the group
+ * @m: the fdinfo
+ */
+void vfio_group_show_fdinfo(struct vfio_group *group, struct seq_file *m)
+{
+	seq_printf(m, "vfio-opened-by:\tgroup %s\n", dev_name(&group->dev));
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How the selftests speak to vfio_test. Not a user ABI: it comes and goes with
+ * the test that uses it.
+ */
+#ifndef VFIO_TEST_H
+#define VFIO_TEST_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+#define VFIO_TEST_DEVICE	"vfio-test"
+
+/* Most pages of one pin */
+#define VFIO_TEST_MAX_PAGES	64
+
+enum vfio_test_op {
+	/* vfio_dma_rw() from or to data */
+	VFIO_TEST_READ,
+	VFIO_TEST_WRITE,
+	/* the same in a kernel thread */
+	VFIO_TEST_READ_KTHREAD,
+	VFIO_TEST_WRITE_KTHREAD,
+	/* vfio_pin_pages(), for writing or not; kept until unpinned or unmapped */
+	VFIO_TEST_PIN,
+	VFIO_TEST_PIN_WRITE,
+	/* undo the pin that began at iova */
+	VFIO_TEST_UNPIN,
+	/* through the pages pinned there, not by IOVA */
+	VFIO_TEST_PEEK,
+	VFIO_TEST_POKE,
+};
+
+/*
+ * @argsz: of this
+ * @op: enum vfio_test_op
+ * @iova: where; page aligned for pins
+ * @length: bytes, at most the size of a page but for pins
+ * @data: the user's buffer
+ */
+struct vfio_test_dma {
+	__u32 argsz;
+	__u32 op;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 data;
+};
+
+#define VFIO_TEST_DMA		_IO(VFIO_TYPE, VFIO_BASE + 150)
+
+/*
+ * @argsz: of this
+ * @pins: now held
+ * @unmaps: calls of dma_unmap() since the device was opened
+ */
+struct vfio_test_state {
+	__u32 argsz;
+	__u32 pins;
+	__u32 unmaps;
+};
+
+#define VFIO_TEST_STATE		_IO(VFIO_TYPE, VFIO_BASE + 151)
+
+#endif
