@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Intel integrated graphics: what its driver needs beyond the device itself.
+ *
+ * That is the OpRegion, a piece of memory where firmware describes displays and
+ * keys, whose address is in configuration space; and the configuration space of
+ * the host bridge and of the LPC bridge, by which the driver tells chipsets
+ * apart. All are regions that are read, never written.
+ */
+#include <linux/io.h>
+#include <linux/overflow.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/unaligned.h>
+#include <linux/vfio_pci_core.h>
+
+#include "igd.h"
+
+#define OPREGION_SIGNATURE	"IntelGraphicsMem"
+#define OPREGION_SIZE		SZ_8K
+/* in configuration space of the graphics device */
+#define OPREGION_PCI_ADDR	0xfc
+
+/* in the OpRegion */
+#define OPREGION_SIZE_KB	0x10
+#define OPREGION_VERSION	0x16
+/* the raw video BIOS table that is too large for the OpRegion */
+#define OPREGION_RVDA		0x3ba
+#define OPREGION_RVDS		0x3c2
+
+/**
+ * struct igd_opregion - the OpRegion, and the table that belongs to it
+ * @base: the OpRegion
+ * @vbt: the table if it is elsewhere, or NULL
+ * @base_size: bytes of @base
+ * @vbt_size: bytes of @vbt
+ * @rvda: for the user the table follows the OpRegion at once, so this is the
+ *	  address that is shown in place of the real one
+ * @version: likewise the version: from 2.1 on the address is relative
+ */
+struct igd_opregion {
+	void	*base;
+	void	*vbt;
+	size_t	base_size;
+	size_t	vbt_size;
+	__le64	rvda;
+	__le16	version;
+};
+
+static int register_region(struct vfio_pci_core_device *vdev,
+			   unsigned int subtype,
+			   const struct vfio_pci_regops *ops, size_t size,
+			   void *data)
+{
+	unsigned int type = PCI_VENDOR_ID_INTEL |
+			    VFIO_REGION_TYPE_PCI_VENDOR_TYPE;
+
+	return vfio_pci_core_register_dev_region(vdev, type, subtype, ops, size,
+						 VFIO_REGION_INFO_FLAG_READ,
+						 data);
+}
+
+static void opregion_unmap(struct igd_opregion *op)
+{
+	if (op->vbt)
+		memunmap(op->vbt);
+	memunmap(op->base);
+	kfree(op);
+}
+
+/*
+ * A piece of the region that @off is in: from where it comes, and how much of
+ * @count it holds.
+ */
+static const void *opregion_piece(const struct igd_opregion *op, size_t off,
+				  size_t *count)
+{
+	size_t start;
+
+	if (off >= op->base_size) {
+		off -= op->base_size;
+		*count = min(*count, op->vbt_size - off);
+		return op->vbt + off;
+	}
+
+	if (!op->vbt)
+		goto base;
+	start = OPREGION_VERSION;
+	if (off >= start && off < start + sizeof(op->version)) {
+		*count = min(*count, start + sizeof(op->version) - off);
+		return (const void *)&op->version + (off - start);
+	}
+	if (off < start) {
+		*count = min(*count, start - off);
+		goto base;
+	}
+	start = OPREGION_RVDA;
+	if (off >= start && off < start + sizeof(op->rvda)) {
+		*count = min(*count, start + sizeof(op->rvda) - off);
+		return (const void *)&op->rvda + (off - start);
+	}
+	if (off < start)
+		*count = min(*count, start - off);
+base:
+	*count = min(*count, op->base_size - off);
+	return op->base + off;
+}
+
+static ssize_t opregion_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite)
+{
+	unsigned int i = VFIO_PCI_OFFSET_TO_INDEX(*ppos) - VFIO_PCI_NUM_REGIONS;
+	const struct igd_opregion *op = vdev->region[i].data;
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	size_t done = 0;
+
+	if (pos >= vdev->region[i].size || iswrite)
+		return -EINVAL;
+	count = min_t(u64, count, vdev->region[i].size - pos);
+
+	while (done < count) {
+		size_t n = count - done;
+		const void *from = opregion_piece(op, pos + done, &n);
+
+		if (copy_to_user(buf + done, from, n))
+			return -EFAULT;
+		done += n;
+	}
+	*ppos += done;
+	return done;
+}
+
+static void opregion_release(struct vfio_pci_core_device *vdev,
+			     struct vfio_pci_region *region)
+{
+	opregion_unmap(region->data);
+}
+
+static const struct vfio_pci_regops opregion_ops = {
+	.rw = opregion_rw,
+	.release = opregion_release,
+};
+
+/* The table outside of the OpRegion, if there is one */
+static int opregion_map_vbt(struct igd_opregion *op, u32 addr)
+{
+	u16 version = get_unaligned_le16(op->base + OPREGION_VERSION);
+	u64 rvda = get_unaligned_le64(op->base + OPREGION_RVDA);
+	u32 rvds = get_unaligned_le32(op->base + OPREGION_RVDS);
+
+	/* the fields came with 2.0, where the address is absolute */
+	if (version < 0x0200 || !rvda || !rvds)
+		return 0;
+	if (version >= 0x0201 && check_add_overflow(rvda, (u64)addr, &rvda))
+		return -EINVAL;
+
+	op->vbt = memremap(rvda, rvds, MEMREMAP_WB);
+	if (!op->vbt)
+		return -ENOMEM;
+	op->vbt_size = rvds;
+	op->rvda = cpu_to_le64(op->base_size);
+	op->version = cpu_to_le16(max_t(u16, version, 0x0201));
+	return 0;
+}
+
+static int opregion_map(struct igd_opregion *op, u32 addr)
+{
+	op->base = memremap(addr, OPREGION_SIZE, MEMREMAP_WB);
+	if (!op->base)
+		return -ENOMEM;
+	if (memcmp(op->base, OPREGION_SIGNATURE, 16)) {
+		memunmap(op->base);
+		return -EINVAL;
+	}
+
+	op->base_size = get_unaligned_le32(op->base + OPREGION_SIZE_KB) * SZ_1K;
+	if (!op->base_size || op->base_size > OPREGION_SIZE) {
+		memunmap(op->base);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int opregion_init(struct vfio_pci_core_device *vdev)
+{
+	struct igd_opregion *op;
+	u32 addr;
+	int ret;
+
+	ret = pci_read_config_dword(vdev->pdev, OPREGION_PCI_ADDR, &addr);
+	if (ret)
+		return pcibios_err_to_errno(ret);
+	if (!addr || addr == ~0U)
+		return -ENODEV;
+
+	op = kzalloc(sizeof(*op), GFP_KERNEL_ACCOUNT);
+	if (!op)
+		return -ENOMEM;
+	ret = opregion_map(op, addr);
+	if (ret) {
+		kfree(op);
+		return ret;
+	}
+	ret = opregion_map_vbt(op, addr);
+	if (ret)
+		goto err_unmap;
+	ret = register_region(vdev, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION,
+			      &opregion_ops, op->base_size + op->vbt_size, op);
+	if (ret)
+		goto err_unmap;
+	return 0;
+
+err_unmap:
+	opregion_unmap(op);
+	return ret;
+}
+
+static ssize_t bridge_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			 size_t count, loff_t *ppos, bool iswrite)
+{
+	unsigned int i = VFIO_PCI_OFFSET_TO_INDEX(*ppos) - VFIO_PCI_NUM_REGIONS;
+	struct pci_dev *pdev = vdev->region[i].data;
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	size_t done = 0;
+	__le32 le;
+	u32 val;
+	int ret;
+
+	if (pos >= vdev->region[i].size || iswrite)
+		return -EINVAL;
+	count = min_t(u64, count, vdev->region[i].size - pos);
+
+	while (done < count) {
+		unsigned int at = (pos + done) & 3;
+		size_t n = min_t(size_t, 4 - at, count - done);
+
+		ret = pci_user_read_config_dword(pdev, (pos + done) & ~3ULL,
+						 &val);
+		if (ret)
+			return pcibios_err_to_errno(ret);
+		le = cpu_to_le32(val);
+		if (copy_to_user(buf + done, (u8 *)&le + at, n))
+			return -EFAULT;
+		done += n;
+	}
+	*ppos += done;
+	return done;
+}
+
+static void bridge_release(struct vfio_pci_core_device *vdev,
+			   struct vfio_pci_region *region)
+{
+	pci_dev_put(region->data);
+}
+
+static const struct vfio_pci_regops bridge_ops = {
+	.rw = bridge_rw,
+	.release = bridge_release,
+};
+
+static int bridge_init(struct vfio_pci_core_device *vdev, unsigned int devfn,
+		       unsigned int class, unsigned int subtype)
+{
+	struct pci_dev *bridge;
+	int ret;
+
+	bridge = pci_get_domain_bus_and_slot(0, 0, devfn);
+	if (!bridge)
+		return -ENODEV;
+	if (bridge->vendor != PCI_VENDOR_ID_INTEL ||
+	    bridge->class >> 8 != class) {
+		pci_dev_put(bridge);
+		return -EINVAL;
+	}
+	ret = register_region(vdev, subtype, &bridge_ops, bridge->cfg_size,
+			      bridge);
+	if (ret)
+		pci_dev_put(bridge);
+	return ret;
+}
+
+static bool is_intel_display(struct pci_dev *pdev)
+{
+	return pdev->vendor == PCI_VENDOR_ID_INTEL &&
+	       pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
+}
+
+/**
+ * vfio_pci_igd_init - add the regions of Intel integrated graphics
+ * @vdev: a device that is being opened
+ *
+ * Return: 0; -ENODEV if the device is none of the kind, or has no OpRegion;
+ * other errors. Regions that were added stay until the device is closed.
+ */
+int vfio_pci_igd_init(struct vfio_pci_core_device *vdev)
+{
+	int ret;
+
+	/* integrated: on the root bus of the processor */
+	if (!is_intel_display(vdev->pdev) || !pci_is_root_bus(vdev->pdev->bus))
+		return -ENODEV;
+
+	ret = opregion_init(vdev);
+	if (ret)
+		return ret;
+	/* a display without VGA is not primary and has no use for the rest */
+	if (vdev->pdev->class >> 8 != PCI_CLASS_DISPLAY_VGA)
+		return 0;
+	ret = bridge_init(vdev, PCI_DEVFN(0, 0), PCI_CLASS_BRIDGE_HOST,
+			  VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG);
+	if (ret)
+		return ret;
+	return bridge_init(vdev, PCI_DEVFN(0x1f, 0), PCI_CLASS_BRIDGE_ISA,
+			   VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG);
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * INTx: the one level-triggered interrupt of a device.
+ *
+ * Only the user can make the device stop asserting a level, so each interrupt
+ * is masked before the user is told, and stays masked until the user says so.
+ * It is masked at the device (with Interrupt Disable in the Command register)
+ * where that works, which lets other devices share the line; else at the
+ * interrupt controller, which does not.
+ *
+ * Besides the user's masking there is the user's own Interrupt Disable, which is
+ * virtual (virq_disabled), and runtime suspend. The line is unmasked only if
+ * none of them is in the way.
+ *
+ * The handler and the unmask eventfd run in atomic context and hold irqlock;
+ * everything else in addition holds igate, except for virq_disabled, which comes
+ * from a configuration write.
+ */
+#include <linux/eventfd.h>
+#include <linux/interrupt.h>
+#include <linux/vfio_pci_core.h>
+
+#include "trace.h"
+#include "vfio_pci_priv.h"
+
+static bool is_intx(struct vfio_pci_core_device *vdev)
+{
+	return vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
+}
+
+/*
+ * Signalling may call back into the unmask handler, if the user has one eventfd
+ * for both, hence never under irqlock. The eventfd stays: whoever replaces it
+ * waits for the handler and for the unmask work.
+ */
+static void intx_signal(struct vfio_pci_core_device *vdev)
+{
+	struct eventfd_ctx *trigger = READ_ONCE(vdev->intx.trigger);
+
+	if (trigger)
+		eventfd_signal(trigger);
+}
+
+static irqreturn_t intx_handler(int irq, void *dev_id)
+{
+	struct vfio_pci_core_device *vdev = dev_id;
+	struct vfio_pci_intx *intx = &vdev->intx;
+	irqreturn_t ret = IRQ_NONE;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		if (!vdev->pci_2_3) {
+			disable_irq_nosync(irq);
+			intx->masked = true;
+			ret = IRQ_HANDLED;
+		} else if (!intx->masked && pci_check_and_mask_intx(vdev->pdev)) {
+			intx->masked = true;
+			ret = IRQ_HANDLED;
+		}
+	}
+
+	if (ret == IRQ_HANDLED)
+		intx_signal(vdev);
+	return ret;
+}
+
+static void intx_mask_locked(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_intx *intx = &vdev->intx;
+
+	lockdep_assert_held(&vdev->irqlock);
+
+	if (!intx->enabled || intx->masked)
+		return;
+	if (vdev->pci_2_3)
+		pci_intx(vdev->pdev, 0);
+	else
+		disable_irq_nosync(vdev->pdev->irq);
+	intx->masked = true;
+}
+
+/* Whether the device still asserts the line, so that it had to stay masked */
+static bool intx_unmask_locked(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_intx *intx = &vdev->intx;
+
+	lockdep_assert_held(&vdev->irqlock);
+
+	if (!intx->enabled || !intx->masked || vdev->virq_disabled ||
+	    vdev->pm_intx_masked)
+		return false;
+	if (vdev->pci_2_3) {
+		if (!pci_check_and_unmask_intx(vdev->pdev))
+			return true;
+	} else {
+		enable_irq(vdev->pdev->irq);
+	}
+	intx->masked = false;
+	return false;
+}
+
+static void intx_mask(struct vfio_pci_core_device *vdev)
+{
+	scoped_guard(spinlock_irqsave, &vdev->irqlock)
+		intx_mask_locked(vdev);
+}
+
+static void intx_unmask(struct vfio_pci_core_device *vdev)
+{
+	bool again;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock)
+		again = intx_unmask_locked(vdev);
+	/* the level is an event of its own */
+	if (again)
+		intx_signal(vdev);
+}
+
+static int intx_unmask_handler(void *opaque, void *data)
+{
+	struct vfio_pci_core_device *vdev = opaque;
+	bool again;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock)
+		again = intx_unmask_locked(vdev);
+	return again;
+}
+
+static void intx_unmask_thread(void *opaque, void *data)
+{
+	intx_signal(opaque);
+}
+
+/**
+ * vfio_pci_intx_set_disabled - the user's own Interrupt Disable
+ * @vdev: an enabled device
+ * @disabled: the user's bit
+ */
+void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
+				bool disabled)
+{
+	bool again = false;
+
+	/* keeps the eventfd for intx_signal() */
+	guard(mutex)(&vdev->igate);
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		if (vdev->virq_disabled == disabled)
+			return;
+		vdev->virq_disabled = disabled;
+		if (disabled)
+			intx_mask_locked(vdev);
+		else
+			again = intx_unmask_locked(vdev);
+	}
+	if (again)
+		intx_signal(vdev);
+}
+
+/**
+ * vfio_pci_intx_suspend - mask INTx while the device is suspended
+ * @vdev: the device
+ */
+void vfio_pci_intx_suspend(struct vfio_pci_core_device *vdev)
+{
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		if (!vdev->intx.enabled || vdev->intx.masked)
+			return;
+		intx_mask_locked(vdev);
+		vdev->pm_intx_masked = true;
+	}
+}
+
+/**
+ * vfio_pci_intx_resume - undo vfio_pci_intx_suspend()
+ * @vdev: the device
+ */
+void vfio_pci_intx_resume(struct vfio_pci_core_device *vdev)
+{
+	bool again = false;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		if (!vdev->pm_intx_masked)
+			return;
+		vdev->pm_intx_masked = false;
+		again = intx_unmask_locked(vdev);
+	}
+	/* suspended means that nobody is setting up interrupts */
+	if (again)
+		intx_signal(vdev);
+}
+
+static int intx_enable(struct vfio_pci_core_device *vdev,
+		       struct eventfd_ctx *trigger)
+{
+	struct vfio_pci_intx *intx = &vdev->intx;
+	struct pci_dev *pdev = vdev->pdev;
+	unsigned long flags = 0;
+	int ret;
+
+	if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	if (!pdev->irq || pdev->irq == IRQ_NOTCONNECTED)
+		return -ENODEV;
+
+	intx->name = kasprintf(GFP_KERNEL_ACCOUNT, "vfio-intx(%s)",
+			       pci_name(pdev));
+	if (!intx->name)
+		return -ENOMEM;
+
+	/*
+	 * The user's Interrupt Disable may be set already. Masking at the
+	 * device comes before the line is requested, at the controller with it.
+	 */
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		intx->trigger = trigger;
+		intx->masked = vdev->virq_disabled;
+		intx->enabled = true;
+		if (vdev->pci_2_3)
+			pci_intx(pdev, !intx->masked);
+	}
+	if (vdev->pci_2_3)
+		flags = IRQF_SHARED;
+	else if (intx->masked)
+		flags = IRQF_NO_AUTOEN;
+
+	vdev->irq_type = VFIO_PCI_INTX_IRQ_INDEX;
+	ret = request_irq(pdev->irq, intx_handler, flags, intx->name, vdev);
+	if (ret) {
+		vdev->irq_type = VFIO_PCI_NUM_IRQS;
+		scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+			intx->enabled = false;
+			intx->trigger = NULL;
+		}
+		kfree(intx->name);
+		intx->name = NULL;
+	}
+	return ret;
+}
+
+/**
+ * vfio_pci_intx_disable - release INTx
+ * @vdev: a device with INTx enabled; igate is held
+ */
+void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_intx *intx = &vdev->intx;
+	struct eventfd_ctx *trigger;
+
+	lockdep_assert_held(&vdev->igate);
+
+	/* waits for its work, too */
+	vfio_virqfd_disable(&intx->unmask);
+
+	/* from here on nobody masks or unmasks at the interrupt controller */
+	scoped_guard(spinlock_irqsave, &vdev->irqlock)
+		intx->enabled = false;
+	free_irq(vdev->pdev->irq, vdev);
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		trigger = intx->trigger;
+		intx->trigger = NULL;
+		intx->masked = false;
+		vdev->pm_intx_masked = false;
+	}
+	if (trigger)
+		eventfd_ctx_put(trigger);
+	kfree(intx->name);
+	intx->name = NULL;
+	vdev->irq_type = VFIO_PCI_NUM_IRQS;
+}
+
+static void intx_replace_trigger(struct vfio_pci_core_device *vdev,
+				 struct eventfd_ctx *trigger)
+{
+	struct vfio_pci_intx *intx = &vdev->intx;
+	struct eventfd_ctx *old;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		old = intx->trigger;
+		WRITE_ONCE(intx->trigger, trigger);
+	}
+	/* everybody who may have seen the old one */
+	synchronize_irq(vdev->pdev->irq);
+	vfio_virqfd_flush_thread(&intx->unmask);
+	if (old)
+		eventfd_ctx_put(old);
+}
+
+static int intx_set_trigger(struct vfio_pci_core_device *vdev, s32 fd)
+{
+	struct eventfd_ctx *trigger = NULL;
+	int ret = 0;
+
+	if (fd >= 0) {
+		trigger = eventfd_ctx_fdget(fd);
+		if (IS_ERR(trigger))
+			return PTR_ERR(trigger);
+	}
+	if (is_intx(vdev)) {
+		intx_replace_trigger(vdev, trigger);
+		return 0;
+	}
+	ret = intx_enable(vdev, trigger);
+	if (ret && trigger)
+		eventfd_ctx_put(trigger);
+	return ret;
+}
+
+static int intx_action_trigger(struct vfio_pci_core_device *vdev, u32 flags,
+			       unsigned int start, unsigned int count,
+			       void *data)
+{
+	if (is_intx(vdev) && !count && flags & VFIO_IRQ_SET_DATA_NONE) {
+		vfio_pci_intx_disable(vdev);
+		return 0;
+	}
+	if (!is_intx(vdev) && vdev->irq_type != VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	if (start != 0 || count != 1)
+		return -EINVAL;
+
+	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return intx_set_trigger(vdev, *(s32 *)data);
+
+	if (!is_intx(vdev))
+		return -EINVAL;
+	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
+		intx_signal(vdev);
+	return 0;
+}
+
+static int intx_action_mask(struct vfio_pci_core_device *vdev, u32 flags,
+			    unsigned int start, unsigned int count, void *data)
+{
+	if (!is_intx(vdev) || start != 0 || count != 1)
+		return -EINVAL;
+	/* nobody masks a level by an eventfd */
+	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return -ENOTTY;
+	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
+		intx_mask(vdev);
+	return 0;
+}
+
+static int intx_action_unmask(struct vfio_pci_core_device *vdev, u32 flags,
+			      unsigned int start, unsigned int count,
+			      void *data)
+{
+	s32 fd;
+
+	if (!is_intx(vdev) || start != 0 || count != 1)
+		return -EINVAL;
+
+	if (flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+		fd = *(s32 *)data;
+		if (fd < 0) {
+			vfio_virqfd_disable(&vdev->intx.unmask);
+			return 0;
+		}
+		return vfio_virqfd_enable(vdev, intx_unmask_handler,
+					  intx_unmask_thread, NULL,
+					  &vdev->intx.unmask, fd);
+	}
+	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
+		intx_unmask(vdev);
+	return 0;
+}
+
+/**
+ * vfio_pci_intx_set - VFIO_DEVICE_SET_IRQS for INTx
+ * @vdev: an enabled device; igate is held
+ * @flags: VFIO_IRQ_SET_*, with one kind of data
+ * @start: checked to be within the number of interrupts
+ * @count: likewise
+ * @data: as @flags says
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_intx_set(struct vfio_pci_core_device *vdev, u32 flags,
+		      unsigned int start, unsigned int count, void *data)
+{
+	lockdep_assert_held(&vdev->igate);
+
+	switch (flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
+	case VFIO_IRQ_SET_ACTION_MASK:
+		return intx_action_mask(vdev, flags, start, count, data);
+	case VFIO_IRQ_SET_ACTION_UNMASK:
+		return intx_action_unmask(vdev, flags, start, count, data);
+	case VFIO_IRQ_SET_ACTION_TRIGGER:
+		return intx_action_trigger(vdev, flags, start, count, data);
+	}
+	return -ENOTTY;
+}

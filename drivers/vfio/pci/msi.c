@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MSI and MSI-X.
+ *
+ * An index is enabled by giving it its first eventfd, and with it as many
+ * vectors as that needs. Where the platform can add MSI-X vectors later, it
+ * does so on demand.
+ *
+ * Everything here is under igate. A vector that has an eventfd has a context;
+ * a vector without one has no interrupt handler either.
+ */
+#include <linux/bitmap.h>
+#include <linux/eventfd.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irqbypass.h>
+#include <linux/log2.h>
+#include <linux/msi.h>
+#include <linux/slab.h>
+#include <linux/vfio_pci_core.h>
+#include <linux/xarray.h>
+
+#include "trace.h"
+#include "vfio_pci_priv.h"
+
+/**
+ * struct vfio_pci_irq_ctx - one vector with an eventfd
+ * @trigger: the eventfd; replaced while the handler may run
+ * @producer: lets a hypervisor deliver the interrupt without us
+ * @name: the name in /proc/interrupts
+ * @irq: Linux interrupt number
+ */
+struct vfio_pci_irq_ctx {
+	struct eventfd_ctx		*trigger;
+	struct irq_bypass_producer	producer;
+	char				*name;
+	int				irq;
+};
+
+static irqreturn_t msi_handler(int irq, void *dev_id)
+{
+	struct vfio_pci_irq_ctx *ctx = dev_id;
+
+	eventfd_signal(READ_ONCE(ctx->trigger));
+	return IRQ_HANDLED;
+}
+
+static bool is_msix(struct vfio_pci_core_device *vdev)
+{
+	return vdev->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+static void producer_register(struct vfio_pci_core_device *vdev,
+			      struct vfio_pci_irq_ctx *ctx)
+{
+	int ret;
+
+	ctx->producer.token = ctx->trigger;
+	ctx->producer.irq = ctx->irq;
+	ret = irq_bypass_register_producer(&ctx->producer);
+	if (ret) {
+		/* delivery takes the longer way, as ever */
+		pci_dbg(vdev->pdev, "no irq bypass for irq %d: %d\n",
+			ctx->irq, ret);
+		ctx->producer.token = NULL;
+	}
+}
+
+static void producer_unregister(struct vfio_pci_irq_ctx *ctx)
+{
+	if (ctx->producer.token)
+		irq_bypass_unregister_producer(&ctx->producer);
+	ctx->producer.token = NULL;
+}
+
+/*
+ * The interrupt number of a vector, allocated now where that is possible.
+ * Here and below, memory decoding is on: the vector table is in the device.
+ */
+static int irq_of_vector(struct vfio_pci_core_device *vdev, unsigned int vector)
+{
+	struct msi_map map;
+	int irq;
+
+	irq = pci_irq_vector(vdev->pdev, vector);
+	if (irq > 0 || !is_msix(vdev) || !vdev->has_dyn_msix)
+		return irq ?: -EINVAL;
+
+	map = pci_msix_alloc_irq_at(vdev->pdev, vector, NULL);
+	return map.index < 0 ? map.index : map.virq;
+}
+
+/*
+ * The device may have been reset behind our back since the vectors were set up,
+ * or the user may have written to the vector table.
+ */
+static void restore_message(struct vfio_pci_core_device *vdev, int irq)
+{
+	struct msi_msg msg;
+
+	if (!is_msix(vdev))
+		return;
+	get_cached_msi_msg(irq, &msg);
+	pci_write_msi_msg(irq, &msg);
+}
+
+static int ctx_request(struct vfio_pci_core_device *vdev, unsigned int vector,
+		       struct vfio_pci_irq_ctx *ctx)
+{
+	int ret;
+
+	ctx->irq = irq_of_vector(vdev, vector);
+	if (ctx->irq < 0)
+		return ctx->irq;
+	restore_message(vdev, ctx->irq);
+	/* its place is taken first, because that may fail as well */
+	ret = xa_insert(&vdev->ctx, vector, ctx, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	ret = request_irq(ctx->irq, msi_handler, 0, ctx->name, ctx);
+	if (ret)
+		xa_erase(&vdev->ctx, vector);
+	return ret;
+}
+
+static int ctx_alloc(struct vfio_pci_core_device *vdev, unsigned int vector,
+		     struct eventfd_ctx *trigger)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	int ret;
+
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	if (!ctx)
+		return -ENOMEM;
+	ctx->trigger = trigger;
+	ctx->name = kasprintf(GFP_KERNEL_ACCOUNT, "vfio-msi%s[%d](%s)",
+			      is_msix(vdev) ? "x" : "", vector,
+			      pci_name(vdev->pdev));
+	if (!ctx->name) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
+	ret = ctx_request(vdev, vector, ctx);
+	if (ret)
+		goto err_name;
+	return 0;
+
+err_name:
+	kfree(ctx->name);
+err_free:
+	kfree(ctx);
+	return ret;
+}
+
+/* Gives the eventfd back to the caller */
+static struct eventfd_ctx *ctx_destroy(struct vfio_pci_core_device *vdev,
+				       unsigned int vector)
+{
+	struct vfio_pci_irq_ctx *ctx = xa_erase(&vdev->ctx, vector);
+	struct eventfd_ctx *trigger = ctx->trigger;
+
+	/* waits for the handler */
+	free_irq(ctx->irq, ctx);
+	kfree(ctx->name);
+	kfree(ctx);
+	return trigger;
+}
+
+static void ctx_replace_trigger(struct vfio_pci_core_device *vdev,
+				struct vfio_pci_irq_ctx *ctx,
+				struct eventfd_ctx *trigger)
+{
+	struct eventfd_ctx *old = ctx->trigger;
+
+	/* no interrupt is lost: each goes to the old or to the new eventfd */
+	WRITE_ONCE(ctx->trigger, trigger);
+	synchronize_irq(ctx->irq);
+	eventfd_ctx_put(old);
+	restore_message(vdev, ctx->irq);
+}
+
+static void put_triggers(struct eventfd_ctx **triggers, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (triggers[i])
+			eventfd_ctx_put(triggers[i]);
+	kvfree(triggers);
+}
+
+static struct eventfd_ctx **get_triggers(const s32 *fds, unsigned int count)
+{
+	struct eventfd_ctx **triggers;
+	unsigned int i;
+
+	triggers = kvcalloc(count, sizeof(*triggers), GFP_KERNEL_ACCOUNT);
+	if (!triggers)
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; i < count; i++) {
+		struct eventfd_ctx *trigger;
+
+		if (fds[i] < 0)
+			continue;
+		trigger = eventfd_ctx_fdget(fds[i]);
+		if (IS_ERR(trigger)) {
+			put_triggers(triggers, i);
+			return ERR_CAST(trigger);
+		}
+		triggers[i] = trigger;
+	}
+	return triggers;
+}
+
+/*
+ * All or nothing: first what may fail, that is vectors that had no eventfd;
+ * then the others, which cannot.
+ */
+static int set_triggers_locked(struct vfio_pci_core_device *vdev,
+			       unsigned int start, unsigned int count,
+			       struct eventfd_ctx **triggers,
+			       unsigned long *fresh)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < count; i++) {
+		if (!triggers[i] || xa_load(&vdev->ctx, start + i))
+			continue;
+		ret = ctx_alloc(vdev, start + i, triggers[i]);
+		if (ret)
+			goto err_destroy;
+		__set_bit(i, fresh);
+	}
+
+	for (i = 0; i < count; i++) {
+		ctx = xa_load(&vdev->ctx, start + i);
+		if (ctx && !triggers[i])
+			eventfd_ctx_put(ctx_destroy(vdev, start + i));
+		else if (ctx && !test_bit(i, fresh))
+			ctx_replace_trigger(vdev, ctx, triggers[i]);
+		/* it belongs to the context now */
+		triggers[i] = NULL;
+	}
+	return 0;
+
+err_destroy:
+	for_each_set_bit(i, fresh, count)
+		ctx_destroy(vdev, start + i);
+	return ret;
+}
+
+static int msi_set_block(struct vfio_pci_core_device *vdev, unsigned int start,
+			 unsigned int count, const s32 *fds)
+{
+	struct eventfd_ctx **triggers;
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long *fresh, vector;
+	int ret = -ENOMEM;
+	u16 cmd;
+
+	if (!count)
+		return 0;
+	triggers = get_triggers(fds, count);
+	if (IS_ERR(triggers))
+		return PTR_ERR(triggers);
+	fresh = bitmap_zalloc(count, GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		goto out;
+
+	/* consumers take locks that have no business under memory_lock */
+	xa_for_each_range(&vdev->ctx, vector, ctx, start, start + count - 1)
+		producer_unregister(ctx);
+	cmd = vfio_pci_memory_lock_and_enable(vdev);
+	ret = set_triggers_locked(vdev, start, count, triggers, fresh);
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
+	xa_for_each_range(&vdev->ctx, vector, ctx, start, start + count - 1)
+		producer_register(vdev, ctx);
+
+	bitmap_free(fresh);
+out:
+	put_triggers(triggers, count);
+	return ret;
+}
+
+static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
+		      unsigned int nvec)
+{
+	unsigned int flag = index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX :
+							       PCI_IRQ_MSI;
+	int ret;
+	u16 cmd;
+
+	if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+
+	cmd = vfio_pci_memory_lock_and_enable(vdev);
+	ret = pci_alloc_irq_vectors(vdev->pdev, 1, nvec, flag);
+	/* user ABI: how many there are is the answer if there are too few */
+	if (ret > 0 && ret < nvec)
+		pci_free_irq_vectors(vdev->pdev);
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
+	if (ret < (int)nvec)
+		return ret;
+
+	vdev->irq_type = index;
+	vdev->msi_qmax = flag == PCI_IRQ_MSI ? order_base_2(nvec) : 0;
+	vfio_pci_config_msi_changed(vdev);
+	return 0;
+}
+
+/**
+ * vfio_pci_msi_disable - release all vectors
+ * @vdev: a device with MSI or MSI-X enabled; igate is held
+ */
+void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long vector;
+	u16 cmd;
+
+	lockdep_assert_held(&vdev->igate);
+
+	xa_for_each(&vdev->ctx, vector, ctx)
+		producer_unregister(ctx);
+
+	cmd = vfio_pci_memory_lock_and_enable(vdev);
+	xa_for_each(&vdev->ctx, vector, ctx)
+		eventfd_ctx_put(ctx_destroy(vdev, vector));
+	pci_free_irq_vectors(vdev->pdev);
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
+
+	/* the PCI core has just given INTx back to a device that has no use for it */
+	if (vdev->nointx)
+		pci_intx(vdev->pdev, 0);
+
+	vdev->irq_type = VFIO_PCI_NUM_IRQS;
+	vdev->msi_qmax = 0;
+	vfio_pci_config_msi_changed(vdev);
+}
+
+/**
+ * vfio_pci_msi_in_use - count vectors that have an eventfd
+ * @vdev: an enabled device; igate is held *
+ * Return: their number.
+ */
+unsigned int vfio_pci_msi_in_use(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long vector;
+	unsigned int n = 0;
+
+	xa_for_each(&vdev->ctx, vector, ctx)
+		n++;
+	return n;
+}
+
+static int msi_set_triggers(struct vfio_pci_core_device *vdev,
+			    unsigned int index, unsigned int start,
+			    unsigned int count, const s32 *fds)
+{
+	int ret;
+
+	if (vdev->irq_type == index)
+		return msi_set_block(vdev, start, count, fds);
+
+	ret = msi_enable(vdev, index, start + count);
+	if (ret)
+		return ret;
+	ret = msi_set_block(vdev, start, count, fds);
+	if (ret)
+		vfio_pci_msi_disable(vdev);
+	return ret;
+}
+
+static void msi_loopback(struct vfio_pci_core_device *vdev, u32 flags,
+			 unsigned int start, unsigned int count, const u8 *bools)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long vector;
+
+	if (!count)
+		return;
+	xa_for_each_range(&vdev->ctx, vector, ctx, start, start + count - 1)
+		if (flags & VFIO_IRQ_SET_DATA_NONE || bools[vector - start])
+			eventfd_signal(ctx->trigger);
+}
+
+/**
+ * vfio_pci_msi_set - VFIO_DEVICE_SET_IRQS for MSI and MSI-X
+ * @vdev: an enabled device; igate is held
+ * @index: which of the two
+ * @flags: VFIO_IRQ_SET_*, with one kind of data
+ * @start: checked to be within the number of vectors
+ * @count: likewise
+ * @data: as @flags says
+ *
+ * Return: 0, a negative errno, or the number of vectors that could be had if it
+ * is lower than the number that was asked for.
+ */
+int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
+		     u32 flags, unsigned int start, unsigned int count,
+		     void *data)
+{
+	lockdep_assert_held(&vdev->igate);
+
+	/* vectors are masked in the device by nobody but the kernel */
+	if ((flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
+	    VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -ENOTTY;
+
+	if (vdev->irq_type == index && !count &&
+	    flags & VFIO_IRQ_SET_DATA_NONE) {
+		vfio_pci_msi_disable(vdev);
+		return 0;
+	}
+	if (vdev->irq_type != index && vdev->irq_type != VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return msi_set_triggers(vdev, index, start, count, data);
+	if (vdev->irq_type != index)
+		return -EINVAL;
+	msi_loopback(vdev, flags, start, count, data);
+	return 0;
+}

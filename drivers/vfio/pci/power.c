@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Power: D-states that the user asks for by configuration space, runtime power
+ * management of devices without a user, and low power that the user permits.
+ *
+ * A device in use holds a runtime PM reference. With VFIO_DEVICE_FEATURE_LOW_
+ * POWER_ENTRY the user gives it back, so that the device is suspended whenever
+ * nobody is accessing it; its memory cannot be accessed meanwhile, because that
+ * is not seen by us.
+ */
+#include <linux/eventfd.h>
+#include <linux/pm_runtime.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_pci_core.h>
+
+#include "trace.h"
+#include "vfio_pci_priv.h"
+
+/**
+ * vfio_pci_probe_power_state - find out whether D3hot loses the device's state
+ * @vdev: a device that is being registered
+ */
+void vfio_pci_probe_power_state(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	u16 pmcsr;
+
+	if (!pdev->pm_cap)
+		return;
+	pci_read_config_word(pdev, pdev->pm_cap + PCI_PM_CTRL, &pmcsr);
+	vdev->needs_pm_restore = !(pmcsr & PCI_PM_CTRL_NO_SOFT_RESET);
+}
+
+/**
+ * vfio_pci_set_power_state - change the D-state
+ * @vdev: the device; memory_lock is held for writing if it has a user, and its
+ *	  memory is zapped if it is about to become inaccessible
+ * @state: PCI_D0 to PCI_D3hot
+ *
+ * A device whose return from D3hot is a reset gets its state back, so that it
+ * looks to the user as if it had none.
+ *
+ * Return: 0, -EBUSY for a PF that has VFs or is getting some, or what the PCI core returned.
+ */
+int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
+			     pci_power_t state)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	pci_power_t old = pdev->current_state;
+	int ret;
+
+	/* VFs need their PF powered */
+	if (vdev->sriov_active && state != PCI_D0)
+		return -EBUSY;
+
+	if (vdev->needs_pm_restore && !vfio_pci_is_d3(old) &&
+	    vfio_pci_is_d3(state)) {
+		pci_save_state(pdev);
+		kfree(vdev->pm_save);
+		vdev->pm_save = pci_store_saved_state(pdev);
+	}
+
+	ret = pci_set_power_state(pdev, state);
+
+	if (vdev->pm_save && pdev->current_state == PCI_D0) {
+		if (vfio_pci_is_d3(old)) {
+			pci_load_and_free_saved_state(pdev, &vdev->pm_save);
+			pci_restore_state(pdev);
+		} else {
+			kfree(vdev->pm_save);
+			vdev->pm_save = NULL;
+		}
+	}
+	trace_vfio_pci_power(vdev, old, pdev->current_state);
+	return ret;
+}
+
+/* Under memory_lock: take back the runtime PM reference that entry gave away */
+static void low_power_exit_locked(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held_write(&vdev->memory_lock);
+
+	if (!vdev->pm_runtime_engaged)
+		return;
+	vdev->pm_runtime_engaged = false;
+	pm_runtime_get_noresume(&vdev->pdev->dev);
+	if (vdev->pm_wake_eventfd_ctx) {
+		eventfd_ctx_put(vdev->pm_wake_eventfd_ctx);
+		vdev->pm_wake_eventfd_ctx = NULL;
+	}
+}
+
+/**
+ * vfio_pci_low_power_exit - forbid low power again
+ * @vdev: an enabled device
+ *
+ * The caller sees to it that the device is resumed.
+ */
+void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev)
+{
+	guard(rwsem_write)(&vdev->memory_lock);
+	low_power_exit_locked(vdev);
+	vfio_pci_p2p_restore(vdev);
+}
+
+/*
+ * The ioctl that this is part of holds a reference of its own, so the device is
+ * not suspended before it is done.
+ */
+static int low_power_entry(struct vfio_pci_core_device *vdev,
+			   struct eventfd_ctx *wakeup)
+{
+	guard(rwsem_write)(&vdev->memory_lock);
+
+	if (vdev->pm_runtime_engaged)
+		return -EINVAL;
+	vfio_pci_memory_zap(vdev);
+	vdev->pm_runtime_engaged = true;
+	vdev->pm_wake_eventfd_ctx = wakeup;
+	pm_runtime_put_noidle(&vdev->pdev->dev);
+	return 0;
+}
+
+/**
+ * vfio_pci_feature_low_power_entry - VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+ * @vdev: an enabled device
+ * @flags: of the feature request
+ * @argsz: bytes of data
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_feature_low_power_entry(struct vfio_pci_core_device *vdev,
+				     u32 flags, size_t argsz)
+{
+	int ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, 0);
+
+	if (ret != 1)
+		return ret;
+	return low_power_entry(vdev, NULL);
+}
+
+/**
+ * vfio_pci_feature_low_power_entry_with_wakeup - the same, with an eventfd
+ * @vdev: an enabled device
+ * @flags: of the feature request
+ * @arg: the data
+ * @argsz: bytes of data
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_feature_low_power_entry_with_wakeup(struct vfio_pci_core_device *vdev,
+						 u32 flags, void __user *arg,
+						 size_t argsz)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry;
+	struct eventfd_ctx *wakeup;
+	int ret;
+
+	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET,
+				 sizeof(entry));
+	if (ret != 1)
+		return ret;
+	if (copy_from_user(&entry, arg, sizeof(entry)))
+		return -EFAULT;
+	if (entry.wakeup_eventfd < 0)
+		return -EINVAL;
+	wakeup = eventfd_ctx_fdget(entry.wakeup_eventfd);
+	if (IS_ERR(wakeup))
+		return PTR_ERR(wakeup);
+	ret = low_power_entry(vdev, wakeup);
+	if (ret)
+		eventfd_ctx_put(wakeup);
+	return ret;
+}
+
+/**
+ * vfio_pci_feature_low_power_exit - VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
+ * @vdev: an enabled device
+ * @flags: of the feature request
+ * @argsz: bytes of data
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_feature_low_power_exit(struct vfio_pci_core_device *vdev,
+				    u32 flags, size_t argsz)
+{
+	int ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, 0);
+
+	if (ret != 1)
+		return ret;
+	/* this ioctl has resumed the device already */
+	vfio_pci_low_power_exit(vdev);
+	return 0;
+}
+
+#ifdef CONFIG_PM
+static int runtime_suspend(struct device *dev)
+{
+	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
+
+	/*
+	 * The PCI core goes from D0 to the deepest state that the platform has.
+	 * If the user left the device in D3hot, its state would be saved from
+	 * there, and be lost.
+	 */
+	scoped_guard(rwsem_write, &vdev->memory_lock)
+		vfio_pci_set_power_state(vdev, PCI_D0);
+
+	/* a line that is shared goes on being interrupted by others */
+	vfio_pci_intx_suspend(vdev);
+	return 0;
+}
+
+static int runtime_resume(struct device *dev)
+{
+	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
+
+	/* a wake-up that the user is told of happens once */
+	scoped_guard(rwsem_write, &vdev->memory_lock) {
+		if (vdev->pm_wake_eventfd_ctx) {
+			eventfd_signal(vdev->pm_wake_eventfd_ctx);
+			low_power_exit_locked(vdev);
+			vfio_pci_p2p_restore(vdev);
+		}
+	}
+	vfio_pci_intx_resume(vdev);
+	return 0;
+}
+#endif
+
+/* Without callbacks for system sleep: the PCI core's defaults do. */
+const struct dev_pm_ops vfio_pci_pm_ops = {
+	SET_RUNTIME_PM_OPS(runtime_suspend, runtime_resume, NULL)
+};

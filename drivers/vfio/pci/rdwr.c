@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * read() and write() on regions that are backed by the device's own memory or
+ * I/O ports.
+ */
+#include <linux/io.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/nospec.h>
+#include <linux/pm_runtime.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/unaligned.h>
+#include <linux/vfio_pci_core.h>
+
+#include "range.h"
+#include "vfio_pci_priv.h"
+
+/* Bytes that are moved while the memory lock is held once */
+#define IO_BATCH	128
+
+/*
+ * For drivers: single accesses to what vfio_pci_core_setup_barmap() mapped. With
+ * test_mem they answer -EIO while the device's memory is disabled.
+ */
+#define VFIO_PCI_CORE_IOWRITE(size, type)				\
+int vfio_pci_core_iowrite##size(struct vfio_pci_core_device *vdev,	\
+				bool test_mem, type val,			\
+				void __iomem *io)			\
+{									\
+	if (!test_mem) {						\
+		iowrite##size(val, io);					\
+		return 0;						\
+	}								\
+	guard(rwsem_read)(&vdev->memory_lock);				\
+	if (!vfio_pci_memory_enabled(vdev))				\
+		return -EIO;						\
+	iowrite##size(val, io);						\
+	return 0;							\
+}									\
+EXPORT_SYMBOL_GPL(vfio_pci_core_iowrite##size)
+
+VFIO_PCI_CORE_IOWRITE(8, u8);
+VFIO_PCI_CORE_IOWRITE(16, u16);
+VFIO_PCI_CORE_IOWRITE(32, u32);
+VFIO_PCI_CORE_IOWRITE(64, u64);
+
+#define VFIO_PCI_CORE_IOREAD(size, ptr_t)				\
+int vfio_pci_core_ioread##size(struct vfio_pci_core_device *vdev,	\
+			       bool test_mem, ptr_t val,			\
+			       void __iomem *io)			\
+{									\
+	if (!test_mem) {						\
+		*val = ioread##size(io);				\
+		return 0;						\
+	}								\
+	guard(rwsem_read)(&vdev->memory_lock);				\
+	if (!vfio_pci_memory_enabled(vdev))				\
+		return -EIO;						\
+	*val = ioread##size(io);					\
+	return 0;							\
+}									\
+EXPORT_SYMBOL_GPL(vfio_pci_core_ioread##size)
+
+VFIO_PCI_CORE_IOREAD(8, u8 *);
+VFIO_PCI_CORE_IOREAD(16, u16 *);
+VFIO_PCI_CORE_IOREAD(32, u32 *);
+VFIO_PCI_CORE_IOREAD(64, u64 *);
+
+/**
+ * vfio_pci_io_write - write one register
+ * @vdev: the device
+ * @test_mem: the register is in memory space, which may be disabled
+ * @io: where
+ * @val: what
+ * @width: 1, 2, 4 or 8 bytes
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
+int vfio_pci_io_write(struct vfio_pci_core_device *vdev, bool test_mem,
+		      void __iomem *io, u64 val, unsigned int width)
+{
+	switch (width) {
+	case 1:
+		return vfio_pci_core_iowrite8(vdev, test_mem, val, io);
+	case 2:
+		return vfio_pci_core_iowrite16(vdev, test_mem, val, io);
+	case 4:
+		return vfio_pci_core_iowrite32(vdev, test_mem, val, io);
+	default:
+		return vfio_pci_core_iowrite64(vdev, test_mem, val, io);
+	}
+}
+
+static void io_write(void __iomem *io, const u8 *buf, size_t width)
+{
+	switch (width) {
+	case 8:
+		iowrite64(get_unaligned_le64(buf), io);
+		break;
+	case 4:
+		iowrite32(get_unaligned_le32(buf), io);
+		break;
+	case 2:
+		iowrite16(get_unaligned_le16(buf), io);
+		break;
+	default:
+		iowrite8(*buf, io);
+	}
+}
+
+static void io_read(void __iomem *io, u8 *buf, size_t width)
+{
+	switch (width) {
+	case 8:
+		put_unaligned_le64(ioread64(io), buf);
+		break;
+	case 4:
+		put_unaligned_le32(ioread32(io), buf);
+		break;
+	case 2:
+		put_unaligned_le16(ioread16(io), buf);
+		break;
+	default:
+		*buf = ioread8(io);
+	}
+}
+
+/**
+ * struct io_target - where a read or write goes
+ * @io: start of the region; not touched where there is a hole
+ * @hole: reads as ones, drops writes
+ * @max_width: widest access
+ */
+struct io_target {
+	void __iomem		*io;
+	struct vfio_pci_hole	hole;
+	unsigned int		max_width;
+};
+
+static void io_move(const struct io_target *t, u8 *buf, u64 off, size_t count,
+		    bool iswrite)
+{
+	while (count) {
+		struct vfio_pci_step step;
+
+		step = vfio_pci_range_step(off, count, &t->hole, t->max_width);
+		if (step.hole) {
+			if (!iswrite)
+				memset(buf, 0xff, step.len);
+		} else if (iswrite) {
+			io_write(t->io + off, buf, step.len);
+		} else {
+			io_read(t->io + off, buf, step.len);
+		}
+		buf += step.len;
+		off += step.len;
+		count -= step.len;
+	}
+}
+
+static int io_move_tested(struct vfio_pci_core_device *vdev, bool test_mem,
+			  const struct io_target *t, u8 *buf, u64 off,
+			  size_t count, bool iswrite)
+{
+	if (!test_mem) {
+		io_move(t, buf, off, count, iswrite);
+		return 0;
+	}
+	guard(rwsem_read)(&vdev->memory_lock);
+	if (!vfio_pci_memory_enabled(vdev))
+		return -EIO;
+	io_move(t, buf, off, count, iswrite);
+	return 0;
+}
+
+/**
+ * vfio_pci_core_do_io_rw - move bytes between user memory and the device
+ * @vdev: the device
+ * @test_mem: the region is in memory space, which may be disabled
+ * @io: kernel mapping of the region's start
+ * @buf: user memory
+ * @off: offset in the region
+ * @count: bytes
+ * @x_start: offset of the first byte that must not be accessed
+ * @x_end: offset behind the last such byte
+ * @iswrite: to the device
+ * @max_width: widest access that the region tolerates
+ *
+ * Each access is naturally aligned and as wide as possible. Bytes in the hole
+ * read as ones, and writes to them are dropped.
+ *
+ * The user's memory is touched only while the memory lock is not held, because
+ * page faults take it. So one lock round trip moves a bounce buffer full.
+ *
+ * Return: bytes moved (fewer than @count only if the caller is being killed),
+ * -EIO if the device's memory is disabled, -EFAULT if the user's is not there.
+ */
+ssize_t vfio_pci_core_do_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
+			       void __iomem *io, char __user *buf,
+			       loff_t off, size_t count, size_t x_start,
+			       size_t x_end, bool iswrite,
+			       enum vfio_pci_io_width max_width)
+{
+	const struct io_target target = {
+		.io = io,
+		.hole = { .start = x_start, .end = x_end },
+		.max_width = max_width,
+	};
+	u8 bounce[IO_BATCH];
+	ssize_t done = 0;
+	int ret;
+
+	while (count) {
+		/* a batch ends where a register may end */
+		size_t n = min_t(size_t, count, IO_BATCH - (off & 7));
+
+		if (iswrite && copy_from_user(bounce, buf, n))
+			return -EFAULT;
+		ret = io_move_tested(vdev, test_mem, &target, bounce, off, n,
+				     iswrite);
+		if (ret)
+			return ret;
+		if (!iswrite && copy_to_user(buf, bounce, n))
+			return -EFAULT;
+
+		buf += n;
+		off += n;
+		done += n;
+		count -= n;
+		if (!count)
+			break;
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	return done;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_do_io_rw);
+
+/**
+ * vfio_pci_core_setup_barmap - map a BAR into the kernel
+ * @vdev: an enabled device
+ * @bar: 0 to 5
+ *
+ * The mapping stays until the device is disabled, so only the first call does
+ * anything.
+ *
+ * Return: 0, -EBUSY if somebody else has claimed the BAR, -ENOMEM.
+ */
+int vfio_pci_core_setup_barmap(struct vfio_pci_core_device *vdev, int bar)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	void __iomem *io;
+	int ret;
+
+	/* pairs with smp_store_release() below */
+	if (smp_load_acquire(&vdev->barmap[bar]))
+		return 0;
+
+	guard(mutex)(&vdev->barmap_lock);
+	if (vdev->barmap[bar])
+		return 0;
+
+	ret = pci_request_selected_regions(pdev, 1 << bar, "vfio");
+	if (ret)
+		return ret;
+	io = pci_iomap(pdev, bar, 0);
+	if (!io) {
+		pci_release_selected_regions(pdev, 1 << bar);
+		return -ENOMEM;
+	}
+	/* pairs with smp_load_acquire() above */
+	smp_store_release(&vdev->barmap[bar], io);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_setup_barmap);
+
+static ssize_t bar_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+		      size_t count, loff_t *ppos, bool iswrite)
+{
+	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+	struct resource *res = &vdev->pdev->resource[bar];
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	size_t hole = 0, hole_end = 0;
+	ssize_t done;
+	int ret;
+
+	if (pos >= resource_size(res) || !res->start)
+		return -EINVAL;
+	count = min_t(u64, count, resource_size(res) - pos);
+
+	ret = vfio_pci_core_setup_barmap(vdev, bar);
+	if (ret)
+		return ret;
+	/* the vectors are the kernel's */
+	if (bar == vdev->msix_bar) {
+		hole = vdev->msix_offset;
+		hole_end = hole + vdev->msix_size;
+	}
+	done = vfio_pci_core_do_io_rw(vdev, res->flags & IORESOURCE_MEM,
+				      vdev->barmap[bar], buf, pos, count,
+				      hole, hole_end, iswrite,
+				      VFIO_PCI_IO_WIDTH_8);
+	if (done > 0)
+		*ppos += done;
+	return done;
+}
+
+static ssize_t region_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			 size_t count, loff_t *ppos, bool iswrite)
+{
+	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
+
+	switch (index) {
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		return vfio_pci_config_rw(vdev, buf, count, ppos, iswrite);
+	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
+		return bar_rw(vdev, buf, count, ppos, iswrite);
+	case VFIO_PCI_ROM_REGION_INDEX:
+		if (iswrite)
+			return -EINVAL;
+		return vfio_pci_rom_read(vdev, buf, count, ppos);
+	case VFIO_PCI_VGA_REGION_INDEX:
+		return vfio_pci_vga_rw(vdev, buf, count, ppos, iswrite);
+	}
+
+	index = array_index_nospec(index - VFIO_PCI_NUM_REGIONS,
+				   vdev->num_regions);
+	return vdev->region[index].ops->rw(vdev, buf, count, ppos, iswrite);
+}
+
+static ssize_t device_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			 size_t count, loff_t *ppos, bool iswrite)
+{
+	u64 index = VFIO_PCI_OFFSET_TO_INDEX((u64)*ppos);
+	ssize_t ret;
+
+	if (index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)
+		return -EINVAL;
+	if (!count)
+		return 0;
+
+	if (pm_runtime_resume_and_get(&vdev->pdev->dev)) {
+		pci_info_ratelimited(vdev->pdev, "cannot be powered up\n");
+		return -EIO;
+	}
+	ret = region_rw(vdev, buf, count, ppos, iswrite);
+	pm_runtime_put(&vdev->pdev->dev);
+	return ret;
+}
+
+/**
+ * vfio_pci_core_read - read from a region
+ * @core_vdev: the device
+ * @buf: user memory
+ * @count: bytes
+ * @ppos: position in the device file: the region's index in the upper bits
+ *
+ * Return: bytes read, or a negative errno.
+ */
+ssize_t vfio_pci_core_read(struct vfio_device *core_vdev, char __user *buf,
+			   size_t count, loff_t *ppos)
+{
+	return device_rw(to_vfio_pci(core_vdev), buf, count, ppos, false);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_read);
+
+/**
+ * vfio_pci_core_write - write to a region
+ * @core_vdev: the device
+ * @buf: user memory
+ * @count: bytes
+ * @ppos: position in the device file: the region's index in the upper bits
+ *
+ * Return: bytes written, or a negative errno.
+ */
+ssize_t vfio_pci_core_write(struct vfio_device *core_vdev,
+			    const char __user *buf, size_t count, loff_t *ppos)
+{
+	return device_rw(to_vfio_pci(core_vdev), (char __user *)buf, count,
+			 ppos, true);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_write);

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets: of the function alone, and hot resets of everything on its bus or in
+ * its slot.
+ *
+ * A hot reset hits all devices there, so its caller must own all of them. All
+ * are members of one dev_set, whose lock keeps them from being opened, closed
+ * or leaving meanwhile; a device that is not a member, because it has another
+ * driver or none, forbids the hot reset.
+ */
+#include <linux/file.h>
+#include <linux/iommu.h>
+#include <linux/pm_runtime.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_pci_core.h>
+
+#include "trace.h"
+#include "vfio_pci_priv.h"
+
+/**
+ * vfio_pci_reset_function_locked - reset the function
+ * @vdev: an enabled device; its memory is locked and zapped
+ *
+ * Return: 0, -EAGAIN if somebody else is holding the device, -ENOTTY if there is
+ * no way to reset it.
+ */
+int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
+{
+	int ret;
+
+	lockdep_assert_held_write(&vdev->memory_lock);
+
+	/* a reset starts and ends in D0 */
+	vfio_pci_set_power_state(vdev, PCI_D0);
+	ret = pci_try_reset_function(vdev->pdev);
+	trace_vfio_pci_reset(vdev, false, ret);
+	return ret;
+}
+
+/**
+ * vfio_pci_reset_function - VFIO_DEVICE_RESET
+ * @vdev: an enabled device
+ *
+ * Return: 0, -EINVAL if the function cannot be reset on its own, else as
+ * vfio_pci_reset_function_locked().
+ */
+int vfio_pci_reset_function(struct vfio_pci_core_device *vdev)
+{
+	int ret;
+
+	if (!vdev->reset_works)
+		return -EINVAL;
+	vfio_pci_memory_lock_and_zap(vdev);
+	ret = vfio_pci_reset_function_locked(vdev);
+	vfio_pci_memory_unlock(vdev);
+	return ret;
+}
+
+static bool resets_slot(struct pci_dev *pdev)
+{
+	return !pci_probe_reset_slot(pdev->slot);
+}
+
+static bool can_hot_reset(struct pci_dev *pdev)
+{
+	return resets_slot(pdev) || !pci_probe_reset_bus(pdev->bus);
+}
+
+/**
+ * vfio_pci_reset_set_id - what a device is reset together with
+ * @vdev: a device that is being registered
+ *
+ * Return: an id for vfio_assign_device_set().
+ */
+void *vfio_pci_reset_set_id(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+
+	if (pci_is_root_bus(pdev->bus))
+		return vdev;
+	return resets_slot(pdev) ? (void *)pdev->slot : (void *)pdev->bus;
+}
+
+/**
+ * struct affected_walk - a walk over the devices that a hot reset hits
+ * @pdev: the device that the reset is asked for
+ * @fn: called for each
+ * @ctx: for @fn
+ * @ret: what stopped the walk
+ */
+struct affected_walk {
+	struct pci_dev	*pdev;
+	int		(*fn)(struct pci_dev *pdev, void *ctx);
+	void		*ctx;
+	int		ret;
+};
+
+/* Devices behind bridges in the slot belong to the slot, too */
+static bool in_slot(struct pci_dev *pdev, struct pci_slot *slot)
+{
+	for (; pdev; pdev = pdev->bus->self)
+		if (pdev->bus == slot->bus)
+			return pdev->slot == slot;
+	return false;
+}
+
+static int affected_step(struct pci_dev *pdev, void *data)
+{
+	struct affected_walk *w = data;
+
+	if (resets_slot(w->pdev) && !in_slot(pdev, w->pdev->slot))
+		return 0;
+	w->ret = w->fn(pdev, w->ctx);
+	return w->ret;
+}
+
+static int walk_affected(struct pci_dev *pdev,
+			 int (*fn)(struct pci_dev *pdev, void *ctx), void *ctx)
+{
+	struct affected_walk w = { .pdev = pdev, .fn = fn, .ctx = ctx };
+
+	pci_walk_bus(pdev->bus, affected_step, &w);
+	return w.ret;
+}
+
+static int count_affected(struct pci_dev *pdev, void *ctx)
+{
+	++*(u32 *)ctx;
+	return 0;
+}
+
+/**
+ * struct affected_info - the answer to VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
+ * @vdev: the device that was asked; its dev_set is locked
+ * @devices: what fits
+ * @max: entries of @devices
+ * @count: devices found
+ * @flags: VFIO_PCI_HOT_RESET_FLAG_*
+ */
+struct affected_info {
+	struct vfio_pci_core_device		*vdev;
+	struct vfio_pci_dependent_device	*devices;
+	u32					max;
+	u32					count;
+	u32					flags;
+};
+
+static int affected_devid(struct affected_info *info, struct pci_dev *pdev)
+{
+	struct vfio_device *core = &info->vdev->vdev, *found;
+	int devid;
+
+	found = vfio_find_device_in_devset(core->dev_set, &pdev->dev);
+	if (!found)
+		return VFIO_PCI_DEVID_NOT_OWNED;
+	devid = vfio_iommufd_get_dev_id(found, vfio_iommufd_device_ictx(core));
+	return devid < 0 ? VFIO_PCI_DEVID_NOT_OWNED : devid;
+}
+
+static int fill_affected(struct pci_dev *pdev, void *ctx)
+{
+	struct vfio_pci_dependent_device dep = {
+		.segment = pci_domain_nr(pdev->bus),
+		.bus = pdev->bus->number,
+		.devfn = pdev->devfn,
+	};
+	struct affected_info *info = ctx;
+	struct iommu_group *group;
+
+	if (info->flags & VFIO_PCI_HOT_RESET_FLAG_DEV_ID) {
+		dep.devid = affected_devid(info, pdev);
+		if (dep.devid == VFIO_PCI_DEVID_NOT_OWNED)
+			info->flags &= ~VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	} else {
+		group = iommu_group_get(&pdev->dev);
+		if (!group)
+			return -EPERM;
+		dep.group_id = iommu_group_id(group);
+		iommu_group_put(group);
+	}
+
+	/* devices may appear between counting and this: the user asks again */
+	if (info->count < info->max)
+		info->devices[info->count] = dep;
+	info->count++;
+	return 0;
+}
+
+/**
+ * vfio_pci_get_hot_reset_info - VFIO_DEVICE_GET_PCI_HOT_RESET_INFO
+ * @vdev: an enabled device
+ * @arg: the user's argument
+ *
+ * Return: 0 or a negative errno; -ENOSPC if the user's array is too short, whose
+ * length is then filled in.
+ */
+int vfio_pci_get_hot_reset_info(struct vfio_pci_core_device *vdev,
+				struct vfio_pci_hot_reset_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_pci_hot_reset_info, count);
+	struct vfio_pci_hot_reset_info hdr;
+	struct affected_info info = { .vdev = vdev };
+	u32 count = 0;
+	int ret;
+
+	if (copy_from_user(&hdr, arg, minsz))
+		return -EFAULT;
+	if (hdr.argsz < minsz)
+		return -EINVAL;
+	if (!can_hot_reset(vdev->pdev))
+		return -ENODEV;
+
+	/* no more memory than there are devices, whatever the user has room for */
+	walk_affected(vdev->pdev, count_affected, &count);
+	info.max = min_t(u32, count,
+			 (hdr.argsz - minsz) / sizeof(*info.devices));
+	info.devices = kcalloc(info.max, sizeof(*info.devices), GFP_KERNEL);
+	if (!info.devices)
+		return -ENOMEM;
+
+	if (vfio_device_cdev_opened(&vdev->vdev))
+		info.flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+			     VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	scoped_guard(mutex, &vdev->vdev.dev_set->lock)
+		ret = walk_affected(vdev->pdev, fill_affected, &info);
+	if (ret)
+		goto out;
+
+	hdr.count = info.count;
+	hdr.flags = info.flags;
+	if (copy_to_user(arg, &hdr, minsz))
+		ret = -EFAULT;
+	else if (info.count > info.max)
+		ret = -ENOSPC;
+	else if (copy_to_user(&arg->devices, info.devices,
+			      info.count * sizeof(*info.devices)))
+		ret = -EFAULT;
+out:
+	kfree(info.devices);
+	return ret;
+}
+
+/* Whether a device has a driver of ours; stops the walk if not */
+static int check_member(struct pci_dev *pdev, void *ctx)
+{
+	return vfio_find_device_in_devset(ctx, &pdev->dev) ? 0 : -EBUSY;
+}
+
+/* Any member will do for naming the bus or slot */
+static struct pci_dev *set_resettable(struct vfio_device_set *dev_set)
+{
+	struct vfio_pci_core_device *first;
+
+	lockdep_assert_held(&dev_set->lock);
+
+	first = list_first_entry_or_null(&dev_set->device_list,
+					 struct vfio_pci_core_device,
+					 vdev.dev_set_list);
+	if (!first || !can_hot_reset(first->pdev))
+		return NULL;
+	if (walk_affected(first->pdev, check_member, dev_set))
+		return NULL;
+	return first->pdev;
+}
+
+/* Up to, but not including @end */
+static void set_pm_put(struct vfio_device_set *dev_set,
+		       struct vfio_pci_core_device *end)
+{
+	struct vfio_pci_core_device *cur;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		if (cur == end)
+			break;
+		pm_runtime_put(&cur->pdev->dev);
+	}
+}
+
+static int set_pm_get(struct vfio_device_set *dev_set)
+{
+	struct vfio_pci_core_device *cur;
+	int ret;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		ret = pm_runtime_resume_and_get(&cur->pdev->dev);
+		if (ret) {
+			set_pm_put(dev_set, cur);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * struct reset_claim - what the caller of a hot reset proves ownership by
+ * @ictx: the iommufd that it holds, or NULL
+ * @files: the groups that it holds
+ * @nr_files: entries of @files
+ */
+struct reset_claim {
+	struct iommufd_ctx	*ictx;
+	struct file		**files;
+	unsigned int		nr_files;
+};
+
+static bool claim_covers(const struct reset_claim *claim,
+			 struct vfio_device *core)
+{
+	unsigned int i;
+
+	if (claim->ictx)
+		return vfio_iommufd_get_dev_id(core, claim->ictx) >= 0;
+	for (i = 0; i < claim->nr_files; i++)
+		if (vfio_file_has_dev(claim->files[i], core))
+			return true;
+	return false;
+}
+
+static int set_check_claim(struct vfio_device_set *dev_set,
+			   const struct reset_claim *claim)
+{
+	struct vfio_pci_core_device *cur;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		if (!claim_covers(claim, &cur->vdev))
+			return -EINVAL;
+	return 0;
+}
+
+static int set_hot_reset(struct vfio_pci_core_device *vdev,
+			 const struct reset_claim *claim)
+{
+	struct vfio_device_set *dev_set = vdev->vdev.dev_set;
+	struct vfio_pci_core_device *cur;
+	struct pci_dev *pdev;
+	int ret;
+
+	guard(mutex)(&dev_set->lock);
+
+	pdev = set_resettable(dev_set);
+	if (!pdev)
+		return -EINVAL;
+	ret = set_check_claim(dev_set, claim);
+	if (ret)
+		return ret;
+	/* no device may be suspended, nor suspend itself, while all are reset */
+	ret = set_pm_get(dev_set);
+	if (ret)
+		return ret;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		/* several locks of one class, but only under the set's lock */
+		down_write_nest_lock(&cur->memory_lock, &dev_set->lock);
+		if (cur->vdev.open_count)
+			vfio_pci_memory_zap(cur);
+		vfio_pci_set_power_state(cur, PCI_D0);
+	}
+	ret = pci_reset_bus(pdev);
+	trace_vfio_pci_reset(vdev, true, ret);
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		vfio_pci_memory_unlock(cur);
+
+	set_pm_put(dev_set, NULL);
+	return ret;
+}
+
+static void put_group_files(struct file **files, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		fput(files[i]);
+	kfree(files);
+}
+
+static struct file **get_group_files(const s32 __user *ufds, unsigned int count)
+{
+	s32 *fds __free(kfree) = NULL;
+	struct file **files;
+	unsigned int i;
+
+	files = kcalloc(count, sizeof(*files), GFP_KERNEL_ACCOUNT);
+	fds = kcalloc(count, sizeof(*fds), GFP_KERNEL_ACCOUNT);
+	if (!files || !fds) {
+		kfree(files);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (copy_from_user(fds, ufds, count * sizeof(*fds))) {
+		kfree(files);
+		return ERR_PTR(-EFAULT);
+	}
+
+	for (i = 0; i < count; i++) {
+		files[i] = fget(fds[i]);
+		if (!files[i]) {
+			put_group_files(files, i);
+			return ERR_PTR(-EBADF);
+		}
+		if (!vfio_file_is_group(files[i])) {
+			put_group_files(files, i + 1);
+			return ERR_PTR(-EINVAL);
+		}
+	}
+	return files;
+}
+
+static int hot_reset_by_groups(struct vfio_pci_core_device *vdev, u32 count,
+			       const s32 __user *fds)
+{
+	struct reset_claim claim = { .nr_files = count };
+	u32 affected = 0;
+	int ret;
+
+	walk_affected(vdev->pdev, count_affected, &affected);
+	/* more groups than devices make no sense */
+	if (!count || count > affected)
+		return -EINVAL;
+	claim.files = get_group_files(fds, count);
+	if (IS_ERR(claim.files))
+		return PTR_ERR(claim.files);
+	ret = set_hot_reset(vdev, &claim);
+	put_group_files(claim.files, count);
+	return ret;
+}
+
+/**
+ * vfio_pci_hot_reset - VFIO_DEVICE_PCI_HOT_RESET
+ * @vdev: an enabled device
+ * @arg: the user's argument
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_hot_reset(struct vfio_pci_core_device *vdev,
+		       struct vfio_pci_hot_reset __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_pci_hot_reset, count);
+	struct vfio_pci_hot_reset hdr;
+	struct reset_claim claim = {};
+
+	if (copy_from_user(&hdr, arg, minsz))
+		return -EFAULT;
+	if (hdr.argsz < minsz || hdr.flags)
+		return -EINVAL;
+	/* each way of opening a device has its own way of proving ownership */
+	if (!!hdr.count == vfio_device_cdev_opened(&vdev->vdev))
+		return -EINVAL;
+	if (!can_hot_reset(vdev->pdev))
+		return -ENODEV;
+	if (hdr.count)
+		return hot_reset_by_groups(vdev, hdr.count, arg->group_fds);
+
+	claim.ictx = vfio_iommufd_device_ictx(&vdev->vdev);
+	return set_hot_reset(vdev, &claim);
+}
+
+/**
+ * vfio_pci_reset_unused_set - hot reset devices that could not be reset alone
+ * @dev_set: the set, locked, of a device that is being closed
+ *
+ * Devices that cannot be reset on their own are reset together once the last of
+ * them is closed, so that nothing leaks from one user to the next.
+ */
+void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set)
+{
+	struct vfio_pci_core_device *cur;
+	struct pci_dev *pdev;
+	bool needed = false;
+
+	/* the one that is being closed still counts */
+	if (vfio_device_set_open_count(dev_set) > 1)
+		return;
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		needed |= cur->needs_reset;
+	if (!needed)
+		return;
+	pdev = set_resettable(dev_set);
+	if (!pdev || set_pm_get(dev_set))
+		return;
+
+	if (!pci_reset_bus(pdev))
+		list_for_each_entry(cur, &dev_set->device_list,
+				    vdev.dev_set_list)
+			cur->needs_reset = false;
+	set_pm_put(dev_set, NULL);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The expansion ROM: in the device, as a shadow copy that firmware left in
+ * memory, or as an image that firmware supplies in the device's stead.
+ */
+#include <linux/io.h>
+#include <linux/log2.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_priv.h"
+
+static struct resource *rom_resource(struct vfio_pci_core_device *vdev)
+{
+	return &vdev->pdev->resource[PCI_ROM_RESOURCE];
+}
+
+static bool rom_from_firmware(struct vfio_pci_core_device *vdev)
+{
+	return !rom_resource(vdev)->start && vdev->pdev->rom &&
+	       vdev->pdev->romlen;
+}
+
+/**
+ * vfio_pci_rom_window - size of the ROM BAR
+ * @vdev: the device
+ *
+ * Return: bytes, 0 if there can be no ROM.
+ */
+u64 vfio_pci_rom_window(struct vfio_pci_core_device *vdev)
+{
+	if (rom_from_firmware(vdev))
+		return roundup_pow_of_two(vdev->pdev->romlen);
+	if (!rom_resource(vdev)->start)
+		return 0;
+	return resource_size(rom_resource(vdev));
+}
+
+static size_t probe_image(struct vfio_pci_core_device *vdev)
+{
+	void __iomem *io;
+	size_t size;
+	u16 cmd;
+
+	if (rom_from_firmware(vdev))
+		return vdev->pdev->romlen;
+	if (!rom_resource(vdev)->start)
+		return 0;
+
+	/* a ROM answers only while memory decoding is on */
+	cmd = vfio_pci_memory_lock_and_enable(vdev);
+	io = pci_map_rom(vdev->pdev, &size);
+	if (io)
+		pci_unmap_rom(vdev->pdev, io);
+	else
+		size = 0;
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
+	return size;
+}
+
+/*
+ * Looked for when somebody first asks. The PCI core complains in the log about
+ * ROMs without a valid image, which must not happen as often as a user likes.
+ */
+static size_t image_size(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held(&vdev->rom_lock);
+
+	if (!vdev->rom_probed) {
+		vdev->rom_size = probe_image(vdev);
+		vdev->rom_probed = true;
+	}
+	return vdev->rom_size;
+}
+
+/**
+ * vfio_pci_rom_present - whether there is something in the ROM
+ * @vdev: an enabled device that is powered *
+ * Return: true if there is.
+ */
+bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev)
+{
+	guard(mutex)(&vdev->rom_lock);
+	return image_size(vdev) != 0;
+}
+
+static void __iomem *rom_map(struct vfio_pci_core_device *vdev)
+{
+	struct resource *res = rom_resource(vdev);
+	void __iomem *io;
+
+	if (rom_from_firmware(vdev))
+		return ioremap(vdev->pdev->rom, vdev->pdev->romlen);
+
+	if (pci_enable_rom(vdev->pdev))
+		return NULL;
+	io = ioremap(res->start, resource_size(res));
+	if (!io && !(res->flags & IORESOURCE_ROM_ENABLE))
+		pci_disable_rom(vdev->pdev);
+	return io;
+}
+
+static void rom_unmap(struct vfio_pci_core_device *vdev, void __iomem *io)
+{
+	iounmap(io);
+	/* others may share the device's one address decoder */
+	if (!rom_from_firmware(vdev) &&
+	    !(rom_resource(vdev)->flags & IORESOURCE_ROM_ENABLE))
+		pci_disable_rom(vdev->pdev);
+}
+
+/**
+ * vfio_pci_rom_read - read the ROM
+ * @vdev: an enabled device that is powered
+ * @buf: user memory
+ * @count: bytes
+ * @ppos: position in the device file, advanced by what was done
+ *
+ * What the image leaves of the window reads as ones.
+ *
+ * Return: bytes read; -EINVAL behind the end of the window, -ENOMEM, else as
+ * vfio_pci_core_do_io_rw().
+ */
+ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
+			  size_t count, loff_t *ppos)
+{
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	u64 end = vfio_pci_rom_window(vdev);
+	bool in_device = !rom_from_firmware(vdev) &&
+			 !(rom_resource(vdev)->flags & IORESOURCE_ROM_SHADOW);
+	void __iomem *io;
+	ssize_t done;
+
+	if (pos >= end)
+		return -EINVAL;
+	count = min_t(u64, count, end - pos);
+
+	guard(mutex)(&vdev->rom_lock);
+	if (!image_size(vdev))
+		return -ENOMEM;
+	io = rom_map(vdev);
+	if (!io)
+		return -ENOMEM;
+	done = vfio_pci_core_do_io_rw(vdev, in_device, io, buf, pos, count,
+				      vdev->rom_size, end, false,
+				      VFIO_PCI_IO_WIDTH_4);
+	rom_unmap(vdev, io);
+	if (done > 0)
+		*ppos += done;
+	return done;
+}

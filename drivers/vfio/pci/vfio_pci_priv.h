@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rooms of vfio-pci-core, as they see each other.
+ */
+#ifndef __VFIO_PCI_PRIV_H__
+#define __VFIO_PCI_PRIV_H__
+
+#include <linux/vfio_pci_core.h>
+
+struct seq_file;
+
+static inline struct vfio_pci_core_device *to_vfio_pci(struct vfio_device *v)
+{
+	return container_of(v, struct vfio_pci_core_device, vdev);
+}
+
+/* vfio_pci_core.c */
+bool vfio_pci_vga_disabled(void);
+
+/* info.c */
+int vfio_pci_get_info(struct vfio_pci_core_device *vdev,
+		      struct vfio_device_info __user *arg);
+int vfio_pci_get_region_info(struct vfio_pci_core_device *vdev,
+			     struct vfio_region_info __user *arg);
+int vfio_pci_get_irq_info(struct vfio_pci_core_device *vdev,
+			  struct vfio_irq_info __user *arg);
+
+/* config.c */
+int vfio_pci_config_init(struct vfio_pci_core_device *vdev);
+void vfio_pci_config_free(struct vfio_pci_core_device *vdev);
+void vfio_pci_config_msi_changed(struct vfio_pci_core_device *vdev);
+ssize_t vfio_pci_config_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			   size_t count, loff_t *ppos, bool iswrite);
+
+/* rdwr.c */
+int vfio_pci_io_write(struct vfio_pci_core_device *vdev, bool test_mem,
+		      void __iomem *io, u64 val, unsigned int width);
+
+/* rom.c */
+u64 vfio_pci_rom_window(struct vfio_pci_core_device *vdev);
+bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev);
+ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
+			  size_t count, loff_t *ppos);
+
+/* p2p.c */
+#if IS_ENABLED(CONFIG_IOMMUFD)
+void vfio_pci_p2p_init(void);
+void vfio_pci_p2p_exit(void);
+void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev);
+void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev);
+void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev);
+#else
+static inline void vfio_pci_p2p_init(void)
+{
+}
+
+static inline void vfio_pci_p2p_exit(void)
+{
+}
+
+static inline void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev)
+{
+}
+
+static inline void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev)
+{
+}
+
+static inline void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev)
+{
+}
+#endif
+
+/* memory.c */
+struct vfio_pci_core_device *vfio_pci_vma_bar(const struct vm_area_struct *vma,
+					      unsigned int *bar, u64 *offset);
+void vfio_pci_probe_mmaps(struct vfio_pci_core_device *vdev);
+void vfio_pci_release_mmaps(struct vfio_pci_core_device *vdev);
+bool vfio_pci_memory_enabled(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_zap(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_lock_and_zap(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_unlock(struct vfio_pci_core_device *vdev);
+u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
+					u16 cmd);
+
+/* intx.c */
+int vfio_pci_intx_set(struct vfio_pci_core_device *vdev, u32 flags,
+		      unsigned int start, unsigned int count, void *data);
+void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev);
+void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
+				bool disabled);
+void vfio_pci_intx_suspend(struct vfio_pci_core_device *vdev);
+void vfio_pci_intx_resume(struct vfio_pci_core_device *vdev);
+
+/* msi.c */
+int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
+		     u32 flags, unsigned int start, unsigned int count,
+		     void *data);
+void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev);
+unsigned int vfio_pci_msi_in_use(struct vfio_pci_core_device *vdev);
+
+/* irqs.c */
+unsigned int vfio_pci_irq_count(struct vfio_pci_core_device *vdev,
+				unsigned int index);
+int vfio_pci_set_irqs(struct vfio_pci_core_device *vdev,
+		      struct vfio_irq_set __user *arg);
+void vfio_pci_irqs_release(struct vfio_pci_core_device *vdev);
+void vfio_pci_notifiers_release(struct vfio_pci_core_device *vdev);
+void vfio_pci_notify_error(struct vfio_pci_core_device *vdev);
+bool vfio_pci_notify_request(struct vfio_pci_core_device *vdev);
+
+/* ioeventfd.c */
+int vfio_pci_ioeventfd(struct vfio_pci_core_device *vdev,
+		       struct vfio_device_ioeventfd __user *arg);
+void vfio_pci_ioeventfds_release(struct vfio_pci_core_device *vdev);
+
+/* reset.c */
+int vfio_pci_reset_function(struct vfio_pci_core_device *vdev);
+int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev);
+void *vfio_pci_reset_set_id(struct vfio_pci_core_device *vdev);
+int vfio_pci_get_hot_reset_info(struct vfio_pci_core_device *vdev,
+				struct vfio_pci_hot_reset_info __user *arg);
+int vfio_pci_hot_reset(struct vfio_pci_core_device *vdev,
+		       struct vfio_pci_hot_reset __user *arg);
+void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set);
+
+/* power.c */
+/* D3hot, D3cold, and whatever else a device does not answer in */
+static inline bool vfio_pci_is_d3(pci_power_t state)
+{
+	return (int __force)state >= (int __force)PCI_D3hot;
+}
+
+extern const struct dev_pm_ops vfio_pci_pm_ops;
+
+int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
+			     pci_power_t state);
+void vfio_pci_probe_power_state(struct vfio_pci_core_device *vdev);
+void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev);
+int vfio_pci_feature_low_power_entry(struct vfio_pci_core_device *vdev,
+				     u32 flags, size_t argsz);
+int vfio_pci_feature_low_power_entry_with_wakeup(struct vfio_pci_core_device *vdev,
+						 u32 flags, void __user *arg,
+						 size_t argsz);
+int vfio_pci_feature_low_power_exit(struct vfio_pci_core_device *vdev,
+				    u32 flags, size_t argsz);
+
+/* sriov.c */
+int vfio_pci_vf_token_init(struct vfio_pci_core_device *vdev);
+void vfio_pci_vf_token_release(struct vfio_pci_core_device *vdev);
+void vfio_pci_vf_open(struct vfio_pci_core_device *vdev);
+void vfio_pci_vf_close(struct vfio_pci_core_device *vdev);
+void vfio_pci_sriov_disable(struct vfio_pci_core_device *vdev);
+int vfio_pci_feature_vf_token(struct vfio_pci_core_device *vdev, u32 flags,
+			      void __user *arg, size_t argsz);
+
+/* vga.c */
+bool vfio_pci_is_vga(struct pci_dev *pdev);
+int vfio_pci_vga_register(struct vfio_pci_core_device *vdev);
+void vfio_pci_vga_unregister(struct vfio_pci_core_device *vdev);
+
+/* vga_region.c */
+#ifdef CONFIG_VFIO_PCI_VGA
+ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev, char __user *buf,
+			size_t count, loff_t *ppos, bool iswrite);
+#else
+static inline ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev,
+				      char __user *buf, size_t count,
+				      loff_t *ppos, bool iswrite)
+{
+	return -EINVAL;
+}
+#endif
+
+#endif
