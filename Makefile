@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# "make" builds the modules for KDIR, a kernel or its headers. "make help" lists what else there is.
+# (Kbuild is what the kernel's build system reads when it is pointed at this directory.)
+
+VM := tools/testing/vm/vm
+RUNNING := $(shell uname -r)
+
+# Without KDIR: the running kernel's headers; if it has none, Debian 13's, built in the harness' Debian root.
+KDIR ?= $(wildcard /lib/modules/$(RUNNING)/build)
+ifneq ($(KDIR),)
+KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+else
+KREL = $(notdir $(lastword $(wildcard build/modules/*)))
+endif
+
+MODULES = $(wildcard build/modules/$(KREL)/*.ko)
+MODROOT := $(DESTDIR)$(INSTALL_MOD_PATH)
+MODDIR = $(MODROOT)/lib/modules/$(KREL)/updates
+UDEVDIR := $(MODROOT)/etc/udev/rules.d
+MODPROBEDIR := $(MODROOT)/etc/modprobe.d
+INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
+
+.DEFAULT_GOAL := all
+.PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench check check-static check-kunit \
+	check-stock check-debug clean distclean help
+
+all: modules ## (default) the same as modules
+
+ifneq ($(KDIR),)
+modules: ## Build the modules for KDIR (default: the running kernel, else Debian 13's) into build/modules/
+	@mkdir -p build/external/$(KREL) build/modules/$(KREL)
+	@cp -au Kbuild compat drivers include build/external/$(KREL)/
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/build/external/$(KREL) modules
+	@cp -u $$(find build/external/$(KREL) -name '*.ko') build/modules/$(KREL)/
+else
+modules:
+	@$(VM) modules
+endif
+
+install: ## Install the built modules over the stock ones, with udev rules and modprobe settings (DESTDIR, INSTALL_MOD_PATH)
+	@test -n "$(MODULES)" || { echo "nothing is built for kernel '$(KREL)': run make first" >&2; exit 1; }
+	install -d $(MODDIR) $(UDEVDIR) $(MODPROBEDIR)
+	install -m 644 $(filter $(addprefix %/,$(INSTALLED)),$(MODULES)) $(MODDIR)/
+	install -m 644 packaging/60-iommufd-vfio.rules $(UDEVDIR)/
+	install -m 644 packaging/iommufd-vfio.conf $(MODPROBEDIR)/
+	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
+	$(if $(MODROOT),,-udevadm control --reload 2>/dev/null)
+	@echo "Installed for kernel $(KREL). If vfio modules are in use now, reboot or unload them first."
+
+uninstall: ## Take away what install put there; the stock modules are in effect again
+	rm -f $(addprefix $(MODDIR)/,$(INSTALLED)) $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf
+	-rmdir $(MODDIR) 2>/dev/null
+	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
+
+tree: ## Lay the sources over Debian's kernel source; print where
+	@$(VM) tree
+
+kernel-lean: ## Build the lean in-tree kernel, for measuring
+	@$(VM) kernel lean
+
+kernel-debug: ## Build the in-tree kernel with KASAN, lockdep, kmemleak, fault injection
+	@$(VM) kernel debug
+
+kunit: ## Run the KUnit suites on User-mode Linux (SUITE=glob for some of them)
+	@$(VM) kunit $(SUITE)
+
+vm-shell: ## A shell in a virtual machine: stock kernel, our modules, edu and nvme bound to vfio-pci
+	@$(VM) shell --device edu --device nvme --load vfio-pci --bind edu --bind nvme
+
+demo: ## Show, in a virtual machine with a stock kernel, a device doing DMA through /dev/iommu
+	@tools/demo/run
+
+check: ## Everything: builds, static checks, KUnit, selftests in virtual machines, demo
+	@$(VM) check
+
+check-static: ## Only W=1 builds, sparse, checkpatch, kernel-doc
+	@$(VM) check static
+
+check-kunit: ## Only the KUnit suites
+	@$(VM) check kunit
+
+check-stock: ## Only the selftests on the stock kernel
+	@$(VM) check stock
+
+check-debug: ## Only the selftests on the debug kernel
+	@$(VM) check debug
+
+bench: ## Measure map, unmap, copy and attach beside mainline's iommufd and type 1, in instructions (ARGS=--help)
+	@tools/testing/bench/run.py $(ARGS)
+
+clean: ## Remove build/; downloads, kernels and the Debian root stay
+	@$(VM) clean
+
+distclean: ## Remove build/ and the cache (downloads, Debian root, kernels), which other clones share
+	@$(VM) clean --all
+
+help: ## This list
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/\1\t\2/p' Makefile | expand -t 15
