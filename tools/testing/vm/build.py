@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Modules, source trees, kernels and test programs, all built in the Debian root with its compiler."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import debian
+from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, inside, lock,
+                  replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
+
+# What our sources take the place of; it is never extracted.
+REPLACED = ["drivers/iommu/iommufd", "drivers/vfio",
+            *[f"include/linux/{name}.h" for name in ("iommufd", "vfio", "vfio_pci_core", "mdev")],
+            "include/uapi/linux/iommufd.h"]
+# Drivers of others inside drivers/vfio, to be compiled against our headers when a check asks for them.
+VARIANTS = ["pci/hisilicon", "pci/mlx5", "pci/nvgrace-gpu", "pci/pds", "pci/qat", "pci/virtio",
+            "platform", "fsl-mc", "cdx"]
+# The one header of mainline's iommufd that is ABI: the ioctls of the mock IOMMU, which test programs use.
+MOCK_ABI = "drivers/iommu/iommufd"
+ASIDE = [f"drivers/vfio/{name}" for name in VARIANTS] + [f"{MOCK_ABI}/iommufd_test.h"]
+LAID_OVER = ("drivers", "include")
+PRODUCT = ["iommufd", "vfio", "vfio-pci-core", "vfio-pci", "mdev"]
+
+KERNELS = {
+    # name: (architecture, configuration fragments, product)
+    "lean": ("x86_64", ["lean.frag"], "arch/x86/boot/bzImage"),
+    # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
+    "debug": ("x86_64", ["lean.frag", "debug.frag"], "arch/x86/boot/bzImage"),
+    "uml": ("um", ["uml.frag"], "linux"),
+    "check": ("x86_64", ["lean.frag", "debug.frag", "check.frag"], None),	# never linked
+}
+# The same with mainline's own iommufd and VFIO, to measure beside ours.
+KERNELS["lean-mainline"] = KERNELS["lean"]
+
+
+def pristine():
+    """The kernel source of the Debian package, without what ours replaces."""
+    found = debian.versions()
+    debian.root()
+    target = SRV / f"linux-{found['version']}"
+    with lock("source"):
+        if target.exists():
+            return target
+        deb = debian.package(f"linux-source-{found['series']}", found["version"])
+        part = SRV / "linux.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        with step(f"extracting the kernel source {found['version']}, without {', '.join(REPLACED[:2])}"):
+            run(["dpkg-deb", "-x", deb, part / "deb"], "unpacking the kernel source package")
+            archive = part / f"deb/usr/src/linux-source-{found['series']}.tar.xz"
+            top = f"linux-source-{found['series']}"
+            for name, choice in (("tree", [f"--exclude={top}/{n}" for n in REPLACED]),
+                                 ("aside", [f"{top}/{n}" for n in ASIDE])):
+                (part / name).mkdir()
+                chroot(["tar", "-xf", inside(archive), "-C", inside(part / name), "--strip-components=1", *choice],
+                       what="extracting the kernel source")
+        replace_tree(part / "aside", aside())
+        replace_tree(part / "tree", target)
+        shutil.rmtree(part)
+    return target
+
+
+def aside():
+    """Parts of the kernel source that are not in its tree and that checks lay beside ours."""
+    return SRV / f"aside-{debian.versions()['version']}"
+
+
+def tree(variants=False):
+    """This clone's source tree: the kernel's with ours laid over it. Incremental."""
+    source = pristine()
+    target = CLONE / "tree"
+    origin = CLONE / "tree.origin"
+    with lock(f"{CLONE.name}-tree"):
+        if not target.exists() or not origin.exists() or origin.read_text() != source.name:
+            CLONE.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            with step("making this clone's source tree (hard links)"):
+                run(["cp", "-al", source, target], "copying the source tree")
+            origin.write_text(source.name)
+        ours = list(repo_files(*LAID_OVER))
+        before = synced(target)
+        sync(ours, target)
+        for name in before - synced(target):		# a header of the kernel that ours stood in for until now
+            if (source / name).exists():
+                os.link(source / name, target / name)
+        for name in VARIANTS:
+            here = target / "drivers/vfio" / name
+            if variants and not here.exists():
+                here.parent.mkdir(parents=True, exist_ok=True)
+                run(["cp", "-al", aside() / "drivers/vfio" / name, here])
+            elif not variants and here.exists():
+                shutil.rmtree(here)
+    return target
+
+
+def mainline_tree():
+    """The kernel source as it is in Debian's package. It is for measuring beside ours only, and not for reading."""
+    source = pristine()
+    found = debian.versions()
+    target = SRV / f"mainline-{found['version']}"
+    with lock("mainline-tree"):
+        if target.exists():
+            return target
+        part = SRV / "mainline.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        top = f"linux-source-{found['series']}"
+        with step("extracting what ours replaces, for the kernel that is measured beside ours"):
+            run(["dpkg-deb", "-x", debian.package(top, found["version"]), part / "deb"],
+                "unpacking the kernel source package")
+            run(["cp", "-al", source, part / "tree"], "copying the source tree")
+            chroot(["tar", "-xf", inside(part / f"deb/usr/src/{top}.tar.xz"), "-C", inside(part / "tree"),
+                    "--strip-components=1", *[f"{top}/{name}" for name in REPLACED]], what="extracting the kernel source")
+        replace_tree(part / "tree", target)
+        shutil.rmtree(part)
+    return target
+
+
+def tree_key():
+    """A hash of everything of ours that a kernel is built from."""
+    parts = []
+    for name in sorted(repo_files(*LAID_OVER)):
+        with contextlib.suppress(OSError):
+            parts += [str(name), (REPO / name).read_bytes()]
+    return digest(*parts)
+
+
+def make_argv(name, out, *goals):
+    return ["nice", "make", f"-j{JOBS}", f"ARCH={KERNELS[name][0]}", f"O={out}", *goals]
+
+
+def long_make(argv, cwd, what):
+    """
+    A make that takes minutes: its output goes to a file in build/, to the terminal only how far it is and what
+    concerns our sources.
+    """
+    log = BUILD / "logs" / (re.sub(r"\W+", "-", what) + ".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    ours = re.compile(r"drivers/(iommu/iommufd|vfio)/.*(warning|error)|\*\*\*|\berror:")
+    files, told = 0, time.monotonic()
+    process = subprocess.Popen(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True, errors="replace", text=True)
+    try:
+        with open(log, "w") as copy:
+            for line in process.stdout:
+                copy.write(line)
+                files += bool(re.match(r"  (CC|AS)\b", line))
+                if ours.search(line):
+                    sys.stderr.write(line)
+                if time.monotonic() > told + 20:
+                    told = time.monotonic()
+                    say(f"  {what}: {files} files compiled")
+        process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if process.returncode:
+        sys.stderr.write("".join(log.read_text().splitlines(True)[-15:]))
+        raise Fail(f"{what} failed; all of its output: {log.relative_to(REPO)}")
+    return log
+
+
+def configure(name, source, out):
+    """tinyconfig plus the fragments; complains about what Kconfig refused."""
+    fragments = [HERE / "config" / f for f in KERNELS[name][1]]
+    wanted = "\n".join(f.read_text() for f in fragments)
+    ours = [p.read_text() for p in map(source.joinpath, repo_files("drivers")) if p.name == "Kconfig" and p.exists()]
+    if "CONFIG_KUNIT=y" in wanted:
+        suites = [suite for text in ours for suite in re.findall(r"(?m)^config (\w*KUNIT\w*)", text)]
+        wanted += "".join(f"\nCONFIG_{suite}=y" for suite in suites)
+    stamp = source / out / ".config.wanted"
+    kconfigs = digest(wanted, *ours)
+    if stamp.exists() and stamp.read_text() == kconfigs:
+        return
+    chroot(make_argv(name, out, "-s", "tinyconfig"), cwd=inside(source), what="make tinyconfig", stdout=2)
+    config = source / out / ".config"
+    # Later lines win; kconfig would tell of each.
+    keys = {}
+    for line in (config.read_text() + wanted).splitlines():
+        match = re.match(r"(?:# )?(CONFIG_\w+)(?:=| is not set)", line)
+        if match:
+            keys[match.group(1)] = line
+    config.write_text("\n".join(keys.values()) + "\n")
+    chroot(make_argv(name, out, "-s", "olddefconfig"), cwd=inside(source), what="make olddefconfig", stdout=2)
+    got = set(config.read_text().splitlines())
+    refused = [line for line in dict.fromkeys(wanted.splitlines())
+               if re.match(r"CONFIG_\w+=", line) and keys[line.split("=")[0]] == line and line not in got]
+    if refused:
+        say(f"configuration '{name}': not to be had: {' '.join(refused)}")
+    stamp.write_text(kconfigs)
+
+
+def kernel(name, goals=()):
+    """Build an in-tree kernel; gives the directory with its image. Kept under a hash of what went into it."""
+    arch, fragments, product = KERNELS[name]
+    mainline = name.endswith("-mainline")
+    found = debian.versions()
+    debian.root()
+    mainline = name == "lean-mainline"
+    key = digest(name, product, "kernel", found["version"], *[HERE / "config" / f for f in fragments],
+                 "" if mainline else tree_key())
+    done = SRV / "kernels" / f"{name}-{key}"
+    if done.exists() and not goals:
+        os.utime(done)
+        return done
+    source = mainline_tree() if mainline else tree()
+    out = f"o-{name}"
+    (source / out).mkdir(exist_ok=True)
+    with lock("kernel-build"), step(f"building the {name} kernel (from nothing 5 to 10 minutes on two cores)"):
+        configure(name, source, out)
+        if goals:
+            long_make(make_argv(name, out, *goals), inside(source), f"make {' '.join(goals)}")
+            return source / out
+        long_make(make_argv(name, out, os.path.basename(product)), inside(source), f"building the {name} kernel")
+        part = done.with_name(done.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        shutil.copy2(source / out / product, part / "kernel")
+        shutil.copy2(source / out / ".config", part / "config")
+        release = (source / out / "include/config/kernel.release").read_text().strip()
+        (part / "release").write_text(release)
+        if arch != "um":
+            modules = part / "modules" / release
+            modules.mkdir(parents=True)
+            for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy2(source / out / listing, modules / listing)
+        replace_tree(part, done)
+    older = sorted(SRV.glob(f"kernels/{name}-*"), key=lambda p: p.stat().st_mtime)
+    for path in older[:-6]:
+        shutil.rmtree(path, ignore_errors=True)
+    return done
+
+
+def inspect():
+    """Compile our directories in-tree, as modules, with W=1, and have sparse read them; gives the log of it."""
+    debian.root()
+    source = tree()
+    out = "o-check"
+    (source / out).mkdir(exist_ok=True)
+    with lock("kernel-build"):
+        configure("check", source, out)
+        long_make(make_argv("check", out, "prepare", "scripts"), inside(source), "preparing the in-tree check")
+        # sparse runs with the compiler; what did not change since is read again all the same.
+        argv = make_argv("check", out, "W=1", "C=2", "drivers/iommu/iommufd/", "drivers/vfio/")
+        return long_make(argv, inside(source), "in-tree W=1 and sparse")
+
+
+def mirror():
+    """The repo as the chroot and the guest see it; what is built there stays between calls."""
+    debian.root()
+    with lock(f"{CLONE.name}-build"):
+        target = CLONE / "repo"
+        target.mkdir(parents=True, exist_ok=True)
+        sync(repo_files(), target)
+    return CLONE / "repo"
+
+
+def modules(werror=False, test=False):
+    """
+    External modules for the stock kernel, in build/modules/RELEASE; with the mock IOMMU and the other drivers that are
+    for tests only, in build/modules-test/RELEASE.
+    """
+    release = debian.versions()["kernel"]
+    kind = "modules-test" if test else "modules"
+    debian.root()
+    with lock(f"{CLONE.name}-{kind}"):
+        here = CLONE / kind
+        here.mkdir(parents=True, exist_ok=True)
+        sync(repo_files("Kbuild", "compat", *LAID_OVER), here)
+        argv = ["nice", "make", f"-j{JOBS}", "-s", "-C", f"/usr/src/linux-headers-{release}", f"M={inside(here)}",
+                "modules"]
+        if werror:
+            argv += ["W=1", "KCFLAGS=-Werror"]
+        if test:
+            argv.append("IOMMUFD_TEST=y")
+        chroot(argv, what="building the modules", stdout=2)
+        target = BUILD / kind / release
+        target.mkdir(parents=True, exist_ok=True)
+        built = {path.name: path for path in here.glob("drivers/**/*.ko")}
+        for path in target.glob("*.ko"):
+            if path.name not in built:
+                path.unlink()
+        for name, path in built.items():
+            write_if_changed(target / name, path.read_bytes())
+    return target
+
+
+def userspace():
+    """
+    The programs of tools/ and the selftests, built where a guest finds them below /repo; gives the selftests as
+    (directory, program) pairs.
+    """
+    tests = []
+    source = pristine()
+    here = mirror()
+    with lock(f"{CLONE.name}-build"):
+        tools(here)
+        for makefile in sorted(here.glob("tools/testing/selftests/*/Makefile")):
+            folder = makefile.parent
+            argv = ["make", f"-j{JOBS}", "-s", "-C", inside(folder), f"COLLECTION={folder.name}",
+                    f"KSFT_DIR={inside(source)}/tools/testing/selftests", f"MOCK_ABI_DIR={inside(aside())}/{MOCK_ABI}"]
+            chroot(argv, what=f"building the {folder.name} selftests", stdout=2)
+            listing = chroot([*argv, "emit_tests"], what="listing the selftests", stdout=subprocess.PIPE, text=True)
+            tests += [tuple(line.split(":", 1)) for line in listing.splitlines() if ":" in line]
+    return tests
+
+
+def tools(here):
+    if (here / "tools/Makefile").exists():
+        chroot(["make", f"-j{JOBS}", "-s", "-C", f"{inside(here)}/tools", f"O={inside(here)}/build/tools"],
+               what="building the programs in tools/", stdout=2)

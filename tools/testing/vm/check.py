@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""'make check': builds, static checkers, KUnit suites, selftests in virtual machines, the demo; one sum of it all."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import build
+import debian
+import guest
+import ktap
+import logscan
+import selfcheck
+from util import BUILD, CLONE, REPO, Fail, chroot_argv, inside, lock, repo_files, say
+
+# What the selftests find in their machine; the guest knows each by its id, see vm-bind.
+DEVICES = [
+    "edu", "nvme", "e1000e", "igb", "pci-testdev", "ivshmem", "virtio-net-pci", "edu",
+    # Two in one group, which a bridge reset resets
+    "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
+]
+
+
+# Files, by the first pattern that matches, and what checkpatch is not asked about in them.
+CHECKPATCH = [
+    # Tracepoints are lists of macros without commas.
+    (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
+    # vfio_alloc_device(), whose form drivers of other people depend on.
+    (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
+    # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; and
+    # FIXTURE_DATA(x) * is not recognised as a type.
+    (r"/tools/", "ARRAY_SIZE,BIT_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LONG_LINE_STRING,"
+                      "PREFER_DEFINED_ATTRIBUTE_MACRO,SPACING,STRCPY,VOLATILE"),
+    (r"", ""),
+]
+
+
+def tell(verdict, name, detail=""):
+    print(f"{verdict:7} {name}{detail}", flush=True)
+
+
+def single(results, name, problems):
+    """One test of which only the problems are known."""
+    if problems:
+        results.failed.append(name)
+        for line in problems[:20]:
+            print(f"        {line}", flush=True)
+        tell("FAILED", name)
+    else:
+        results.passed.append(name)
+        tell("ok", name)
+
+
+def tell_skipped(skipped):
+    """Skips by their reason."""
+    reasons = {}
+    for name, reason in skipped:
+        program, _, test = name.rpartition(": ")
+        reasons.setdefault((program, reason), []).append(test)
+    for (program, reason), names in reasons.items():
+        tell("skipped", f"{program}: {names[0] if len(names) == 1 else f'{len(names)} tests'}: {reason}")
+
+
+def collect(results, found, prefix):
+    """The results of a program: its failures and skips in words, the rest as a number."""
+    results.add(found, prefix)
+    for name in found.failed:
+        tell("FAILED", prefix + name)
+    tell_skipped([(prefix + name, reason) for name, reason in found.skipped])
+    tell("ok" if not found.failed else "FAILED", f"{prefix.rstrip(': ')}", f": {found.summary()}")
+
+
+def captured(argv, cwd):
+    """Everything that a checker says, in lines, and its exit status."""
+    done = subprocess.run(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    return done.stdout.splitlines(), done.returncode
+
+
+# ---- the parts
+
+def install():
+    """Problems of make install into an empty directory and of make uninstall from there."""
+    target = CLONE / "install"
+    shutil.rmtree(target, ignore_errors=True)
+    problems = []
+    release = debian.versions()["kernel"]
+    for goal, expected in (("install", build.PRODUCT), ("uninstall", [])):
+        done = subprocess.run(["make", "-s", goal, f"DESTDIR={target}", f"KREL={release}"], cwd=REPO, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            problems.append(f"make {goal}: {done.stdout.strip()}")
+        files = [str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()]
+        modules = sorted(f for f in files if f.endswith(".ko"))
+        if modules != sorted(f"lib/modules/{release}/updates/{name}.ko" for name in expected):
+            problems.append(f"after make {goal}: {modules}")
+        if not expected and files:
+            problems.append(f"make uninstall leaves {files}")
+    return problems
+
+
+
+def static(results):
+    problems = []
+    try:
+        build.modules(werror=True)
+        build.modules(werror=True, test=True)
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "external build with W=1, for the stock kernel", problems)
+    single(results, "make install, make uninstall", install())
+
+    problems = []
+    try:
+        log = build.inspect()
+        text = log.read_text()
+        problems = [line for line in text.splitlines() if re.search(r"\b(warning|error):", line)]
+        seen = set(re.findall(r"(?m)^  CHECK   \.\./(drivers/.*)", text))
+        problems += [f"{name}: no Makefile compiles it" for name in map(str, repo_files("drivers"))
+                     if name.endswith(".c") and name not in seen]
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "in-tree build as modules with W=1, and sparse", problems)
+
+    tree = inside(build.tree())
+    repo = inside(build.mirror())
+    ours = [f"{repo}/{name}" for name in repo_files("drivers", "include", "compat", "tools")
+            if name.suffix in (".c", ".h") and "build" not in name.parts]
+    lines, left = [], ours
+    for pattern, ignore in CHECKPATCH:
+        names = [name for name in left if re.search(pattern, name)]
+        left = [name for name in left if name not in names]
+        options = [f"--ignore={ignore}"] if ignore else []
+        lines += captured(["perl", "scripts/checkpatch.pl", "--strict", "--no-tree", "--terse", "--no-summary",
+                           "--show-types", *options, "-f", *names], tree)[0]
+    single(results, "checkpatch --strict", [line.replace(repo + "/", "") for line in lines if line.strip()])
+    documented = [name for name in ours if "/drivers/" in name or "/include/" in name]
+    lines, _ = captured(["perl", "scripts/kernel-doc", "-none", "-Wall", *documented], tree)
+    single(results, "kernel-doc -Wall", [line.replace(repo + "/", "") for line in lines if line.strip()])
+
+
+def run_kunit(suites=None):
+    """Run the KUnit suites on User-mode Linux; gives what it printed and how long it took."""
+    kernel = build.kernel("uml")
+    argv = [kernel / "kernel", "mem=512M", "kunit_shutdown=halt", "kasan_multi_shot", "panic=-1"]
+    if suites:
+        argv.append(f"kunit.filter_glob={suites}")
+    log = BUILD / "logs/kunit.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    scratch = CLONE / "uml"
+    scratch.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    try:
+        done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=600, text=True, errors="replace",
+                              env=dict(os.environ, TMPDIR=str(scratch)))
+        text = done.stdout
+    except subprocess.TimeoutExpired as err:
+        text = (err.stdout or b"").decode(errors="replace") + "\nKernel panic - not syncing: not finished after 600 s\n"
+    log.write_text(text)
+    return text, time.monotonic() - begin
+
+
+def kunit(results, suites=None, verbose=False):
+    text, seconds = run_kunit(suites)
+    if verbose:
+        print(text)
+    collect(results, ktap.parse(text, "kunit"), "kunit: ")
+    single(results, f"kunit: kernel log ({seconds:.0f} s)", logscan.suspicious(text))
+
+
+def run_tests(tests, kernel, **more):
+    """Run selftests in one guest; gives the results of each, by (directory, program), and the run."""
+    names = [f"{folder}/{program}" for folder, program in tests]
+    opts = guest.Options(command=["run-tests", *names], kernel=kernel, devices=DEVICES, memory="3G", **more)
+    say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
+    if kernel == "debug":
+        opts.env["VM_SLOWER"] = 5
+        opts.append = "kunit.enable=1 kasan_multi_shot"
+    result = guest.boot_once(opts)
+    outcomes = {}
+    for folder, program in tests:
+        base = result.folder / f"out/{folder}.{program}"
+        found = ktap.Results()
+        if base.with_name(base.name + ".status").exists():
+            found = ktap.parse(base.with_name(base.name + ".tap").read_text(errors="replace"), program)
+            status = int(base.with_name(base.name + ".status").read_text())
+            if status not in (0, 4) and not found.failed:
+                found.failed.append(f"exit status {status}" + (" (time-out)" if status in (124, 137) else ""))
+        else:
+            found.failed.append("did not run to its end")
+        outcomes[folder, program] = found
+    return outcomes, result
+
+
+def selftests(results, kernel):
+    tests = build.userspace()
+    if not tests:
+        results.failed.append(f"{kernel}: no selftests found")
+        return
+    if kernel == "debug":
+        # Mainline's tests give each case 30 s, which the sanitizers and an emulated processor use up.
+        tests = [test for test in tests if test[0] != "mainline"]
+    outcomes, result = run_tests(tests, kernel, name=f"check-{kernel}", load=["iommufd", "vfio-pci"],
+                                 timeout=2700)
+    problems = result.problems
+    if kernel == "stock":
+        # What users get has no mock IOMMU. What was skipped gets a second chance with modules that have.
+        again = [test for test in tests if outcomes[test].skipped]
+        if again:
+            second, result = run_tests(again, kernel, name="check-stock-test", test_modules=True, timeout=1500,
+                                       load=["iommufd", "vfio-pci", "vfio-test"])
+            problems = problems + result.problems
+            for test, found in second.items():
+                names = {name for name, _ in outcomes[test].skipped}
+                if test[1] not in names:		# not skipped as a whole
+                    found.only(names)
+                outcomes[test].skipped = []
+                outcomes[test].add(found)
+    for (folder, program), found in outcomes.items():
+        collect(results, found, f"{kernel}: {folder}/{program}: ")
+    if kernel == "debug":
+        boot = (result.folder / "console.log").read_text(errors="replace").split("Run /init", 1)[0]
+        collect(results, ktap.parse(boot, "kunit"), f"{kernel}: kunit: ")
+    single(results, f"{kernel}: kernel log, taint, pinned pages and leaks after all that", problems)
+
+
+def demo(results):
+    program = REPO / "tools/demo/run"
+    if not program.exists():
+        return
+    done = subprocess.run([str(program)], stdin=subprocess.DEVNULL)
+    single(results, "demo", [] if not done.returncode else [f"exit status {done.returncode}"])
+
+
+PARTS = {
+    "selfcheck": selfcheck.check,
+    "static": static,
+    "kunit": kunit,
+    "stock": lambda results: selftests(results, "stock"),
+    "demo": demo,
+    "debug": lambda results: selftests(results, "debug"),
+}
+
+
+def check(parts):
+    results = ktap.Results()
+    begin = time.monotonic()
+    with lock(f"{CLONE.name}-check"):
+        for part in parts or PARTS:
+            print(f"--- {part}", flush=True)
+            started = time.monotonic()
+            try:
+                PARTS[part](results)
+            except Fail as err:
+                results.failed.append(part)
+                tell("FAILED", part, f": {err}")
+            say(f"{part}: {time.monotonic() - started:.0f} s")
+    print(f"--- all of it, in {time.monotonic() - begin:.0f} s")
+    for name in results.failed:
+        tell("FAILED", name)
+    tell_skipped(results.skipped)
+    print(results.summary(), flush=True)
+    return 1 if results.failed or not results.passed else 0

@@ -1,0 +1,10 @@
+# On top of debug.frag, for compiling our directories only: as modules, everything on.
+CONFIG_IOMMUFD=m
+CONFIG_VFIO=m
+CONFIG_VFIO_PCI=m
+CONFIG_VFIO_NOIOMMU=y
+CONFIG_VFIO_DEBUGFS=y
+CONFIG_VFIO_PCI_VGA=y
+CONFIG_VFIO_PCI_IGD=y
+CONFIG_KUNIT=m
+CONFIG_SAMPLE_VFIO_MDEV_MTTY=m

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian packages by name, and a Debian 13 system in a directory, without touching the host's apt."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from util import (CACHE, ROOT, SRV, Fail, chroot, lock, output, replace_tree, run, say, step)
+
+SUITE = "trixie"
+CODENAMES = "buster bullseye bookworm trixie forky duke sid stable testing unstable oldstable".split()
+KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
+APT = CACHE / "apt"
+DEBS = CACHE / "debs"
+
+# What is used inside the root: to build modules and kernels, to check, to run QEMU, to be a guest.
+PACKAGES = """
+    bash busybox-static bc bison ca-certificates ccache cpio flex gcc kmod libc6-dev libcap-dev libelf-dev
+    libssl-dev linux-libc-dev make pciutils perl procps psmisc python3-minimal python3 rsync sparse strace udev
+    util-linux xz-utils zstd lz4 qemu-system-x86 seabios ipxe-qemu
+""".split()
+
+
+def host_packages(*names):
+    """Install what the host itself needs; names are (program, package) pairs."""
+    missing = sorted({package for program, package in names
+                      if not (shutil.which(program) or os.path.exists(program))})
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise Fail(f"please install: {' '.join(missing)}")
+    say(f"installing on this host, with apt-get: {' '.join(missing)}")
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    install = ["apt-get", "-qq", "-y", "--no-install-recommends", "install", *missing]
+    try:
+        run(install, env=env, stdout=2)
+    except Fail:
+        run(["apt-get", "-qq", "update"], env=env)
+        run(install, f"installing {' '.join(missing)} on this host", env=env, stdout=2)
+
+
+def host_sources():
+    """(address, suite) of every Debian archive in the host's apt configuration, in either format."""
+    found = []
+    folder = Path("/etc/apt/sources.list.d")
+    lists = [Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list"))]
+    for path in lists:
+        if path.exists():
+            for line in path.read_text(errors="replace").splitlines():
+                match = re.match(r"\s*deb\s+(?:\[.*?\]\s+)?(\S+)\s+(\S+)", line)
+                if match:
+                    found.append(match.groups())
+    for path in sorted(folder.glob("*.sources")):
+        for block in re.split(r"\n\s*\n", path.read_text(errors="replace")):
+            block = re.sub(r"(?m)^#.*\n?", "", block)
+            field = {key.lower(): value.split()
+                     for key, value in re.findall(r"(?m)^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)", block)}
+            if "deb" in field.get("types", []) and field.get("enabled", ["yes"]) != ["no"]:
+                found += [(uri, suite) for uri in field.get("uris", []) for suite in field.get("suites", [])]
+    return [(uri.rstrip("/"), suite) for uri, suite in found
+            if re.split(r"[-/]", suite)[0] in CODENAMES]
+
+
+def sources():
+    """Lines of a sources.list for Debian 13 on the mirror that the host uses, or on MIRROR."""
+    keyring = next((k for k in KEYRINGS if os.path.exists(k)), None)
+    if not keyring:
+        raise Fail("no Debian archive keyring: install debian-archive-keyring")
+    mirror, security = os.environ.get("MIRROR"), os.environ.get("MIRROR_SECURITY")
+    if not mirror:
+        known = host_sources()
+        mirror = next((uri for uri, suite in known if suite in CODENAMES), None)
+        security = security or next((uri for uri, suite in known if "security" in suite), None)
+    if not mirror:
+        raise Fail("this host's apt has no Debian archive: give one as MIRROR=http://.../debian")
+    suites = [(mirror, SUITE), (mirror, SUITE + "-updates")]
+    if security:
+        suites.append((security, SUITE + "-security"))
+    return [f"deb [signed-by={keyring}] {uri} {suite} main" for uri, suite in suites]
+
+
+def apt(*argv, root=None):
+    """Command line of an apt tool with lists, sources and state of our own."""
+    state = root or APT
+    options = {
+        "Dir::Etc::sourcelist": APT / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::lists": APT / "lists", "Dir::State::status": APT / "status",
+        "Dir::State::extended_states": APT / "extended_states",
+        "Dir::Cache": APT / "cache", "Dir::Log": APT / "log",
+        "APT::Architecture": "amd64", "APT::Architectures": "amd64", "APT::Sandbox::User": "root",
+        "Acquire::Languages": "none", "Acquire::Retries": "3",
+    }
+    if root:
+        options.update({
+            "Dir::State::status": root / "var/lib/dpkg/status",
+            "Dir::State::extended_states": root / "var/lib/apt/extended_states",
+            "Dir::Cache": root / "var/cache/apt", "DPkg::Chroot-Directory": root,
+            "APT::Install-Recommends": "false",
+        })
+    assert state.is_dir()
+    return [argv[0], *[f"-o{key}={value}" for key, value in options.items()], *argv[1:]]
+
+
+def versions(update=False):
+    """Which kernel is 'the stock kernel': decided once, kept until an update is asked for."""
+    path = CACHE / "versions.json"
+    with lock("apt"):
+        if path.exists() and not update:
+            return json.loads(path.read_text())
+        if not any(map(os.path.exists, KEYRINGS)):
+            host_packages((KEYRINGS[0], "debian-archive-keyring"))
+        for folder in ("lists/partial", "cache/archives/partial", "log"):
+            (APT / folder).mkdir(parents=True, exist_ok=True)
+        (APT / "status").touch()
+        (APT / "sources.list").write_text("\n".join(sources()) + "\n")
+        with step("reading Debian 13's package lists"):
+            try:
+                run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update"))
+            except Fail:
+                raise Fail("cannot read Debian 13's package lists: is there a network, and is the mirror right? "
+                           "(it is taken from this host's apt sources; MIRROR= overrides)") from None
+        depends = output(apt("apt-cache", "depends", "linux-image-amd64"))
+        kernel = re.search(r"linux-image-(\d[\w.+-]*-amd64)\b", depends).group(1)
+        show = output(apt("apt-cache", "show", f"linux-image-{kernel}"))
+        version = re.search(r"(?m)^Version: (\S+)", show).group(1)
+        found = {"kernel": kernel, "version": version, "series": ".".join(kernel.split(".")[:2])}
+        path.write_text(json.dumps(found))
+        say(f"stock kernel: {kernel}, package version {version}")
+        return found
+
+
+def package(name, version):
+    """Download one package; gives its path."""
+    DEBS.mkdir(parents=True, exist_ok=True)
+    with lock(f"deb-{name}"):
+        path = DEBS / f"{name}_{version}.deb"
+        if path.exists():
+            return path
+        part = DEBS / f"part-{name}"
+        part.mkdir(exist_ok=True)
+        for attempt in ("try", "retry"):
+            try:
+                with step(f"downloading {name} {version}"):
+                    run(apt("apt-get", "-qq", "download", f"{name}={version}"), f"downloading {name}", cwd=part)
+                break
+            except Fail:
+                if attempt == "retry":
+                    raise Fail(f"cannot download {name} {version}: is there a network? If the mirror has moved on "
+                               "to a newer version: tools/testing/vm/vm fetch --update") from None
+        next(part.glob("*.deb")).rename(path)
+        shutil.rmtree(part)
+        return path
+
+
+def fetch(update=False, source=False):
+    found = versions(update)
+    package(f"linux-image-{found['kernel']}", found["version"])
+    if source:
+        package(f"linux-source-{found['series']}", found["version"])
+    return found
+
+
+def root(extra=(), fresh=False):
+    """The Debian 13 system, made once, complemented when more packages are asked for."""
+    found = versions()
+    wanted = sorted({*PACKAGES, *extra, f"linux-headers-{found['kernel']}"})
+    stamp = ROOT / "var/lib/iommufd-vfio.packages"
+    have = set(stamp.read_text().split()) if stamp.exists() else set()
+    if have.issuperset(wanted) and not fresh:
+        return ROOT
+    if os.geteuid():
+        raise Fail("making the Debian root and using it by chroot needs root: run this as root")
+    with lock("root-packages"):
+        have = set(stamp.read_text().split()) if stamp.exists() else set()
+        if have.issuperset(wanted) and not fresh:
+            return ROOT
+        if have and not fresh:
+            add_packages(sorted(set(wanted) - have))
+        else:
+            with lock("root"):
+                make_root(wanted)
+            have = set()
+        stamp.write_text("\n".join(sorted(have | set(wanted))) + "\n")
+    return ROOT
+
+
+def add_packages(names):
+    """More packages for the root. Builds and guests that use it meanwhile do not mind: nothing there is replaced."""
+    with step(f"adding to the Debian 13 root: {' '.join(names)}"):
+        (ROOT / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
+        log = CACHE / "root-install.log"
+        with open(log, "w") as out:
+            run(apt("apt-get", "-qq", "-y", "--no-upgrade", "install", *names, root=ROOT),
+                f"installing in the Debian 13 root (see {log})", stdout=out, stderr=out,
+                env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+        shutil.rmtree(ROOT / "var/cache/apt/archives")
+
+
+def make_root(wanted):
+    host_packages(("mmdebstrap", "mmdebstrap"))
+    new = CACHE / "root.new"
+    if new.exists():
+        run(["rm", "-rf", "--one-file-system", new])
+    with step("making the Debian 13 root with mmdebstrap (about 700 MB; downloads about 200 MB)"):
+        # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
+        run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--dpkgopt=force-unsafe-io",
+             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+             "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
+             f"--include={','.join(wanted)}", SUITE, new, *sources()],
+            "making the Debian 13 root with mmdebstrap")
+    (new / "srv").mkdir(exist_ok=True)
+    if SRV.exists():
+        shutil.rmtree(new / "srv")
+        SRV.rename(new / "srv")
+    replace_tree(new, ROOT)
+    for name in ("dev/shm", "run/lock"):
+        (ROOT / name).mkdir(parents=True, exist_ok=True)
+    try:
+        chroot(["sh", "-c", ": >/dev/null </dev/zero && gcc --version >/dev/null"])
+    except Fail:
+        raise Fail(f"programs cannot use devices in {ROOT}: its file system forbids them (nodev?). "
+                   "Point XDG_CACHE_HOME at another file system") from None
+
+
+def unpack(name, version, target, paths=()):
+    """Files of a package, in a directory of their own."""
+    if target.exists():
+        return target
+    deb = package(name, version)
+    with lock(f"unpack-{name}"):
+        if not target.exists():
+            part = target.with_name(target.name + ".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            run(["dpkg-deb", "-x", deb, part], f"unpacking {name}")
+            replace_tree(part, target)
+    return target

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does the harness see what it is there to see? Its parsers on samples, and runs that have to fail."""
+
+import unittest
+
+import guest
+import ktap
+import logscan
+
+BAD_LINES = """
+[    1.0] WARNING: CPU: 0 PID: 1 at drivers/iommu/iommufd/pages.c:100 iopt_unfill+0x1/0x2
+[    1.0] BUG: KASAN: slab-use-after-free in iommufd_object_put+0x10/0x20
+[    1.0] BUG: kernel NULL pointer dereference, address: 0000000000000000
+[    1.0] Oops: Oops: 0000 [#1] PREEMPT SMP KASAN
+[    1.0] kernel BUG at mm/slub.c:1!
+[    1.0] Kernel panic - not syncing: Fatal exception
+[    1.0] WARNING: possible circular locking dependency detected
+[    1.0] WARNING: suspicious RCU usage
+[    1.0] WARNING: inconsistent lock state
+[    1.0] BUG: sleeping function called from invalid context at kernel/locking/mutex.c:1
+[    1.0] BUG: scheduling while atomic: a/1/0x00000002
+[    1.0] UBSAN: shift-out-of-bounds in drivers/vfio/vfio_main.c:1:2
+[    1.0] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+[    1.0] refcount_t: underflow; use-after-free.
+[    1.0] INFO: task test:1 blocked for more than 122 seconds.
+[    1.0] rcu: INFO: rcu_preempt self-detected stall on CPU
+[    1.0] ODEBUG: free active (active state 0) object: 0 object type: work_struct hint: f+0x0/0x1
+[    1.0] list_del corruption. prev->next should be 1, but was 2.
+[    1.0] general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1]
+[    1.0] irq 16: nobody cared (try booting with the "irqpoll" option)
+[    1.0][    T9] WARNING: CPU: 1 PID: 2 at a.c:1
+""".strip().splitlines()
+
+GOOD_LINES = """
+[    0.0] Kernel command line: console=ttyS0 oops=panic panic=-1 rcupdate.rcu_cpu_stall_timeout=120
+[    0.0] DMAR: Intel(R) Virtualization Technology for Directed I/O
+[    1.0] iommufd: loading out-of-tree module taints kernel.
+[    1.0] vfio-pci 0000:00:02.0: refused: reserved IOVA
+[    1.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 14911)
+[    1.0] DMA-API: preallocated 65536 debug entries
+[    1.0] DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05]
+[    1.0] debug_vm_pgtable: [debug_vm_pgtable         ]: Validating architecture page table helpers
+""".strip().splitlines()
+
+
+class Parsers(unittest.TestCase):
+    def test_log_bad_lines_are_seen(self):
+        for line in BAD_LINES:
+            self.assertEqual(logscan.suspicious(f"{GOOD_LINES[0]}\r\n{line}\r\n"), [line])
+
+    def test_log_good_lines_are_not(self):
+        self.assertEqual(logscan.suspicious("\n".join(GOOD_LINES)), [])
+
+    def test_log_ignored_lines(self):
+        self.assertEqual(logscan.suspicious(BAD_LINES[0], [r"pages\.c:100"]), [])
+
+    def test_taint(self):
+        self.assertEqual(logscan.unexpected_taint(1 << 12 | 1 << 13, "OE"), "")
+        self.assertEqual(logscan.unexpected_taint(1 << 9 | 1 << 12, "OE"), "W")
+
+    def parse(self, text):
+        found = ktap.parse(text, "x")
+        return [len(found.passed), len(found.failed), len(found.skipped)]
+
+    def test_tap_flat(self):
+        text = "TAP version 13\n1..4\nok 1 a\nnot ok 2 b\nok 3 c # SKIP no device\nok 4 - d\n"
+        self.assertEqual(self.parse(text), [2, 1, 1])
+
+    def test_tap_reason(self):
+        found = ktap.parse("1..1\nok 1 a # SKIP no device\n", "x")
+        self.assertEqual(found.skipped, [("a", "no device")])
+
+    def test_tap_nested_in_a_log(self):
+        text = ("[    1.0] KTAP version 1\n[    1.0] 1..1\n[    1.0]     KTAP version 1\n[    1.0]     # Subtest: s\n"
+                "[    1.0]     1..2\n[    1.0]     ok 1 a\n[    1.0] some driver talks\n[    1.0]     not ok 2 b\n"
+                "[    1.0] # s: pass:1 fail:1 skip:0 total:2\n[    1.0] not ok 1 s\n")
+        self.assertEqual(self.parse(text), [1, 1, 0])
+
+    def test_tap_nested_without_plan(self):
+        self.assertEqual(self.parse("1..1\n    ok 1 a\n    ok 2 b\nok 1 s\n"), [2, 0, 0])
+
+    def test_tap_suite_fails_of_itself(self):
+        self.assertEqual(self.parse("1..1\n    1..1\n    ok 1 a\nnot ok 1 s\n"), [1, 1, 0])
+
+    def test_tap_died_early(self):
+        self.assertEqual(self.parse("TAP version 13\n1..3\nok 1 a\n"), [1, 1, 0])
+
+    def test_tap_nested_died_early(self):
+        self.assertEqual(self.parse("1..1\n    1..2\n    ok 1 a\nok 1 s\n"), [1, 1, 0])
+
+    def test_tap_no_plan(self):
+        self.assertEqual(self.parse("ok 1 a\n"), [1, 1, 0])
+
+    def test_tap_nothing(self):
+        self.assertEqual(self.parse("Segmentation fault\n"), [0, 1, 0])
+
+    def test_tap_all_skipped(self):
+        self.assertEqual(self.parse("1..0 # SKIP not root\n"), [0, 0, 1])
+
+    def test_tap_planned_failure(self):
+        self.assertEqual(self.parse("1..1\nnot ok 1 a # XFAIL known\n"), [1, 0, 0])
+
+
+def boots():
+    """(name, what is wrong with it) of runs that must end in a certain way."""
+    def boot(command, **more):
+        return guest.boot_once(guest.Options(command=[command], modules=False, name="selfcheck", capture=True,
+                                             **{"timeout": 90, **more}))
+
+    def unless(right, result):
+        return [] if right else [f"exit status {result.status}", *result.problems, *result.text.splitlines()]
+
+    result = boot("echo text; echo kept >$VM_OUT/file; vm-qmp query-name; vm-qmp no-such && exit 1; exit 7")
+    kept = result.folder / "out/file"
+    yield "exit status comes back", unless(result.status == 7 and not result.problems, result)
+    yield "output comes back", unless("text\n" in result.text, result)
+    yield "QMP answers the guest", unless('"return"' in result.text and '"error"' in result.text, result)
+    yield "files come back", unless(kept.exists() and kept.read_text() == "kept\n", result)
+
+    result = boot("echo 'WARNING: CPU: 0 PID: 1 at nowhere' >/dev/kmsg")
+    yield "a WARN fails the run", unless(result.status == guest.GUEST_ERROR and result.problems, result)
+
+    result = boot("echo c >/proc/sysrq-trigger; sleep 30")
+    panic = any("panic" in line for line in result.problems)
+    yield "a panic fails the run", unless(result.status == guest.GUEST_ERROR and panic, result)
+
+    result = boot("exec sleep 1000", timeout=20)
+    yield "a time-out fails the run", unless(result.status == guest.GUEST_TIMEOUT, result)
+
+    result = boot("busybox poweroff -f; sleep 30")
+    yield "a guest that does not report back fails the run", unless(result.status == guest.GUEST_ERROR, result)
+
+
+def check(results):
+    from check import single		# it imports this module
+    for test in unittest.defaultTestLoader.loadTestsFromTestCase(Parsers):
+        outcome = unittest.TestResult()
+        test.run(outcome)
+        single(results, f"harness: {test._testMethodName[5:].replace('_', ' ')}",
+               [text.splitlines()[-1] for _, text in [*outcome.failures, *outcome.errors]])
+    for name, problems in boots():
+        single(results, f"harness: {name}", problems)
