@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ioctls of the mock IOMMU driver (CONFIG_IOMMUFD_TEST), a function each.
+ * They return 0 or a negative errno, as those of iommufd_calls.h do.
+ */
+#ifndef MOCK_CALLS_H
+#define MOCK_CALLS_H
+
+#include "iommufd_calls.h"
+#include <iommufd_test.h>
+
+#define MOCK_PAGE	(page_size() / 2)
+
+/* A mock device: what to destroy to unplug it, its table, and its object */
+struct mock_device {
+	__u32 stdev;
+	__u32 hwpt;
+	__u32 idev;
+};
+
+static inline int mock_call(int fd, __u32 op, struct iommu_test_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	cmd->op = op;
+	return call(fd, IOMMU_TEST_CMD, cmd);
+}
+
+static inline int mock_attach_flags(int fd, __u32 pt, __u32 flags,
+				    struct mock_device *dev)
+{
+	struct iommu_test_cmd cmd = { .id = pt };
+	int rc;
+
+	cmd.mock_domain_flags.dev_flags = flags;
+	rc = mock_call(fd, flags ? IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS :
+				   IOMMU_TEST_OP_MOCK_DOMAIN, &cmd);
+	dev->stdev = cmd.mock_domain_flags.out_stdev_id;
+	dev->hwpt = cmd.mock_domain_flags.out_hwpt_id;
+	dev->idev = cmd.mock_domain_flags.out_idev_id;
+	return rc;
+}
+
+static inline int mock_attach(int fd, __u32 pt, struct mock_device *dev)
+{
+	return mock_attach_flags(fd, pt, 0, dev);
+}
+
+static inline int mock_detach(int fd, struct mock_device *dev)
+{
+	return obj_destroy(fd, dev->stdev);
+}
+
+static inline int mock_replace(int fd, struct mock_device *dev, __u32 pt)
+{
+	struct iommu_test_cmd cmd = {
+		.id = dev->stdev,
+		.mock_domain_replace = { .pt_id = pt },
+	};
+	int rc = mock_call(fd, IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE, &cmd);
+
+	if (!rc)
+		dev->hwpt = cmd.mock_domain_replace.pt_id;
+	return rc;
+}
+
+static inline int mock_reserve(int fd, __u32 ioas, __u64 start, __u64 length)
+{
+	struct iommu_test_cmd cmd = {
+		.id = ioas,
+		.add_reserved = { .start = start, .length = length },
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_ADD_RESERVED, &cmd);
+}
+
+/* 0 if @hwpt translates the range to the pages that are at @va now */
+static inline int mock_check_map(int fd, __u32 hwpt, __u64 iova, __u64 length,
+				 const void *va)
+{
+	struct iommu_test_cmd cmd = {
+		.id = hwpt,
+		.check_map = {
+			.iova = iova,
+			.length = length,
+			.uptr = (uintptr_t)va,
+		},
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_MD_CHECK_MAP, &cmd);
+}
+
+/* 0 if each of the pages at @va is pinned @refs times */
+static inline int mock_check_refs(int fd, const void *va, __u64 length,
+				  unsigned int refs)
+{
+	struct iommu_test_cmd cmd = {
+		.check_refs = {
+			.length = length,
+			.uptr = (uintptr_t)va,
+			.refs = refs,
+		},
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_MD_CHECK_REFS, &cmd);
+}
+
+/* Returns the file that stands for the access */
+static inline int mock_access_open(int fd, __u32 ioas, __u32 flags)
+{
+	struct iommu_test_cmd cmd = {
+		.id = ioas,
+		.create_access = { .flags = flags },
+	};
+	int rc = mock_call(fd, IOMMU_TEST_OP_CREATE_ACCESS, &cmd);
+
+	return rc ? rc : (int)cmd.create_access.out_access_fd;
+}
+
+static inline int mock_access_pin(int fd, int access, __u64 iova, __u64 length,
+				  const void *va, __u32 flags, __u32 *id)
+{
+	struct iommu_test_cmd cmd = {
+		.id = access,
+		.access_pages = {
+			.flags = flags,
+			.iova = iova,
+			.length = length,
+			.uptr = (uintptr_t)va,
+		},
+	};
+	int rc = mock_call(fd, IOMMU_TEST_OP_ACCESS_PAGES, &cmd);
+
+	*id = cmd.access_pages.out_access_pages_id;
+	return rc;
+}
+
+static inline int mock_access_unpin(int fd, int access, __u32 id)
+{
+	struct iommu_test_cmd cmd = {
+		.id = access,
+		.destroy_access_pages = { .access_pages_id = id },
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_DESTROY_ACCESS_PAGES, &cmd);
+}
+
+static inline int mock_access_rw(int fd, int access, __u64 iova, __u64 length,
+				 void *data, __u32 flags)
+{
+	struct iommu_test_cmd cmd = {
+		.id = access,
+		.access_rw = {
+			.iova = iova,
+			.length = length,
+			.uptr = (uintptr_t)data,
+			.flags = flags,
+		},
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_ACCESS_RW, &cmd);
+}
+
+static inline int mock_access_replace(int fd, int access, __u32 ioas)
+{
+	struct iommu_test_cmd cmd = {
+		.id = access,
+		.access_replace_ioas = { .ioas_id = ioas },
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_ACCESS_REPLACE_IOAS, &cmd);
+}
+
+/* Bytes that the kernel may use for a batch of pages */
+#define MOCK_MEMORY_DEFAULT 65536
+
+static inline int mock_memory_limit(int fd, __u32 limit)
+{
+	struct iommu_test_cmd cmd = { .memory_limit = { .limit = limit } };
+
+	return mock_call(fd, IOMMU_TEST_OP_SET_TEMP_MEMORY_LIMIT, &cmd);
+}
+
+/* Let a device write the pages whose bits are set; @count says how many */
+static inline int mock_make_dirty(int fd, __u32 hwpt, __u64 iova, __u64 length,
+				  __u64 pgsize, const void *bitmap,
+				  __u64 *count)
+{
+	struct iommu_test_cmd cmd = {
+		.id = hwpt,
+		.dirty = {
+			.iova = iova,
+			.length = length,
+			.page_size = pgsize,
+			.uptr = (uintptr_t)bitmap,
+		},
+	};
+	int rc = mock_call(fd, IOMMU_TEST_OP_DIRTY, &cmd);
+
+	*count = cmd.dirty.out_nr_dirty;
+	return rc;
+}
+
+#endif
