@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups: /dev/vfio/N, with /dev/vfio/vfio and with an iommufd as the container.
+ * Uses QEMU's edu.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "vfio_util.h"
+
+FIXTURE(group)
+{
+	char bdf[VU_NAME_MAX];
+	int nr;
+	int group;
+	int container;
+};
+
+FIXTURE_VARIANT(group)
+{
+	const char *container;
+	bool set_iommu;
+};
+
+FIXTURE_VARIANT_ADD(group, container)
+{
+	.container = "/dev/vfio/vfio",
+	.set_iommu = true,
+};
+
+FIXTURE_VARIANT_ADD(group, iommufd)
+{
+	.container = "/dev/iommu",
+	.set_iommu = true,
+};
+
+FIXTURE_SETUP(group)
+{
+	self->group = -1;
+	self->container = -1;
+	self->bdf[0] = '\0';
+	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+		SKIP(return, "no edu device");
+	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+	self->nr = vu_group(self->bdf);
+	ASSERT_LE(0, self->nr);
+	self->container = open(variant->container, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->container) {
+		TH_LOG("%s: %s", variant->container, strerror(errno));
+	}
+	self->group = vu_group_open(self->nr);
+	ASSERT_LE(0, self->group);
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	close(self->group);
+	close(self->container);
+	if (self->bdf[0])
+		EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
+}
+
+static int set_iommu(int container)
+{
+	return vu_ioctl(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
+}
+
+TEST_F(group, node)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", self->nr);
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0600, st.st_mode & 07777);
+}
+
+TEST_F(group, exclusive)
+{
+	int again;
+
+	EXPECT_EQ(-EBUSY, vu_group_open(self->nr));
+	close(self->group);
+	again = vu_group_open(self->nr);
+	EXPECT_LE(0, again);
+	self->group = again;
+}
+
+TEST_F(group, status)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) - 1 };
+	__u32 flags;
+
+	EXPECT_EQ(-EFAULT, vu_ioctl(self->group, VFIO_GROUP_GET_STATUS, NULL));
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->group, VFIO_GROUP_GET_STATUS,
+				    &status));
+	status.argsz = sizeof(status);
+	status.flags = -1;
+	EXPECT_EQ(0, vu_ioctl(self->group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status.flags);
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET,
+		  flags);
+	ASSERT_EQ(0, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
+}
+
+TEST_F(group, unknown_ioctl)
+{
+	EXPECT_EQ(-ENOTTY, vu_ioctl(self->group, 0xdead, NULL));
+	EXPECT_EQ(-ENOTTY, vu_ioctl(self->group, VFIO_DEVICE_GET_INFO, NULL));
+}
+
+TEST_F(group, container_errors)
+{
+	int other = eventfd(0, 0);
+
+	EXPECT_EQ(-EFAULT, vu_ioctl(self->group, VFIO_GROUP_SET_CONTAINER,
+				    NULL));
+	EXPECT_EQ(-EBADF, vu_set_container(self->group, -1));
+	EXPECT_EQ(-EBADF, vu_set_container(self->group, 1 << 20));
+	EXPECT_EQ(-EBADFD, vu_set_container(self->group, other));
+	EXPECT_EQ(-EBADFD, vu_set_container(self->group, self->group));
+	EXPECT_EQ(-EINVAL, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EINVAL, vu_set_container(self->group, self->container));
+	EXPECT_EQ(0, vu_unset_container(self->group));
+	EXPECT_EQ(-EINVAL, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_set_container(self->group, self->container));
+	close(other);
+}
+
+TEST_F(group, device_errors)
+{
+	char *name;
+
+	EXPECT_EQ(-EINVAL, vu_get_device_fd(self->group, self->bdf));
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	EXPECT_EQ(-EFAULT, vu_get_device_fd(self->group, NULL));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, ""));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, "0000:ff:1f.7"));
+
+	/* A page and not an end */
+	name = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, name);
+	memset(name, 'a', 8192);
+	EXPECT_EQ(-EINVAL, vu_get_device_fd(self->group, name));
+	ASSERT_EQ(0, munmap(name + 4096, 4096));
+	EXPECT_EQ(-EFAULT, vu_get_device_fd(self->group, name + 4090));
+	munmap(name, 4096);
+}
+
+TEST_F(group, device)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct vfio_device_info info;
+	__u32 flags, pt_id = 1;
+	char buf[64], text[64];
+	int dev;
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	dev = vu_get_device_fd(self->group, self->bdf);
+	ASSERT_LE(0, dev);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(dev, F_GETFD));
+
+	EXPECT_EQ(0, vu_device_info(dev, &info));
+	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET,
+		  flags);
+
+	/* The container does that */
+	EXPECT_EQ(-ENOTTY, vu_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	EXPECT_EQ(-ENOTTY, vu_attach(dev, &pt_id));
+	EXPECT_EQ(-ENOTTY, vu_detach(dev));
+
+	EXPECT_EQ(0, vu_fdinfo(dev, "vfio-opened-by", buf, sizeof(buf)));
+	snprintf(text, sizeof(text), "group %d", self->nr);
+	EXPECT_STREQ(text, buf);
+	EXPECT_EQ(0, vu_fdinfo(dev, "vfio-state", buf, sizeof(buf)));
+	EXPECT_STREQ("attached", buf);
+
+	EXPECT_EQ(-EBUSY, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_fdinfo(self->group, "vfio-refusal", buf, sizeof(buf)));
+	EXPECT_STREQ("unset container: a device is open", buf);
+	EXPECT_EQ(0, vu_fdinfo(self->group, "vfio-container", buf,
+			       sizeof(buf)));
+	EXPECT_STREQ("set", buf);
+	EXPECT_EQ(0, vu_fdinfo(self->group, "vfio-device-files", buf,
+			       sizeof(buf)));
+	EXPECT_STREQ("1", buf);
+	close(dev);
+	EXPECT_EQ(0, vu_unset_container(self->group));
+}
+
+/* A device may be had more than once, unlike the group */
+TEST_F(group, device_twice)
+{
+	struct vfio_device_info info;
+	int first, second;
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	first = vu_get_device_fd(self->group, self->bdf);
+	ASSERT_LE(0, first);
+	second = vu_get_device_fd(self->group, self->bdf);
+	ASSERT_LE(0, second);
+	EXPECT_EQ(0, vu_device_info(first, &info));
+	EXPECT_EQ(0, vu_device_info(second, &info));
+	close(first);
+	EXPECT_EQ(0, vu_device_info(second, &info));
+	EXPECT_EQ(-EBUSY, vu_unset_container(self->group));
+	close(second);
+	EXPECT_EQ(0, vu_unset_container(self->group));
+}
+
+/* DPDK leaves all its files to the kernel, in no order */
+TEST_F(group, device_outlives_group)
+{
+	struct vfio_device_info info;
+	int dev;
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	dev = vu_get_device_fd(self->group, self->bdf);
+	ASSERT_LE(0, dev);
+	close(self->group);
+	close(self->container);
+	self->container = -1;
+	EXPECT_EQ(0, vu_device_info(dev, &info));
+	EXPECT_EQ(-EBUSY, vu_group_open(self->nr));
+	close(dev);
+	self->group = vu_group_open(self->nr);
+	EXPECT_LE(0, self->group);
+}
+
+TEST_F(group, not_beside_the_cdev)
+{
+	int dev, iommufd;
+	__u32 devid;
+
+	iommufd = vu_iommufd_open();
+	ASSERT_LE(0, iommufd);
+	dev = vu_cdev_open(self->bdf);
+	ASSERT_LE(0, dev);
+
+	EXPECT_EQ(-EBUSY, vu_bind(dev, iommufd, &devid));
+	close(self->group);
+	EXPECT_EQ(0, vu_bind(dev, iommufd, &devid));
+	EXPECT_EQ(-EBUSY, vu_group_open(self->nr));
+	close(dev);
+	self->group = vu_group_open(self->nr);
+	EXPECT_LE(0, self->group);
+	close(iommufd);
+}
+
+/* The driver lets go of the device; what is open has nothing left to do */
+TEST_F(group, group_without_devices)
+{
+	__u32 flags;
+	int again;
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, vu_give_to(self->bdf, NULL));
+	EXPECT_EQ(-ENOENT, vu_group_open(self->nr));
+	EXPECT_EQ(-ENODEV, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(-ENODEV, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EINVAL, vu_unset_container(self->group));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, self->bdf));
+
+	/* The next group has no part in that */
+	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+	again = vu_group_open(self->nr);
+	EXPECT_LE(0, again);
+	EXPECT_EQ(-ENODEV, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(0, vu_group_flags(again, &flags));
+	close(again);
+}
+
+TEST_F(group, killed)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (vu_set_container(self->group, self->container) ||
+		    set_iommu(self->container) ||
+		    vu_get_device_fd(self->group, self->bdf) < 0 ||
+		    write(ready[1], "r", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	close(self->group);
+	EXPECT_EQ(-EBUSY, vu_group_open(self->nr));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	self->group = vu_group_open(self->nr);
+	EXPECT_LE(0, self->group);
+	close(ready[0]);
+}
+
+/* Nobody has asked for devices without an IOMMU */
+TEST(noiommu_is_off)
+{
+	char buf[8];
+	int ret;
+
+	ret = vu_read_file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+			   buf, sizeof(buf));
+	if (ret == -ENOENT)
+		SKIP(return, "built without");
+	EXPECT_EQ(1, ret);
+	EXPECT_STREQ("N", buf);
+}
+
+FIXTURE(mates)
+{
+	char bdf[2][VU_NAME_MAX];
+	int nr;
+	int group;
+	int container;
+};
+
+FIXTURE_SETUP(mates)
+{
+	int i;
+
+	self->group = -1;
+	self->container = -1;
+	self->bdf[0][0] = '\0';
+	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
+				 self->bdf[1])) {
+		self->bdf[0][0] = '\0';
+		SKIP(return, "no two edu devices share a group");
+	}
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, vu_give_to(self->bdf[i], "vfio-pci"));
+	self->nr = vu_group(self->bdf[0]);
+	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->container);
+	self->group = vu_group_open(self->nr);
+	ASSERT_LE(0, self->group);
+}
+
+FIXTURE_TEARDOWN(mates)
+{
+	int i;
+
+	close(self->group);
+	close(self->container);
+	for (i = 0; i < 2 && self->bdf[0][0]; i++)
+		EXPECT_EQ(0, vu_give_to(self->bdf[i], NULL));
+}
+
+TEST_F(mates, both_devices)
+{
+	struct vfio_device_info info;
+	int dev[2];
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	dev[0] = vu_get_device_fd(self->group, self->bdf[0]);
+	ASSERT_LE(0, dev[0]);
+	dev[1] = vu_get_device_fd(self->group, self->bdf[1]);
+	ASSERT_LE(0, dev[1]);
+	EXPECT_EQ(0, vu_device_info(dev[0], &info));
+	EXPECT_EQ(0, vu_device_info(dev[1], &info));
+	close(dev[0]);
+	EXPECT_EQ(0, vu_device_info(dev[1], &info));
+	close(dev[1]);
+}
+
+/* One of two devices goes: the group stays */
+TEST_F(mates, one_leaves)
+{
+	__u32 flags;
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET,
+		  flags);
+	ASSERT_EQ(0, set_iommu(self->container));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, self->bdf[1]));
+}
+
+/* Viable means that every device is, also while the group is in use */
+TEST_F(mates, host_driver)
+{
+	__u32 flags;
+	int dev, ret;
+
+	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
+	ret = vu_give_to(self->bdf[1], "uio_pci_generic");
+	if (ret == -ENOENT)
+		SKIP(return, "no uio_pci_generic to bind the other device to");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(0, flags);
+	EXPECT_EQ(-EPERM, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EINVAL, vu_unset_container(self->group));
+
+	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
+	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
+
+	/* The container makes the group the user's, even without a device */
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EBUSY, vu_give_to(self->bdf[1], "uio_pci_generic"));
+	ASSERT_EQ(0, set_iommu(self->container));
+	dev = vu_get_device_fd(self->group, self->bdf[0]);
+	EXPECT_LE(0, dev);
+	EXPECT_EQ(-EBUSY, vu_give_to(self->bdf[1], "uio_pci_generic"));
+	close(dev);
+	EXPECT_EQ(-EBUSY, vu_give_to(self->bdf[1], "uio_pci_generic"));
+	ASSERT_EQ(0, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_give_to(self->bdf[1], "uio_pci_generic"));
+}
+
+int main(int argc, char **argv)
+{
+	/* Only for one test, which says so if it is not there */
+	if (system("modprobe -q uio_pci_generic"))
+		printf("# no uio_pci_generic\n");
+	return test_harness_run(argc, argv);
+}

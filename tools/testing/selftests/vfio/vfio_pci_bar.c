@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * BARs and the ROM of vfio-pci: information, read and write, mmap, and memory
+ * that goes away and comes back. Uses QEMU's edu, nvme, e1000e, ivshmem and
+ * pci-testdev.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_util.h"
+
+static sigjmp_buf bus_error;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(bus_error, sig);
+}
+
+/* Read a register by its mapping; false for SIGBUS */
+static bool peek(volatile __u32 *reg, __u32 *val)
+{
+	struct sigaction sa = { .sa_handler = on_sigbus }, old;
+	bool ok = false;
+
+	sigaction(SIGBUS, &sa, &old);
+	if (!sigsetjmp(bus_error, 1)) {
+		*val = *reg;
+		ok = true;
+	}
+	sigaction(SIGBUS, &old, NULL);
+	return ok;
+}
+
+FIXTURE(edu)
+{
+	struct vp_dev d;
+};
+
+FIXTURE_SETUP(edu)
+{
+	int ret;
+
+	vp_init(&self->d);
+	ret = vp_open(&self->d, EDU_VENDOR, EDU_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no edu device");
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(edu)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+TEST_F(edu, device_info)
+{
+	struct {
+		struct vfio_device_info info;
+		__u8 behind[8];
+	} u;
+	struct vp_dev *d = &self->d;
+
+	memset(&u, 0xa5, sizeof(u));
+	u.info.argsz = sizeof(u);
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	EXPECT_NE(0, u.info.flags & VFIO_DEVICE_FLAGS_PCI);
+	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, u.info.num_regions);
+	EXPECT_EQ(VFIO_PCI_NUM_IRQS, u.info.num_irqs);
+	EXPECT_EQ(0, u.info.cap_offset);
+	EXPECT_EQ(0xa5, u.behind[0]);
+
+	/* the older, shorter structure */
+	memset(&u, 0xa5, sizeof(u));
+	u.info.argsz = offsetof(struct vfio_device_info, cap_offset);
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	EXPECT_EQ(0xa5a5a5a5, u.info.cap_offset);
+	u.info.argsz--;
+	EXPECT_EQ(-EINVAL, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	EXPECT_EQ(-EFAULT, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, NULL));
+}
+
+TEST_F(edu, region_info)
+{
+	struct vfio_region_info info;
+	unsigned int i;
+
+	ASSERT_EQ(0, vp_region(&self->d, 0, &info));
+	EXPECT_EQ(1 << 20, info.size);
+	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+		  VFIO_REGION_INFO_FLAG_MMAP, info.flags);
+	EXPECT_EQ(0, info.offset);
+	EXPECT_EQ(0, info.cap_offset);
+	for (i = 1; i < VFIO_PCI_CONFIG_REGION_INDEX; i++) {
+		ASSERT_EQ(0, vp_region(&self->d, i, &info));
+		EXPECT_EQ(0, info.size);
+		EXPECT_EQ(0, info.flags);
+		EXPECT_EQ((__u64)i << 40, info.offset);
+	}
+	EXPECT_EQ(-EINVAL, vp_region(&self->d, VFIO_PCI_VGA_REGION_INDEX,
+				     &info));
+	EXPECT_EQ(-EINVAL, vp_region(&self->d, VFIO_PCI_NUM_REGIONS, &info));
+	EXPECT_EQ(-EINVAL, vp_region(&self->d, ~0U, &info));
+	info.argsz = sizeof(info) - 1;
+	info.index = 0;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->d.fd, VFIO_DEVICE_GET_REGION_INFO,
+				    &info));
+}
+
+TEST_F(edu, rw)
+{
+	struct vp_dev *d = &self->d;
+	__u64 wide = 0x123456789abcdef0, back = 0;
+	__u32 val;
+
+	EXPECT_EQ(0x010000ed, vp_bar_get(d, 0, EDU_ID));
+	EXPECT_EQ(0, vp_bar_set(d, 0, EDU_LIVENESS, 0x12345678));
+	EXPECT_EQ(~0x12345678U, vp_bar_get(d, 0, EDU_LIVENESS));
+	/* a register of 8 bytes, in one access */
+	EXPECT_EQ(8, vp_write(d, 0, 0x80, &wide, 8));
+	EXPECT_EQ(8, vp_read(d, 0, 0x80, &back, 8));
+	EXPECT_EQ(wide, back);
+	/* cut at the end of the region, and nothing behind it */
+	EXPECT_EQ(4, vp_read(d, 0, (1 << 20) - 4, &back, 8));
+	EXPECT_EQ(-EINVAL, vp_read(d, 0, 1 << 20, &val, 4));
+	EXPECT_EQ(-EINVAL, vp_write(d, 0, 1 << 20, &val, 4));
+	EXPECT_EQ(-EINVAL, vp_read(d, 1, 0, &val, 4));
+	EXPECT_EQ(-EINVAL, vp_read(d, VFIO_PCI_ROM_REGION_INDEX, 0, &val, 4));
+	EXPECT_EQ(-EINVAL, vp_write(d, VFIO_PCI_ROM_REGION_INDEX, 0, &val, 4));
+	EXPECT_EQ(-EINVAL, vp_read(d, VFIO_PCI_VGA_REGION_INDEX, 0xa0000, &val,
+				   4));
+	EXPECT_EQ(-EINVAL, vp_read(d, VFIO_PCI_NUM_REGIONS, 0, &val, 4));
+	EXPECT_EQ(-EFAULT, vp_read(d, 0, EDU_ID, vp_bad_pointer(), 4));
+	EXPECT_EQ(-EFAULT, vp_write(d, 0, EDU_LIVENESS, vp_bad_pointer(), 4));
+	EXPECT_EQ(0, vp_read(d, 0, 0, &val, 0));
+}
+
+TEST_F(edu, mmap)
+{
+	struct vp_dev *d = &self->d;
+	volatile __u32 *reg;
+	void *p;
+
+	reg = vp_mmap(d, 0, 0, 1 << 20);
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_EQ(0x010000ed, reg[0]);
+	reg[EDU_LIVENESS / 4] = 0xcafe;
+	EXPECT_EQ(~0xcafeU, reg[EDU_LIVENESS / 4]);
+	/* the last page, another mapping, the other way to the same register */
+	EXPECT_EQ(reg[(1 << 18) - 1], vp_bar_get(d, 0, (1 << 20) - 4));
+	p = vp_mmap(d, 0, 4096, 4096);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, vp_munmap(d, p));
+	EXPECT_EQ(~0xcafeU, vp_bar_get(d, 0, EDU_LIVENESS));
+
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, 4096, 1 << 20));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, 1 << 20, 4096));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 1, 0, 4096));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_ROM_REGION_INDEX, 0, 4096));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_CONFIG_REGION_INDEX, 0, 4096));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_NUM_REGIONS, 0, 4096));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, d->fd,
+				   0));
+	EXPECT_EQ(0, vp_munmap(d, (void *)reg));
+}
+
+/* A mapping keeps the device open after its file is closed */
+TEST_F(edu, mmap_outlives_fd)
+{
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	close(self->d.fd);
+	self->d.fd = -1;
+	EXPECT_EQ(0x010000ed, reg[0]);
+	EXPECT_EQ(0, vp_munmap(&self->d, (void *)reg));
+}
+
+TEST_F(edu, memory_disabled)
+{
+	struct vp_dev *d = &self->d;
+	volatile __u32 *reg = vp_mmap(d, 0, 0, 1 << 20);
+	__u32 val;
+	int i;
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(peek(reg, &val));
+		EXPECT_EQ(0x010000ed, val);
+		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
+		EXPECT_FALSE(peek(reg, &val));
+		EXPECT_EQ(-EIO, vp_read(d, 0, 0, &val, 4));
+		EXPECT_EQ(-EIO, vp_write(d, 0, EDU_LIVENESS, &val, 4));
+		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	}
+	/* mapped while disabled, touched when enabled */
+	ASSERT_EQ(0, vp_munmap(d, (void *)reg));
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
+	reg = vp_mmap(d, 0, 0, 1 << 20);
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_FALSE(peek(reg, &val));
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	ASSERT_TRUE(peek(reg, &val));
+	EXPECT_EQ(0x010000ed, val);
+}
+
+/* A child's copy of the mapping loses the memory, too */
+TEST_F(edu, memory_disabled_in_child)
+{
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	int to[2], from[2], status;
+	__u32 val;
+	pid_t pid;
+	char c;
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	ASSERT_EQ(0, pipe(to));
+	ASSERT_EQ(0, pipe(from));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		bool before = peek(reg, &val), after;
+
+		if (write(from[1], "x", 1) != 1 || read(to[0], &c, 1) != 1)
+			_exit(1);
+		after = peek(reg, &val);
+		_exit(before && !after ? 0 : 2);
+	}
+	ASSERT_EQ(1, read(from[0], &c, 1));
+	ASSERT_EQ(0, vp_cfg_set(&self->d, PCI_COMMAND, 2, 0));
+	ASSERT_EQ(1, write(to[1], "x", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+TEST_F(edu, reset_while_mapped)
+{
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	int ret;
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_EQ(0x010000ed, reg[0]);
+	ret = vu_ioctl(self->d.fd, VFIO_DEVICE_RESET, NULL);
+	if (ret == -EINVAL)
+		SKIP(return, "edu cannot be reset here");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0x010000ed, reg[0]);
+}
+
+struct toggler {
+	const struct vp_dev *d;
+	volatile bool stop;
+};
+
+static void *toggle(void *arg)
+{
+	struct toggler *t = arg;
+	int i;
+
+	for (i = 0; !t->stop; i++)
+		vp_cfg_set(t->d, PCI_COMMAND, 2, i & 1 ? PCI_COMMAND_MEMORY : 0);
+	vp_cfg_set(t->d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	return NULL;
+}
+
+/* Memory that comes and goes under a mapping: the value or SIGBUS, never else */
+TEST_F(edu, toggled_under_load)
+{
+	struct toggler t = { .d = &self->d };
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	unsigned int i, got = 0, bus = 0, wrong = 0;
+	pthread_t thread;
+	__u32 val;
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle, &t));
+	for (i = 0; i < 2000; i++) {
+		int n;
+
+		if (!peek(reg, &val))
+			bus++;
+		else if (val == 0x010000ed)
+			got++;
+		else
+			wrong++;
+		n = vp_read(&self->d, 0, 0, &val, 4);
+		if (n != -EIO && (n != 4 || val != 0x010000ed))
+			wrong++;
+	}
+	t.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, wrong);
+	EXPECT_LT(0, got);
+	EXPECT_LT(0, bus);
+	ASSERT_TRUE(peek(reg, &val));
+	EXPECT_EQ(0x010000ed, val);
+}
+
+/* Regions of other devices */
+FIXTURE(other)
+{
+	struct vp_dev d;
+};
+
+FIXTURE_SETUP(other)
+{
+	vp_init(&self->d);
+}
+
+FIXTURE_TEARDOWN(other)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+/* The vector table reads as ones by read(), and its capability says so */
+TEST_F(other, msix_table)
+{
+	struct {
+		struct vfio_region_info info;
+		struct vfio_info_cap_header cap;
+		__u8 behind[8];
+	} u;
+	unsigned int pos, bar, table;
+	struct vp_dev *d = &self->d;
+	struct vfio_region_info info;
+	__u32 val, i;
+	__u8 run[64];
+	int ret;
+
+	ret = vp_open(d, NVME_VENDOR, NVME_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no nvme device");
+	ASSERT_EQ(0, ret);
+	pos = vp_find_cap(d, PCI_CAP_ID_MSIX);
+	ASSERT_NE(0, pos);
+	val = vp_cfg_get(d, pos + PCI_MSIX_TABLE, 4);
+	bar = val & PCI_MSIX_TABLE_BIR;
+	table = val & PCI_MSIX_TABLE_OFFSET;
+
+	/* asked without room for the capability, then with */
+	ASSERT_EQ(0, vp_region(d, bar, &info));
+	EXPECT_EQ(sizeof(u.info) + sizeof(u.cap), info.argsz);
+	EXPECT_EQ(0, info.cap_offset);
+	EXPECT_NE(0, info.flags & VFIO_REGION_INFO_FLAG_CAPS);
+	EXPECT_NE(0, info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	memset(&u, 0xa5, sizeof(u));
+	u.info.argsz = sizeof(u);
+	u.info.index = bar;
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &u));
+	EXPECT_EQ(sizeof(u), u.info.argsz);
+	EXPECT_EQ(sizeof(u.info), u.info.cap_offset);
+	EXPECT_EQ(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, u.cap.id);
+	EXPECT_EQ(1, u.cap.version);
+	EXPECT_EQ(0, u.cap.next);
+	EXPECT_EQ(0xa5, u.behind[0]);
+	/* a BAR without the table has none */
+	ASSERT_EQ(0, vp_region(d, bar ? 0 : 5, &info));
+	EXPECT_EQ(sizeof(info), info.argsz);
+
+	ASSERT_EQ(64, vp_read(d, bar, table, run, 64));
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(0xff, run[i]);
+	memset(run, 0, sizeof(run));
+	EXPECT_EQ(64, vp_write(d, bar, table, run, 64));
+	/* across the border */
+	if (table >= 8) {
+		ASSERT_EQ(16, vp_read(d, bar, table - 8, run, 16));
+		for (i = 8; i < 16; i++)
+			EXPECT_EQ(0xff, run[i]);
+	}
+	/* the file does not forbid to map it */
+	EXPECT_NE(MAP_FAILED, vp_mmap(d, bar, table & ~4095U, 4096));
+}
+
+/* Controller registers of nvme by every width */
+TEST_F(other, widths)
+{
+	struct vp_dev *d = &self->d;
+	__u8 one[64], two[64];
+	unsigned int w, i;
+	int ret;
+
+	ret = vp_open(d, NVME_VENDOR, NVME_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no nvme device");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(64, vp_read(d, 0, 0, one, 64));
+	for (w = 4; w <= 8; w *= 2) {
+		for (i = 0; i < 64; i += w)
+			ASSERT_EQ((int)w, vp_read(d, 0, i, two + i, w));
+		EXPECT_EQ(0, memcmp(one, two, 64));
+	}
+	/* a run from an odd start, as the registers of nvme allow */
+	ASSERT_EQ(60, vp_read(d, 0, 4, two, 60));
+	EXPECT_EQ(0, memcmp(one + 4, two, 60));
+}
+
+TEST_F(other, rom)
+{
+	struct vp_dev *d = &self->d;
+	struct vfio_region_info info;
+	__u8 head[4096], byte;
+	int ret;
+
+	ret = vp_open(d, E1000E_VENDOR, E1000E_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no e1000e device");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_region(d, VFIO_PCI_ROM_REGION_INDEX, &info));
+	if (!info.size)
+		SKIP(return, "this e1000e has no ROM");
+	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ, info.flags);
+	ASSERT_EQ(4096, vp_read(d, VFIO_PCI_ROM_REGION_INDEX, 0, head, 4096));
+	EXPECT_EQ(0x55, head[0]);
+	EXPECT_EQ(0xaa, head[1]);
+	ASSERT_EQ(1, vp_read(d, VFIO_PCI_ROM_REGION_INDEX, info.size - 1, &byte,
+			     1));
+	EXPECT_EQ(-EINVAL, vp_read(d, VFIO_PCI_ROM_REGION_INDEX, info.size,
+				   &byte, 1));
+	EXPECT_EQ(-EINVAL, vp_write(d, VFIO_PCI_ROM_REGION_INDEX, 0, &byte, 1));
+	/* reading it needs memory decoding; finding it does not */
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
+	EXPECT_EQ(-EIO, vp_read(d, VFIO_PCI_ROM_REGION_INDEX, 0, head, 4));
+	ASSERT_EQ(0, vp_region(d, VFIO_PCI_ROM_REGION_INDEX, &info));
+	EXPECT_NE(0, info.size);
+	EXPECT_EQ(0, vp_cfg_get(d, PCI_COMMAND, 2));
+}
+
+TEST_F(other, io_ports)
+{
+	struct vp_dev *d = &self->d;
+	struct vfio_region_info info;
+	unsigned int bar;
+	__u32 val;
+	int ret;
+
+	ret = vp_open(d, E1000E_VENDOR, E1000E_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no e1000e device");
+	ASSERT_EQ(0, ret);
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
+		if (vp_cfg_get(d, PCI_BASE_ADDRESS_0 + 4 * bar, 4) &
+		    PCI_BASE_ADDRESS_SPACE_IO)
+			break;
+	ASSERT_GT(PCI_STD_NUM_BARS, bar);
+	ASSERT_EQ(0, vp_region(d, bar, &info));
+	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+		  info.flags);
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, bar, 0, 4096));
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2,
+				PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+	/* IOADDR and IODATA: the STATUS register, as by BAR 0 */
+	ASSERT_EQ(0, vp_bar_set(d, bar, 0, 8));
+	EXPECT_EQ(8, vp_bar_get(d, bar, 0));
+	val = vp_bar_get(d, bar, 4);
+	EXPECT_EQ(vp_bar_get(d, 0, 8), val);
+	/* I/O decoding is a switch of its own: no error, but no answer */
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	EXPECT_EQ(~0U, vp_bar_get(d, bar, 0));
+}
+
+/* A large BAR, all of it, by reading and by pages */
+TEST_F(other, large)
+{
+	struct vp_dev *d = &self->d;
+	struct vfio_region_info info;
+	unsigned char *p, *q;
+	__u64 i;
+	int ret;
+
+	ret = vp_open(d, IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no ivshmem device");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_region(d, 2, &info));
+	p = vp_mmap(d, 2, 0, info.size);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	for (i = 0; i < info.size; i += 4096)
+		*(volatile __u32 *)(p + i) = i;
+	for (i = 0; i < info.size; i += 4096)
+		ASSERT_EQ(i, *(volatile __u32 *)(p + i));
+	q = malloc(1 << 20);
+	ASSERT_NE(NULL, q);
+	ASSERT_EQ(1 << 20, vp_read(d, 2, 0, q, 1 << 20));
+	EXPECT_EQ(0, memcmp(p, q, 1 << 20));
+	memset(q, 0x5a, 1 << 20);
+	ASSERT_EQ((1 << 20) - 3, vp_write(d, 2, 3, q + 3, (1 << 20) - 3));
+	EXPECT_EQ(0, memcmp(p + 4, q + 4, (1 << 20) - 4));
+	EXPECT_EQ(0, p[0]);
+	free(q);
+	/* parts of it go, the rest stays */
+	ASSERT_EQ(0, munmap(p + 4096, 8192));
+	EXPECT_EQ(0x5a, p[3]);
+	EXPECT_EQ(0x5a, p[12288]);
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	EXPECT_EQ(0x5a, p[12288]);
+}
+
+TEST_HARNESS_MAIN

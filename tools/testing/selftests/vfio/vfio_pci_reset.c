@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets of vfio-pci: of functions, and of everything behind a bridge, with the
+ * owner proven by iommufd or by groups. Uses QEMU's nvme and igb, and two edu behind a
+ * pcie-pci-bridge.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_util.h"
+
+FIXTURE(function)
+{
+	struct vp_dev d;
+};
+
+FIXTURE_SETUP(function)
+{
+	int ret;
+
+	vp_init(&self->d);
+	ret = vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no nvme device");
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(function)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+/* The VLAN ether type of igb, which a reset sets to what it should be */
+#define IGB_VET	0x38
+
+FIXTURE(igb)
+{
+	struct vp_dev d;
+	__u32 vet;
+};
+
+FIXTURE_SETUP(igb)
+{
+	int ret;
+
+	vp_init(&self->d);
+	ret = vp_open(&self->d, IGB_VENDOR, IGB_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no igb device");
+	ASSERT_EQ(0, ret);
+	self->vet = vp_bar_get(&self->d, 0, IGB_VET);
+	ASSERT_EQ(0, vp_bar_set(&self->d, 0, IGB_VET, self->vet ^ 0x1234));
+	ASSERT_EQ(self->vet ^ 0x1234, vp_bar_get(&self->d, 0, IGB_VET));
+}
+
+FIXTURE_TEARDOWN(igb)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+TEST_F(igb, reset)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vp_dev *d = &self->d;
+	volatile __u32 *reg;
+
+	ASSERT_EQ(0, vu_device_info(d->fd, &info));
+	ASSERT_NE(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
+	reg = vp_mmap(d, 0, 0, 4096);
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_EQ(self->vet ^ 0x1234, reg[IGB_VET / 4]);
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_CACHE_LINE_SIZE, 1, 16));
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(self->vet, reg[IGB_VET / 4]);
+	/* what was set up in configuration space is still there */
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
+	EXPECT_EQ(16, vp_cfg_get(d, PCI_CACHE_LINE_SIZE, 1));
+	EXPECT_NE(0, vp_cfg_get(d, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+}
+
+/* The user's own reset, by configuration space */
+TEST_F(igb, function_level_reset)
+{
+	struct vp_dev *d = &self->d;
+	unsigned int exp = vp_find_cap(d, PCI_CAP_ID_EXP);
+	__u32 ctl;
+
+	ASSERT_NE(0, exp);
+	ASSERT_NE(0, vp_cfg_get(d, exp + PCI_EXP_DEVCAP, 4) &
+		     PCI_EXP_DEVCAP_FLR);
+	ctl = vp_cfg_get(d, exp + PCI_EXP_DEVCTL, 2);
+	ASSERT_EQ(0, vp_cfg_set(d, exp + PCI_EXP_DEVCTL, 2,
+				ctl | PCI_EXP_DEVCTL_BCR_FLR));
+	EXPECT_EQ(self->vet, vp_bar_get(d, 0, IGB_VET));
+	EXPECT_EQ(ctl, vp_cfg_get(d, exp + PCI_EXP_DEVCTL, 2));
+}
+
+/* Nothing is left for the next user */
+TEST_F(igb, closed)
+{
+	struct vp_dev *d = &self->d;
+
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2,
+				PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER));
+	vp_close_fds(d);
+	ASSERT_EQ(0, vp_open_bdf(d));
+	EXPECT_EQ(self->vet, vp_bar_get(d, 0, IGB_VET));
+	EXPECT_EQ(0, vp_cfg_get(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+}
+
+TEST_F(function, hot_reset_of_root_bus)
+{
+	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	/* nobody resets the root bus */
+	EXPECT_EQ(-ENODEV, vu_ioctl(self->d.fd,
+				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info));
+	EXPECT_EQ(-ENODEV, vu_ioctl(self->d.fd, VFIO_DEVICE_PCI_HOT_RESET,
+				    &reset));
+}
+
+struct resetter {
+	const struct vp_dev *d;
+	volatile bool stop;
+	int bad;
+};
+
+static void *reset_loop(void *arg)
+{
+	struct resetter *r = arg;
+	int ret;
+
+	while (!r->stop) {
+		ret = vu_ioctl(r->d->fd, VFIO_DEVICE_RESET, NULL);
+		if (ret && ret != -EAGAIN)
+			r->bad = ret;
+	}
+	return NULL;
+}
+
+/* Accesses of all kinds while the device is being reset */
+TEST_F(function, reset_under_load)
+{
+	struct resetter r = { .d = &self->d };
+	struct vp_dev *d = &self->d;
+	volatile __u32 *reg = vp_mmap(d, 0, 0, 4096);
+	int efd = eventfd(0, EFD_NONBLOCK), i;
+	pthread_t thread;
+	__u32 version;
+
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	version = reg[2];
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
+	for (i = 0; i < 20; i++) {
+		EXPECT_EQ(version, reg[2]);
+		EXPECT_EQ(version, vp_bar_get(d, 0, 8));
+		EXPECT_EQ(NVME_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
+		EXPECT_EQ(0, vp_irq_fds(d, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &efd));
+		EXPECT_EQ(0, vp_irq_disable(d, VFIO_PCI_MSIX_IRQ_INDEX));
+	}
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	close(efd);
+}
+
+/* Two devices that only a reset of their bus resets, in one group */
+FIXTURE(bus)
+{
+	struct vp_dev a;
+	struct vp_dev b;
+	int group;
+	int container;
+};
+
+FIXTURE_SETUP(bus)
+{
+	vp_init(&self->a);
+	vp_init(&self->b);
+	self->group = -1;
+	self->container = -1;
+	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->a.bdf,
+				 self->b.bdf)) {
+		self->a.bdf[0] = '\0';
+		self->b.bdf[0] = '\0';
+		SKIP(return, "no two edu devices in one group");
+	}
+	ASSERT_EQ(0, vu_give_to(self->a.bdf, "vfio-pci"));
+	ASSERT_EQ(0, vu_give_to(self->b.bdf, "vfio-pci"));
+}
+
+FIXTURE_TEARDOWN(bus)
+{
+	vp_close_fds(&self->a);
+	vp_close_fds(&self->b);
+	if (self->group >= 0)
+		close(self->group);
+	if (self->container >= 0)
+		close(self->container);
+	EXPECT_EQ(0, vp_close(&self->a));
+	EXPECT_EQ(0, vp_close(&self->b));
+}
+
+/* Open both in one iommufd */
+static int open_both(struct vp_dev *a, struct vp_dev *b)
+{
+	int ret = vp_open_bdf(a);
+
+	if (ret)
+		return ret;
+	b->fd = vu_cdev_open(b->bdf);
+	if (b->fd < 0)
+		return b->fd;
+	return vu_bind(b->fd, a->iommufd, &b->devid);
+}
+
+struct info8 {
+	struct vfio_pci_hot_reset_info info;
+	struct vfio_pci_dependent_device devices[8];
+};
+
+static int hot_info(const struct vp_dev *d, struct info8 *u)
+{
+	memset(u, 0, sizeof(*u));
+	u->info.argsz = sizeof(*u);
+	return vu_ioctl(d->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, u);
+}
+
+static struct vfio_pci_dependent_device *
+find_dep(struct info8 *u, const char *bdf)
+{
+	unsigned int i;
+
+	for (i = 0; i < u->info.count; i++) {
+		struct vfio_pci_dependent_device *dep = &u->devices[i];
+		char name[32];
+
+		snprintf(name, sizeof(name), "%04x:%02x:%02x.%x", dep->segment,
+			 dep->bus, dep->devfn >> 3, dep->devfn & 7);
+		if (!strcmp(name, bdf))
+			return dep;
+	}
+	return NULL;
+}
+
+static int hot_reset(const struct vp_dev *d)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	return vu_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+}
+
+TEST_F(bus, by_iommufd)
+{
+	struct info8 u;
+
+	ASSERT_EQ(0, open_both(&self->a, &self->b));
+	/* too short: only how many there are */
+	u.info.argsz = sizeof(u.info);
+	u.info.count = 0;
+	ASSERT_EQ(-ENOSPC, vu_ioctl(self->a.fd,
+				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
+	EXPECT_EQ(2, u.info.count);
+	u.info.argsz--;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd,
+				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
+
+	ASSERT_EQ(0, hot_info(&self->a, &u));
+	EXPECT_EQ(2, u.info.count);
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+		  VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, self->a.bdf));
+	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
+	EXPECT_EQ(self->a.devid, find_dep(&u, self->a.bdf)->devid);
+	EXPECT_EQ(self->b.devid, find_dep(&u, self->b.bdf)->devid);
+	EXPECT_EQ(0, hot_reset(&self->a));
+	EXPECT_EQ(0x010000ed, vp_bar_get(&self->a, 0, EDU_ID));
+	EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, EDU_ID));
+}
+
+/* The mate is not open: the group is ours, and so is the mate */
+TEST_F(bus, mate_not_open)
+{
+	struct info8 u;
+
+	ASSERT_EQ(0, vp_open_bdf(&self->a));
+	ASSERT_EQ(0, hot_info(&self->a, &u));
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+		  VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
+	EXPECT_EQ(VFIO_PCI_DEVID_OWNED, find_dep(&u, self->b.bdf)->devid);
+	EXPECT_EQ(0, hot_reset(&self->a));
+}
+
+/* The mate has no driver: it may not be reset under whoever comes */
+TEST_F(bus, mate_without_driver)
+{
+	struct info8 u;
+
+	ASSERT_EQ(0, vu_give_to(self->b.bdf, NULL));
+	ASSERT_EQ(0, vp_open_bdf(&self->a));
+	ASSERT_EQ(0, hot_info(&self->a, &u));
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
+	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED,
+		  find_dep(&u, self->b.bdf)->devid);
+	EXPECT_EQ(-EINVAL, hot_reset(&self->a));
+}
+
+TEST_F(bus, mapped_memory_survives)
+{
+	volatile __u32 *ra, *rb;
+
+	ASSERT_EQ(0, open_both(&self->a, &self->b));
+	ra = vp_mmap(&self->a, 0, 0, 4096);
+	rb = vp_mmap(&self->b, 0, 0, 4096);
+	ASSERT_NE(MAP_FAILED, (void *)ra);
+	ASSERT_NE(MAP_FAILED, (void *)rb);
+	rb[EDU_LIVENESS / 4] = 0;
+	EXPECT_EQ(~0U, rb[EDU_LIVENESS / 4]);
+	ASSERT_EQ(0, hot_reset(&self->a));
+	EXPECT_EQ(0x010000ed, ra[0]);
+	EXPECT_EQ(0x010000ed, rb[0]);
+}
+
+TEST_F(bus, refused)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		__s32 fds[4];
+	} u = { .reset.argsz = sizeof(u) };
+
+	ASSERT_EQ(0, open_both(&self->a, &self->b));
+	/* the character device does not take groups */
+	u.reset.count = 1;
+	u.fds[0] = self->a.fd;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = 0;
+	u.reset.flags = 1;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.flags = 0;
+	u.reset.argsz = sizeof(u.reset) - 1;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+}
+
+static int open_group(struct vp_dev *a, struct vp_dev *b, int *group,
+		      int *container)
+{
+	int nr = vu_group(a->bdf), ret;
+
+	if (nr < 0)
+		return nr;
+	*group = vu_group_open(nr);
+	if (*group < 0)
+		return *group;
+	*container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (*container < 0)
+		return -errno;
+	ret = vu_set_container(*group, *container);
+	if (ret)
+		return ret;
+	if (ioctl(*container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		return -errno;
+	a->fd = vu_get_device_fd(*group, a->bdf);
+	b->fd = vu_get_device_fd(*group, b->bdf);
+	return a->fd < 0 ? a->fd : b->fd < 0 ? b->fd : 0;
+}
+
+TEST_F(bus, by_group)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		__s32 fds[4];
+	} u = { .reset.argsz = sizeof(u), .reset.count = 1 };
+	int nr = vu_group(self->a.bdf);
+	struct info8 info;
+
+	ASSERT_EQ(0, open_group(&self->a, &self->b, &self->group,
+				&self->container));
+	ASSERT_EQ(0, hot_info(&self->a, &info));
+	EXPECT_EQ(2, info.info.count);
+	EXPECT_EQ(0, info.info.flags);
+	ASSERT_NE(NULL, find_dep(&info, self->a.bdf));
+	EXPECT_EQ((__u32)nr, find_dep(&info, self->a.bdf)->group_id);
+	EXPECT_EQ((__u32)nr, find_dep(&info, self->b.bdf)->group_id);
+
+	u.fds[0] = self->group;
+	EXPECT_EQ(0, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, EDU_ID));
+
+	/* no proof, wrong proof, too much proof */
+	u.reset.count = 0;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = 1;
+	u.fds[0] = self->container;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.fds[0] = self->a.fd;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.fds[0] = 999;
+	EXPECT_EQ(-EBADF, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = 3;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = ~0U;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+}
+
+struct hot_resetter {
+	const struct vp_dev *d;
+	volatile bool stop;
+	int bad;
+	unsigned int done;
+};
+
+static void *hot_reset_loop(void *arg)
+{
+	struct hot_resetter *r = arg;
+	int ret;
+
+	while (!r->stop) {
+		ret = hot_reset(r->d);
+		if (!ret)
+			r->done++;
+		else if (ret != -EAGAIN)
+			r->bad = ret;
+	}
+	return NULL;
+}
+
+/* One device resets the bus, while the other is opened, used and closed */
+TEST_F(bus, hot_reset_under_load)
+{
+	struct hot_resetter r = { .d = &self->a };
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, vp_open_bdf(&self->a));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, hot_reset_loop, &r));
+	for (i = 0; i < 5; i++) {
+		volatile __u32 *reg;
+
+		self->b.fd = vu_cdev_open(self->b.bdf);
+		ASSERT_LE(0, self->b.fd);
+		ASSERT_EQ(0, vu_bind(self->b.fd, self->a.iommufd,
+				     &self->b.devid));
+		reg = vp_mmap(&self->b, 0, 0, 4096);
+		ASSERT_NE(MAP_FAILED, (void *)reg);
+		EXPECT_EQ(0x010000ed, reg[0]);
+		EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, 0));
+		vp_close_fds(&self->b);
+	}
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	EXPECT_LT(0, r.done);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SR-IOV with vfio-pci: VFs come and go, and who may open them. Uses QEMU's igb.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_util.h"
+
+#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
+
+/* What the headers of 6.12 do not have yet */
+#define BIND_FLAG_TOKEN	(1 << 0)
+
+struct bind_ext {
+	__u32 argsz;
+	__u32 flags;
+	__s32 iommufd;
+	__u32 out_devid;
+	__u64 token_uuid_ptr;
+};
+
+static const __u8 secret[16] = {
+	0x3e, 0x0a, 0x5c, 0x2b, 0x11, 0x22, 0x43, 0x44,
+	0x85, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc,
+};
+
+static const __u8 wrong[16] = { 1, 2, 3, 4 };
+
+static int numvfs(const char *bdf, const char *n)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
+		 bdf);
+	return vu_write_file(path, n);
+}
+
+/* Open a device with a token, or without for NULL */
+static int open_with(struct vp_dev *d, const __u8 *token)
+{
+	struct bind_ext bind = {
+		.argsz = sizeof(bind),
+		.flags = token ? BIND_FLAG_TOKEN : 0,
+		.token_uuid_ptr = (unsigned long)token,
+	};
+	int ret;
+
+	d->fd = vu_cdev_open(d->bdf);
+	if (d->fd < 0)
+		return d->fd;
+	d->iommufd = vu_iommufd_open();
+	if (d->iommufd < 0)
+		return d->iommufd;
+	bind.iommufd = d->iommufd;
+	ret = vu_ioctl(d->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	if (ret)
+		vp_close_fds(d);
+	return ret;
+}
+
+static int set_token(const struct vp_dev *d, const __u8 *token)
+{
+	struct {
+		struct vfio_device_feature f;
+		__u8 uuid[16];
+	} u = {
+		.f.argsz = sizeof(u),
+		.f.flags = VFIO_DEVICE_FEATURE_SET |
+			   VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+	};
+
+	memcpy(u.uuid, token, 16);
+	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &u);
+}
+
+FIXTURE(sriov)
+{
+	struct vp_dev pf;
+	struct vp_dev vf;
+	char enabled[8];
+};
+
+FIXTURE_SETUP(sriov)
+{
+	self->enabled[0] = '\0';
+	vp_init(&self->pf);
+	vp_init(&self->vf);
+	if (!vu_find_pci(IGB_VENDOR, IGB_DEVICE, 0, self->pf.bdf)) {
+		self->pf.bdf[0] = '\0';
+		SKIP(return, "no igb device");
+	}
+	if (vu_driver(self->pf.bdf, self->pf.driver))
+		self->pf.driver[0] = '\0';
+	numvfs(self->pf.bdf, "0");
+	ASSERT_EQ(0, vu_give_to(self->pf.bdf, "vfio-pci"));
+	ASSERT_LT(0, vu_read_file(ENABLE_SRIOV, self->enabled,
+				  sizeof(self->enabled)));
+	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "Y"));
+}
+
+FIXTURE_TEARDOWN(sriov)
+{
+	vp_close_fds(&self->vf);
+	vp_close_fds(&self->pf);
+	if (self->pf.bdf[0])
+		EXPECT_EQ(0, numvfs(self->pf.bdf, "0"));
+	if (self->enabled[0])
+		EXPECT_EQ(0, vu_write_file(ENABLE_SRIOV, self->enabled));
+	EXPECT_EQ(0, vp_close(&self->pf));
+}
+
+static int make_vfs(struct vp_dev *pf, struct vp_dev *vf, const char *n)
+{
+	int ret = numvfs(pf->bdf, n);
+
+	if (ret)
+		return ret;
+	return vu_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf) ? 0 : -ENODEV;
+}
+
+TEST_F(sriov, parameter)
+{
+	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "N"));
+	EXPECT_EQ(-ENOENT, numvfs(self->pf.bdf, "2"));
+	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "Y"));
+	EXPECT_EQ(0, numvfs(self->pf.bdf, "2"));
+	/* not without going through zero */
+	EXPECT_EQ(-EBUSY, numvfs(self->pf.bdf, "3"));
+	EXPECT_EQ(0, numvfs(self->pf.bdf, "0"));
+	EXPECT_EQ(0, numvfs(self->pf.bdf, "3"));
+}
+
+/* VFs of a PF that is userspace's are userspace's */
+TEST_F(sriov, bound)
+{
+	char driver[VU_NAME_MAX];
+
+	ASSERT_EQ(0, make_vfs(&self->pf, &self->vf, "2"));
+	ASSERT_EQ(0, vu_driver(self->vf.bdf, driver));
+	EXPECT_STREQ("vfio-pci", driver);
+}
+
+TEST_F(sriov, token_matrix)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+
+	/* the first user of the PF sets the secret */
+	ASSERT_EQ(0, open_with(pf, secret));
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	EXPECT_EQ(-EACCES, open_with(vf, NULL));
+	EXPECT_EQ(-EACCES, open_with(vf, wrong));
+	ASSERT_EQ(0, open_with(vf, secret));
+
+	/* while a VF is open, the PF's next user must know it as well */
+	vp_close_fds(pf);
+	EXPECT_EQ(-EACCES, open_with(pf, NULL));
+	EXPECT_EQ(-EACCES, open_with(pf, wrong));
+	ASSERT_EQ(0, open_with(pf, secret));
+	vp_close_fds(pf);
+	vp_close_fds(vf);
+	/* afterwards it is free again */
+	ASSERT_EQ(0, open_with(pf, NULL));
+	ASSERT_EQ(0, open_with(vf, secret));
+	vp_close_fds(vf);
+
+	ASSERT_EQ(0, set_token(pf, wrong));
+	EXPECT_EQ(-EACCES, open_with(vf, secret));
+	ASSERT_EQ(0, open_with(vf, wrong));
+}
+
+TEST_F(sriov, token_feature)
+{
+	struct vfio_device_feature f = {
+		.argsz = sizeof(f),
+		.flags = VFIO_DEVICE_FEATURE_PROBE |
+			 VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+	};
+	struct vp_dev edu;
+	int ret;
+
+	ASSERT_EQ(0, open_with(&self->pf, NULL));
+	EXPECT_EQ(0, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+	f.flags |= VFIO_DEVICE_FEATURE_GET;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+	f.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+	EXPECT_EQ(-EINVAL, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+
+	/* neither PF nor VF */
+	vp_init(&edu);
+	ret = vp_open(&edu, EDU_VENDOR, EDU_DEVICE, 0);
+	if (ret == -ENODEV)
+		return;
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(-ENOTTY, set_token(&edu, secret));
+	vp_close_fds(&edu);
+	EXPECT_EQ(-EINVAL, open_with(&edu, secret));
+	EXPECT_EQ(0, vp_close(&edu));
+}
+
+/* By the name that is given to a group */
+TEST_F(sriov, token_in_name)
+{
+	const char *uuid = "3e0a5c2b-1122-4344-8566-778899aabbcc";
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	char name[192];
+	int group, container, fd;
+
+	ASSERT_EQ(0, open_with(pf, secret));
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+		SKIP(return, "PF and VF are in one group");
+	group = vu_group_open(vu_group(vf->bdf));
+	ASSERT_LE(0, group);
+	container = vu_iommufd_open();
+	ASSERT_LE(0, container);
+	ASSERT_EQ(0, vu_set_container(group, container));
+
+	EXPECT_EQ(-EACCES, vu_get_device_fd(group, vf->bdf));
+	snprintf(name, sizeof(name), "%s vf_token=%s", vf->bdf, uuid);
+	fd = vu_get_device_fd(group, name);
+	EXPECT_LE(0, fd);
+	close(fd);
+	snprintf(name, sizeof(name), "%s  vf_token=%s ", vf->bdf, uuid);
+	fd = vu_get_device_fd(group, name);
+	EXPECT_LE(0, fd);
+	close(fd);
+	snprintf(name, sizeof(name), "%s vf_token=%s vf_token=%s", vf->bdf,
+		 uuid, uuid);
+	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	snprintf(name, sizeof(name), "%s vf_token=1234", vf->bdf);
+	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	snprintf(name, sizeof(name), "%s token=%s", vf->bdf, uuid);
+	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	snprintf(name, sizeof(name), "%sx", vf->bdf);
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, name));
+	close(group);
+	close(container);
+}
+
+/* A VF is a device like any other */
+TEST_F(sriov, vf_works)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	struct vfio_region_info info;
+	struct vfio_irq_info irq;
+	volatile __u32 *reg;
+	__s32 efd = eventfd(0, EFD_NONBLOCK);
+	__u32 bar;
+
+	ASSERT_EQ(0, open_with(pf, secret));
+	ASSERT_EQ(0, make_vfs(pf, vf, "2"));
+	ASSERT_EQ(0, open_with(vf, secret));
+	/* ids that a VF does not have itself */
+	EXPECT_EQ(IGB_VENDOR | IGBVF_DEVICE << 16,
+		  vp_cfg_get(vf, PCI_VENDOR_ID, 4));
+	EXPECT_NE(0, vp_cfg_get(vf, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+	EXPECT_EQ(0, vp_cfg_get(vf, PCI_INTERRUPT_PIN, 1));
+	ASSERT_EQ(0, vp_irq_info(vf, VFIO_PCI_INTX_IRQ_INDEX, &irq));
+	EXPECT_EQ(0, irq.count);
+	ASSERT_EQ(0, vp_region(vf, 0, &info));
+	EXPECT_NE(0, info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+
+	ASSERT_EQ(0, vp_cfg_set(vf, PCI_BASE_ADDRESS_0, 4, ~0U));
+	bar = vp_cfg_get(vf, PCI_BASE_ADDRESS_0, 4);
+	EXPECT_EQ(info.size, ~(bar & ~0xfU) + 1);
+
+	reg = vp_mmap(vf, 0, 0, info.size);
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_EQ(vp_bar_get(vf, 0, 8), reg[2]);
+	ASSERT_EQ(0, vp_irq_info(vf, VFIO_PCI_MSIX_IRQ_INDEX, &irq));
+	EXPECT_LT(0, irq.count);
+	ASSERT_EQ(0, vp_irq_fds(vf, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &efd));
+	EXPECT_EQ(0, vp_irq_none(vf, VFIO_IRQ_SET_ACTION_TRIGGER,
+				 VFIO_PCI_MSIX_IRQ_INDEX, 0, 1));
+	EXPECT_EQ(1, vp_events(efd, 0));
+	EXPECT_EQ(0, vu_ioctl(vf->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(vp_bar_get(vf, 0, 8), reg[2]);
+	close(efd);
+}
+
+/* A PF with VFs stays powered, whatever its user writes */
+TEST_F(sriov, pf_stays_in_d0)
+{
+	struct vp_dev *pf = &self->pf;
+	unsigned int pm;
+
+	ASSERT_EQ(0, open_with(pf, NULL));
+	pm = vp_find_cap(pf, PCI_CAP_ID_PM);
+	ASSERT_NE(0, pm);
+	/* from D3hot, too */
+	ASSERT_EQ(0, vp_cfg_set(pf, pm + PCI_PM_CTRL, 2, 3));
+	EXPECT_EQ(3, vp_cfg_get(pf, pm + PCI_PM_CTRL, 2) & 3);
+	ASSERT_EQ(0, make_vfs(pf, &self->vf, "1"));
+	EXPECT_EQ(0, vp_cfg_get(pf, pm + PCI_PM_CTRL, 2) & 3);
+	EXPECT_EQ(0, vp_cfg_set(pf, pm + PCI_PM_CTRL, 2, 3));
+	EXPECT_EQ(0, vp_cfg_get(pf, pm + PCI_PM_CTRL, 2) & 3);
+	ASSERT_EQ(0, numvfs(pf->bdf, "0"));
+	EXPECT_EQ(0, vp_cfg_set(pf, pm + PCI_PM_CTRL, 2, 3));
+	EXPECT_EQ(3, vp_cfg_get(pf, pm + PCI_PM_CTRL, 2) & 3);
+}
+
+/* VFs are not created by writing configuration space */
+TEST_F(sriov, capability_is_read_only)
+{
+	struct vp_dev *pf = &self->pf;
+	unsigned int pos;
+	__u32 ctrl;
+
+	ASSERT_EQ(0, open_with(pf, NULL));
+	pos = vp_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV);
+	ASSERT_NE(0, pos);
+	ctrl = vp_cfg_get(pf, pos + PCI_SRIOV_CTRL, 2);
+	EXPECT_EQ(0, vp_cfg_set(pf, pos + PCI_SRIOV_CTRL, 2,
+				ctrl | PCI_SRIOV_CTRL_VFE));
+	EXPECT_EQ(ctrl, vp_cfg_get(pf, pos + PCI_SRIOV_CTRL, 2));
+	EXPECT_EQ(0, vp_cfg_set(pf, pos + PCI_SRIOV_NUM_VF, 2, 7));
+	EXPECT_EQ(0, vp_cfg_get(pf, pos + PCI_SRIOV_NUM_VF, 2));
+}
+
+static void *remove_vfs(void *arg)
+{
+	const struct vp_dev *pf = arg;
+
+	return (void *)(long)numvfs(pf->bdf, "0");
+}
+
+/* Taking VFs away asks their users, and waits for them */
+TEST_F(sriov, removed_in_use)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	__s32 efd = eventfd(0, EFD_NONBLOCK);
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, open_with(pf, secret));
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	ASSERT_EQ(0, open_with(vf, secret));
+	ASSERT_EQ(0, vp_irq_fds(vf, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &efd));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, remove_vfs, pf));
+	EXPECT_LE(1, vp_events(efd, 5000));
+	/* still there, still usable */
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(vf, PCI_VENDOR_ID, 2));
+	vp_close_fds(vf);
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	close(efd);
+}
+
+TEST_HARNESS_MAIN
