@@ -1,0 +1,981 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iommu_bench: map/unmap/teardown/copy/attach cost of the IOMMU user APIs.
+ * Uses only the public ioctl ABI (linux/iommufd.h, linux/vfio.h); with
+ * -DHAVE_MOCK additionally upstream's private iommufd_test.h for "mock".
+ *
+ *  -b iommufd  : /dev/vfio/devices/vfioX bound to /dev/iommu, native IOAS
+ *  -b type1    : group + container, container = /dev/vfio/vfio (override: -c)
+ *  -b compat   : group + container, container = /dev/iommu     (override: -c)
+ *  -b noattach : an IOAS of /dev/iommu that has no device attached
+ *  -b mock     : an IOAS with a selftest mock domain (IOMMUFD_TEST)
+ *
+ * Output: one JSON object per line and metric.
+ */
+#define _GNU_SOURCE
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#ifdef HAVE_MOCK
+#define __EXPORTED_HEADERS__
+#include "iommufd_test.h"
+#endif
+
+#ifndef MAP_HUGE_2MB
+#define MAP_HUGE_2MB (21 << 26)
+#endif
+#define MiB 0x100000ul
+#define GiB 0x40000000ul
+
+static const char *be_name = "iommufd", *bdf, *bdf2, *container, *only;
+static size_t SZ = 256 * MiB;
+static int reps = 5, lat_iters = 1024;
+static const uint64_t BASE = 0x20000000; /* valid on VT-d, AMD and mock */
+static const uint64_t AREAS = 0x40000000; /* where "other" areas go */
+static char tag[64] = "";
+
+#define DIE(...)                                                             \
+	do {                                                                 \
+		fprintf(stderr, "iommu_bench: %s:%d: ", __func__, __LINE__); \
+		fprintf(stderr, __VA_ARGS__);                                \
+		fprintf(stderr, " errno=%d (%s)\n", errno, strerror(errno)); \
+		exit(1);                                                     \
+	} while (0)
+#define OK(x)                          \
+	do {                           \
+		if ((x) < 0)           \
+			DIE("%s", #x); \
+	} while (0)
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+/* ---------------------------------------------------------------- output */
+static int cmp64(const void *a, const void *b)
+{
+	uint64_t x = *(uint64_t *)a, y = *(uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void head(const char *metric)
+{
+	printf("{\"tag\":\"%s\",\"backend\":\"%s\",\"metric\":\"%s\",", tag,
+	       be_name, metric);
+}
+
+/* v: n samples in ns; bytes: 0 or bytes per sample; ops: ops per sample */
+static void report(const char *metric, uint64_t *v, int n, double bytes,
+		   double ops)
+{
+	uint64_t med;
+
+	qsort(v, n, sizeof(*v), cmp64);
+	med = n & 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	head(metric);
+	printf("\"n\":%d,\"ns\":%lu,\"min\":%lu,\"max\":%lu", n, med, v[0],
+	       v[n - 1]);
+	if (ops > 0)
+		printf(",\"ns_per_op\":%.1f,\"ops_per_s\":%.0f", med / ops,
+		       ops * 1e9 / med);
+	if (bytes > 0)
+		printf(",\"GiBps\":%.3f,\"ns_per_4k\":%.1f",
+		       bytes / GiB * 1e9 / med, med / (bytes / 4096));
+	printf("}\n");
+	fflush(stdout);
+}
+
+static void left_out(const char *metric, const char *why)
+{
+	head(metric);
+	printf("\"skip\":\"%s\",\"errno\":%d}\n", why, errno);
+	fflush(stdout);
+}
+
+static bool want(const char *t)
+{
+	return !only || strstr(only, t);
+}
+
+/* --------------------------------------------------------------- backend */
+enum { B_IOMMUFD, B_CONTAINER, B_NOATTACH, B_MOCK } be;
+struct ctx {
+	int fd, dev, group;
+	uint32_t ioas;
+};
+
+static int open_cdev(const char *b)
+{
+	char p[300];
+	struct dirent *e;
+	DIR *d;
+	int fd = -1;
+
+	snprintf(p, sizeof(p), "/sys/bus/pci/devices/%s/vfio-dev", b);
+	d = opendir(p);
+	if (!d)
+		DIE("%s", p);
+	while ((e = readdir(d)))
+		if (!strncmp(e->d_name, "vfio", 4)) {
+			snprintf(p, sizeof(p), "/dev/vfio/devices/%s",
+				 e->d_name);
+			fd = open(p, O_RDWR);
+			if (fd < 0)
+				DIE("%s", p);
+		}
+	closedir(d);
+	return fd;
+}
+
+static int open_group(const char *b)
+{
+	char p[300], l[300];
+	ssize_t n;
+	int fd;
+
+	snprintf(p, sizeof(p), "/sys/bus/pci/devices/%s/iommu_group", b);
+	n = readlink(p, l, sizeof(l) - 1);
+	if (n < 0)
+		DIE("%s", p);
+	l[n] = 0;
+	snprintf(p, sizeof(p), "/dev/vfio/%s", strrchr(l, '/') + 1);
+	fd = open(p, O_RDWR);
+	if (fd < 0)
+		DIE("%s", p);
+	return fd;
+}
+
+static uint32_t ioas_alloc(int fd)
+{
+	struct iommu_ioas_alloc a = { .size = sizeof(a) };
+
+	OK(ioctl(fd, IOMMU_IOAS_ALLOC, &a));
+	return a.out_ioas_id;
+}
+
+static void bind_dev(struct ctx *c, const char *b)
+{
+	struct vfio_device_bind_iommufd bi = { .argsz = sizeof(bi) };
+
+	c->dev = open_cdev(b);
+	bi.iommufd = c->fd;
+	OK(ioctl(c->dev, VFIO_DEVICE_BIND_IOMMUFD, &bi));
+}
+
+static int attach_dev(struct ctx *c, uint32_t pt)
+{
+	struct vfio_device_attach_iommufd_pt a = { .argsz = sizeof(a),
+						   .pt_id = pt };
+
+	return ioctl(c->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a);
+}
+
+#ifdef HAVE_MOCK
+#ifndef IOMMU_TEST_CMD
+#define IOMMU_TEST_CMD _IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE + 32)
+#endif
+static void mock_attach(struct ctx *c, uint32_t ioas)
+{
+	struct iommu_test_cmd cmd = { .size = sizeof(cmd),
+				      .op = IOMMU_TEST_OP_MOCK_DOMAIN,
+				      .id = ioas };
+
+	OK(ioctl(c->fd, IOMMU_TEST_CMD, &cmd));
+}
+#endif
+
+static void be_open(struct ctx *c)
+{
+	*c = (struct ctx){ .fd = -1, .dev = -1, .group = -1 };
+	if (be == B_CONTAINER) {
+		c->fd = open(container, O_RDWR);
+		if (c->fd < 0)
+			DIE("%s", container);
+		c->group = open_group(bdf);
+		OK(ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->fd));
+		OK(ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+		c->dev = ioctl(c->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+		OK(c->dev);
+		return;
+	}
+	c->fd = open("/dev/iommu", O_RDWR);
+	OK(c->fd);
+	c->ioas = ioas_alloc(c->fd);
+	if (be == B_IOMMUFD) {
+		bind_dev(c, bdf);
+		OK(attach_dev(c, c->ioas));
+	}
+#ifdef HAVE_MOCK
+	if (be == B_MOCK)
+		mock_attach(c, c->ioas);
+#endif
+}
+
+static void be_close(struct ctx *c)
+{
+	if (c->dev >= 0)
+		close(c->dev);
+	if (c->group >= 0)
+		close(c->group);
+	close(c->fd);
+}
+
+static int ioas_map(struct ctx *c, uint32_t ioas, uint64_t iova, void *va,
+		    size_t len)
+{
+	struct iommu_ioas_map m = { .size = sizeof(m),
+				    .ioas_id = ioas,
+				    .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+					     IOMMU_IOAS_MAP_READABLE |
+					     IOMMU_IOAS_MAP_WRITEABLE,
+				    .user_va = (uint64_t)va,
+				    .length = len,
+				    .iova = iova };
+
+	return ioctl(c->fd, IOMMU_IOAS_MAP, &m);
+}
+
+static int ioas_unmap(struct ctx *c, uint32_t ioas, uint64_t iova, size_t len)
+{
+	struct iommu_ioas_unmap m = {
+		.size = sizeof(m), .ioas_id = ioas, .iova = iova, .length = len
+	};
+
+	return ioctl(c->fd, IOMMU_IOAS_UNMAP, &m);
+}
+
+static int be_map(struct ctx *c, uint64_t iova, void *va, size_t len)
+{
+	if (be == B_CONTAINER) {
+		struct vfio_iommu_type1_dma_map m = {
+			.argsz = sizeof(m),
+			.flags = VFIO_DMA_MAP_FLAG_READ |
+				 VFIO_DMA_MAP_FLAG_WRITE,
+			.vaddr = (uint64_t)va,
+			.iova = iova,
+			.size = len,
+		};
+
+		return ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &m);
+	}
+	return ioas_map(c, c->ioas, iova, va, len);
+}
+
+static int be_unmap(struct ctx *c, uint64_t iova, size_t len)
+{
+	if (be == B_CONTAINER) {
+		struct vfio_iommu_type1_dma_unmap m = { .argsz = sizeof(m),
+							.iova = iova,
+							.size = len };
+
+		return ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &m);
+	}
+	return ioas_unmap(c, c->ioas, iova, len);
+}
+
+/* ---------------------------------------------------------------- memory */
+/*
+ * anon4k: physically contiguous order-0 pages (THPs split through debugfs
+ *         split_huge_pages; plain address-order faults where that is missing);
+ * frag4k: order-0 pages faulted in a scattered order, neighbours not contiguous
+ */
+enum mk { M_4K, M_THP, M_HUGETLB, M_FRAG };
+static const char *const mkname[] = { "anon4k", "thp", "hugetlb2m", "frag4k" };
+
+static long smaps_hugekb(void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char l[512];
+	bool in = false;
+	long kb = 0, x;
+	unsigned long a, b;
+
+	while (f && fgets(l, sizeof(l), f)) {
+		if (sscanf(l, "%lx-%lx ", &a, &b) == 2)
+			in = a <= (uintptr_t)p && (uintptr_t)p < b;
+		else if (in && sscanf(l, "AnonHugePages: %ld kB", &x) == 1)
+			kb += x;
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static void *mem_alloc(enum mk k, size_t sz)
+{
+	char *p;
+
+	if (k == M_HUGETLB) {
+		p = mmap(NULL, sz, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+				 MAP_HUGE_2MB,
+			 -1, 0);
+		if (p == MAP_FAILED)
+			return NULL;
+	} else {
+		char *q = mmap(NULL, sz + 2 * MiB, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			       0);
+
+		if (q == MAP_FAILED)
+			return NULL;
+		p = (char *)(((uintptr_t)q + 2 * MiB - 1) & ~(2 * MiB - 1));
+		munmap(q, p - q);
+		munmap(p + sz, q + 2 * MiB - p);
+		madvise(p, sz, k == M_FRAG ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	}
+	if (k == M_FRAG) {
+		size_t n = sz / 4096,
+		       st = 40503 % n | 1; /* odd: a permutation of 2^k */
+
+		for (size_t i = 0, j = 0; i < n; i++, j = (j + st) % n)
+			p[j * 4096] = 1;
+	}
+	for (size_t i = 0; i < sz; i += 4096)
+		p[i] = 1;
+	if (k == M_4K) {
+		int fd = open("/sys/kernel/debug/split_huge_pages", O_WRONLY);
+		char cmd[80];
+		int n = snprintf(cmd, sizeof(cmd), "%d,0x%lx,0x%lx", getpid(),
+				 (unsigned long)p, (unsigned long)p + sz);
+
+		if (fd < 0 || write(fd, cmd, n) != n)
+			fprintf(stderr,
+				"iommu_bench: cannot split THPs, anon4k contiguity is up to the allocator\n");
+		if (fd >= 0)
+			close(fd);
+		if (smaps_hugekb(p))
+			fprintf(stderr, "iommu_bench: %ld kB still huge\n",
+				smaps_hugekb(p));
+	}
+	if (k == M_THP) {
+		long kb = smaps_hugekb(p);
+
+		if (kb * 1024 < (long)sz)
+			fprintf(stderr,
+				"iommu_bench: only %ld kB of %zu kB are THP\n",
+				kb, sz / 1024);
+	}
+	return p;
+}
+
+/* ----------------------------------------------------------------- tests */
+static void t_bulk(enum mk k)
+{
+	uint64_t m[64], u[64], mc[64], uc[64], cl[64];
+	char name[96];
+	struct ctx c;
+	void *p = mem_alloc(k, SZ);
+	size_t o;
+
+	snprintf(name, sizeof(name), "map_%s", mkname[k]);
+	if (!p) {
+		left_out(name, "no memory");
+		return;
+	}
+	be_open(&c);
+	for (int i = -1; i < reps; i++) { /* one warm-up round */
+		uint64_t t0 = now(), t1, t2;
+
+		OK(be_map(&c, BASE, p, SZ));
+		t1 = now();
+		OK(be_unmap(&c, BASE, SZ));
+		t2 = now();
+		if (i < 0)
+			continue;
+		m[i] = t1 - t0;
+		u[i] = t2 - t1;
+	}
+	for (int i = -1; i < reps; i++) { /* the same in 2 MiB calls */
+		uint64_t t0 = now(), t1, t2;
+
+		for (o = 0; o < SZ; o += 2 * MiB)
+			OK(be_map(&c, BASE + o, (char *)p + o, 2 * MiB));
+		t1 = now();
+		for (o = 0; o < SZ; o += 2 * MiB)
+			OK(be_unmap(&c, BASE + o, 2 * MiB));
+		t2 = now();
+		if (i < 0)
+			continue;
+		mc[i] = t1 - t0;
+		uc[i] = t2 - t1;
+	}
+	be_close(&c);
+	for (int i = 0; i < reps; i++) { /* teardown by close */
+		uint64_t t0;
+
+		be_open(&c);
+		OK(be_map(&c, BASE, p, SZ));
+		t0 = now();
+		be_close(&c);
+		cl[i] = now() - t0;
+	}
+	report(name, m, reps, SZ, 0);
+	snprintf(name, sizeof(name), "unmap_%s", mkname[k]);
+	report(name, u, reps, SZ, 0);
+	snprintf(name, sizeof(name), "map_%s_in2M", mkname[k]);
+	report(name, mc, reps, SZ, SZ / (2 * MiB));
+	snprintf(name, sizeof(name), "unmap_%s_in2M", mkname[k]);
+	report(name, uc, reps, SZ, SZ / (2 * MiB));
+	snprintf(name, sizeof(name), "close_%s", mkname[k]);
+	report(name, cl, reps, SZ, 0);
+	munmap(p, SZ);
+}
+
+static void t_openclose(void)
+{
+	uint64_t o[64], cl[64];
+	struct ctx c;
+
+	for (int i = -1; i < reps; i++) {
+		uint64_t t0 = now(), t1;
+
+		be_open(&c);
+		t1 = now();
+		be_close(&c);
+		if (i < 0)
+			continue;
+		o[i] = t1 - t0;
+		cl[i] = now() - t1;
+	}
+	report("open_attach_empty", o, reps, 0, 1);
+	report("close_empty", cl, reps, 0, 1);
+}
+
+/* Single pages at IOVA that the kernel chooses. */
+static void t_auto(struct ctx *c, char *p, unsigned long others)
+{
+	uint64_t v[64], *iova = calloc(lat_iters, sizeof(*iova));
+	char name[96];
+
+	for (int r = -1; r < reps; r++) {
+		uint64_t t0 = now();
+
+		for (int i = 0; i < lat_iters; i++) {
+			struct iommu_ioas_map m = {
+				.size = sizeof(m),
+				.ioas_id = c->ioas,
+				.flags = IOMMU_IOAS_MAP_READABLE |
+					 IOMMU_IOAS_MAP_WRITEABLE,
+				.user_va = (uint64_t)p + (i & 1023) * 4096,
+				.length = 4096,
+			};
+
+			OK(ioctl(c->fd, IOMMU_IOAS_MAP, &m));
+			iova[i] = m.iova;
+		}
+		if (r >= 0)
+			v[r] = now() - t0;
+		for (int i = 0; i < lat_iters; i++)
+			OK(be_unmap(c, iova[i], 4096));
+	}
+	free(iova);
+	snprintf(name, sizeof(name), "map4k_auto_others%lu", others);
+	report(name, v, reps, 0, lat_iters);
+}
+
+static void t_lat(unsigned long others)
+{
+	uint64_t m[64], u[64], t0, t1, fill;
+	char name[96];
+	struct ctx c;
+	char *p = mem_alloc(M_4K, 4 * MiB);
+
+	be_open(&c);
+	t0 = now();
+	for (unsigned long i = 0; i < others; i++) /* 4K areas, 4K holes */
+		if (be_map(&c, AREAS + i * 8192, p + (i % 1024) * 4096, 4096)) {
+			snprintf(name, sizeof(name), "lat4k_others%lu", others);
+			left_out(name, "cannot map that many areas");
+			be_close(&c);
+			munmap(p, 4 * MiB);
+			return;
+		}
+	fill = now() - t0;
+	for (int r = -1; r < reps; r++) {
+		t0 = now();
+		for (int i = 0; i < lat_iters; i++)
+			OK(be_map(&c, BASE + i * 8192ul, p + (i & 1023) * 4096,
+				  4096));
+		t1 = now();
+		for (int i = 0; i < lat_iters; i++)
+			OK(be_unmap(&c, BASE + i * 8192ul, 4096));
+		if (r < 0)
+			continue;
+		m[r] = t1 - t0;
+		u[r] = now() - t1;
+	}
+	snprintf(name, sizeof(name), "map4k_others%lu", others);
+	report(name, m, reps, 0, lat_iters);
+	snprintf(name, sizeof(name), "unmap4k_others%lu", others);
+	report(name, u, reps, 0, lat_iters);
+	if (be != B_CONTAINER)
+		t_auto(&c, p, others);
+	if (others) {
+		snprintf(name, sizeof(name), "fill_%luareas", others);
+		report(name, &fill, 1, 0, others);
+		t0 = now();
+		OK(be_unmap(&c, AREAS, others * 8192));
+		t1 = now() - t0;
+		snprintf(name, sizeof(name), "unmap_range_%luareas", others);
+		report(name, &t1, 1, 0, others);
+		for (unsigned long i = 0; i < others; i++)
+			OK(be_map(&c, AREAS + i * 8192, p + (i % 1024) * 4096,
+				  4096));
+		t0 = now();
+		be_close(&c);
+		t1 = now() - t0;
+		snprintf(name, sizeof(name), "close_%luareas", others);
+		report(name, &t1, 1, 0, others);
+	} else {
+		be_close(&c);
+	}
+	munmap(p, 4 * MiB);
+}
+
+static void t_copy(enum mk k)
+{
+	uint64_t v[4][64];
+	char name[96];
+	struct ctx c;
+	void *p;
+	static const char *const nm[] = { "copy_same_ioas", "uncopy_same_ioas",
+					  "copy_to_unattached",
+					  "uncopy_unattached" };
+
+	if (be == B_CONTAINER) {
+		left_out("copy", "no IOAS_COPY");
+		return;
+	}
+	p = mem_alloc(k, SZ);
+	if (!p)
+		return;
+	be_open(&c);
+	uint32_t io2 = ioas_alloc(c.fd);
+
+	OK(be_map(&c, BASE, p, SZ));
+	for (int i = -1; i < reps; i++)
+		for (int w = 0; w < 2; w++) {
+			struct iommu_ioas_copy cp = {
+				.size = sizeof(cp),
+				.flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+					 IOMMU_IOAS_MAP_READABLE |
+					 IOMMU_IOAS_MAP_WRITEABLE,
+				.dst_ioas_id = w ? io2 : c.ioas,
+				.src_ioas_id = c.ioas,
+				.length = SZ,
+				.dst_iova = AREAS,
+				.src_iova = BASE,
+			};
+			uint64_t t0 = now(), t1, t2;
+
+			OK(ioctl(c.fd, IOMMU_IOAS_COPY, &cp));
+			t1 = now();
+			OK(ioas_unmap(&c, cp.dst_ioas_id, AREAS, SZ));
+			t2 = now();
+			if (i < 0)
+				continue;
+			v[2 * w][i] = t1 - t0;
+			v[2 * w + 1][i] = t2 - t1;
+		}
+	for (int w = 0; w < 4; w++) {
+		snprintf(name, sizeof(name), "%s_%s", nm[w], mkname[k]);
+		report(name, v[w], reps, SZ, 0);
+	}
+	be_close(&c);
+	munmap(p, SZ);
+}
+
+static void t_attach(enum mk k)
+{
+	uint64_t at[64], mp[64], re[64], de[64];
+	char name[96];
+	struct ctx c;
+	void *p;
+
+	if (be != B_IOMMUFD) {
+		left_out("attach", "iommufd only");
+		return;
+	}
+	p = mem_alloc(k, SZ);
+	if (!p)
+		return;
+	be_open(&c);
+	for (int i = -1; i < reps; i++) {
+		struct vfio_device_detach_iommufd_pt d = { .argsz = sizeof(d) };
+		struct iommu_destroy ds = { .size = sizeof(ds) };
+		uint32_t io2 = ioas_alloc(c.fd);
+		uint64_t t0 = now(), t1, t2, t3, t4;
+
+		OK(ioas_map(&c, io2, BASE, p,
+			    SZ)); /* not attached: no pinning */
+		t1 = now();
+		OK(attach_dev(&c, io2)); /* replace: pins and maps all */
+		t2 = now();
+		OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+			 &d)); /* unmaps, unpins all */
+		t3 = now();
+		OK(attach_dev(&c, c.ioas));
+		t4 = now();
+		OK(ioas_unmap(&c, io2, BASE, SZ));
+		ds.id = io2;
+		OK(ioctl(c.fd, IOMMU_DESTROY, &ds));
+		if (i < 0)
+			continue;
+		mp[i] = t1 - t0;
+		at[i] = t2 - t1;
+		de[i] = t3 - t2;
+		re[i] = t4 - t3;
+	}
+	be_close(&c);
+	snprintf(name, sizeof(name), "map_unattached_%s", mkname[k]);
+	report(name, mp, reps, SZ, 0);
+	snprintf(name, sizeof(name), "attach_filled_%s", mkname[k]);
+	report(name, at, reps, SZ, 0);
+	snprintf(name, sizeof(name), "detach_filled_%s", mkname[k]);
+	report(name, de, reps, SZ, 0);
+	report("attach_empty", re, reps, 0, 1);
+	munmap(p, SZ);
+}
+
+struct thr {
+	struct ctx *c;
+	uint64_t iova;
+	char *va;
+	size_t len, chunk;
+	int loops;
+	pthread_barrier_t *bar;
+	uint64_t t0, t1;
+};
+
+static void *thr_fn(void *a)
+{
+	struct thr *t = a;
+
+	pthread_barrier_wait(t->bar);
+	t->t0 = now();
+	for (int l = 0; l < t->loops; l++) {
+		for (size_t o = 0; o < t->len; o += t->chunk)
+			OK(be_map(t->c, t->iova + o, t->va + o, t->chunk));
+		for (size_t o = 0; o < t->len; o += t->chunk)
+			OK(be_unmap(t->c, t->iova + o, t->chunk));
+	}
+	t->t1 = now();
+	return NULL;
+}
+
+/* wall time for nthr threads each doing len bytes of map+unmap in chunks */
+static void t_threads(size_t chunk, size_t len, int loops, const char *nm)
+{
+	for (int n = 1; n <= 2; n++) {
+		uint64_t v[64];
+		char name[96];
+		struct ctx c;
+		char *p = mem_alloc(M_4K, 2 * len);
+
+		be_open(&c);
+		for (int r = -1; r < reps; r++) {
+			pthread_barrier_t bar;
+			pthread_t th[2];
+			struct thr t[2];
+			uint64_t t0 = ~0ull, t1 = 0;
+
+			pthread_barrier_init(&bar, NULL, n);
+			for (int i = 0; i < n; i++) {
+				t[i] = (struct thr){
+					&c,
+					BASE + i * 0x40000000ull / 4,
+					p + i * len,
+					len,
+					chunk,
+					loops,
+					&bar,
+					0,
+					0
+				};
+				pthread_create(&th[i], NULL, thr_fn, &t[i]);
+			}
+			for (int i = 0; i < n; i++) {
+				pthread_join(th[i], NULL);
+				t0 = t[i].t0 < t0 ? t[i].t0 : t0;
+				t1 = t[i].t1 > t1 ? t[i].t1 : t1;
+			}
+			if (r >= 0)
+				v[r] = t1 - t0;
+		}
+		be_close(&c);
+		snprintf(name, sizeof(name), "mapunmap_%s_thr%d", nm, n);
+		report(name, v, reps, (double)n * len * loops,
+		       (double)n * len / chunk * loops);
+		munmap(p, 2 * len);
+	}
+}
+
+static void t_file(unsigned int mfd_flags, const char *nm)
+{
+#ifdef IOMMU_IOAS_MAP_FILE
+	uint64_t v[4][64];
+	static const char *const mn[] = { "mapfile", "unmapfile",
+					  "mapva_of_file", "unmapva_of_file" };
+	char name[96];
+	struct ctx c;
+	char *p;
+	int fd;
+
+	if (be == B_CONTAINER) {
+		left_out("mapfile", "no IOAS_MAP_FILE");
+		return;
+	}
+	fd = memfd_create("bench", MFD_CLOEXEC | mfd_flags);
+	if (fd < 0 || ftruncate(fd, SZ)) {
+		left_out("mapfile", "memfd");
+		return;
+	}
+	p = mmap(NULL, SZ, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		snprintf(name, sizeof(name), "mapfile_%s", nm);
+		left_out(name, "mmap");
+		close(fd);
+		return;
+	}
+	for (size_t i = 0; i < SZ; i += 4096)
+		p[i] = 1;
+	be_open(&c);
+	for (int i = -1; i < reps; i++) {
+		struct iommu_ioas_map_file mf = {
+			.size = sizeof(mf),
+			.ioas_id = c.ioas,
+			.flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+				 IOMMU_IOAS_MAP_READABLE |
+				 IOMMU_IOAS_MAP_WRITEABLE,
+			.fd = fd,
+			.start = 0,
+			.length = SZ,
+			.iova = BASE,
+		};
+		uint64_t t0 = now(), t1, t2, t3;
+
+		if (ioctl(c.fd, IOMMU_IOAS_MAP_FILE, &mf)) {
+			snprintf(name, sizeof(name), "mapfile_%s", nm);
+			left_out(name, "IOAS_MAP_FILE failed");
+			goto out;
+		}
+		t1 = now();
+		OK(be_unmap(&c, BASE, SZ));
+		t2 = now();
+		OK(be_map(&c, BASE, p, SZ));
+		t3 = now();
+		OK(be_unmap(&c, BASE, SZ));
+		if (i < 0)
+			continue;
+		v[0][i] = t1 - t0;
+		v[1][i] = t2 - t1;
+		v[2][i] = t3 - t2;
+		v[3][i] = now() - t3;
+	}
+	for (int w = 0; w < 4; w++) {
+		snprintf(name, sizeof(name), "%s_%s", mn[w], nm);
+		report(name, v[w], reps, SZ, 0);
+	}
+out:
+	be_close(&c);
+	munmap(p, SZ);
+	close(fd);
+#else
+	left_out("mapfile", "not in these headers");
+#endif
+}
+
+/* The floor: cost of one ioctl that does nothing, and of the clock. */
+static void t_null(void)
+{
+	uint64_t v[64], w[64], x[64];
+	struct ctx c;
+
+	be_open(&c);
+	for (int r = 0; r < reps; r++) {
+		uint64_t t0 = now(), t1;
+
+		for (int i = 0; i < lat_iters; i++)
+			ioctl(c.fd, 0xdead, 0);
+		t1 = now();
+		v[r] = t1 - t0;
+		for (int i = 0; i < lat_iters; i++)
+			now();
+		w[r] = now() - t1;
+		t1 = now();
+		for (int i = 0; i < 1000000; i++)
+			asm volatile("");
+		x[r] = now() - t1;
+	}
+	be_close(&c);
+	report("null_ioctl", v, reps, 0, lat_iters);
+	report("clock_gettime", w, reps, 0, lat_iters);
+	report("cpu_loop_1M", x, reps, 0, 1000000);
+}
+
+/* for an instruction trace from outside: markers on stdout around each phase */
+static void mark(const char *m)
+{
+	printf("MARK %s\n", m);
+	fflush(stdout);
+	sleep(2);
+}
+
+static void t_trace(void)
+{
+	char *p = mem_alloc(M_4K, 4 * MiB), *f = mem_alloc(M_FRAG, 4 * MiB),
+	     *h = mem_alloc(M_THP, 4 * MiB);
+	struct {
+		const char *n;
+		char *p;
+		size_t step;
+	} ph[] = { { "single4k", p, 4096 },
+		   { "contig4M", p, 4 * MiB },
+		   { "frag4M", f, 4 * MiB },
+		   { "thp4M", h, 4 * MiB } };
+	struct ctx c;
+	char name[64];
+
+	be_open(&c);
+	for (int k = 0; k < 4; k++)
+		for (int r = 0; r < 2; r++) {
+			size_t tot = k ? 4 * MiB : MiB;
+
+			snprintf(name, sizeof(name), "%s_map", ph[k].n);
+			if (r)
+				mark(name);
+			for (size_t o = 0; o < tot; o += ph[k].step)
+				OK(be_map(&c, BASE + (k ? 1 : 2) * o,
+					  ph[k].p + o, ph[k].step));
+			snprintf(name, sizeof(name), "%s_unmap", ph[k].n);
+			if (r)
+				mark(name);
+			for (size_t o = 0; o < tot; o += ph[k].step)
+				OK(be_unmap(&c, BASE + (k ? 1 : 2) * o,
+					    ph[k].step));
+			if (r)
+				mark("idle");
+		}
+	mark("end");
+	be_close(&c);
+}
+
+int main(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "b:d:D:c:m:r:l:t:T:")) != -1)
+		switch (o) {
+		case 'b':
+			be_name = optarg;
+			break;
+		case 'd':
+			bdf = optarg;
+			break;
+		case 'D':
+			bdf2 = optarg;
+			break;
+		case 'c':
+			container = optarg;
+			break;
+		case 'm':
+			SZ = strtoul(optarg, 0, 0) * MiB;
+			break;
+		case 'r':
+			reps = atoi(optarg);
+			break;
+		case 'l':
+			lat_iters = atoi(optarg);
+			break;
+		case 't':
+			only = optarg;
+			break; /* comma list, substring match */
+		case 'T':
+			snprintf(tag, sizeof(tag), "%s", optarg);
+			break;
+		default:
+			fprintf(stderr,
+				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
+				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach threads file\n",
+				argv[0]);
+			return 2;
+		}
+	if (reps > 64)
+		reps = 64;
+	if (!strcmp(be_name, "iommufd")) {
+		be = B_IOMMUFD;
+	} else if (!strcmp(be_name, "noattach")) {
+		be = B_NOATTACH;
+	} else if (!strcmp(be_name, "mock")) {
+		be = B_MOCK;
+	} else {
+		be = B_CONTAINER;
+		if (!container)
+			container = !strcmp(be_name, "compat") ?
+					    "/dev/iommu" :
+					    "/dev/vfio/vfio";
+	}
+#ifndef HAVE_MOCK
+	if (be == B_MOCK)
+		DIE("built without mock");
+#endif
+	if (only && !strcmp(only, "trace")) {
+		t_trace();
+		return 0;
+	}
+	if (want("null"))
+		t_null();
+	if (want("open"))
+		t_openclose();
+	if (want("anon4k"))
+		t_bulk(M_4K);
+	if (want("frag4k"))
+		t_bulk(M_FRAG);
+	if (want("thp"))
+		t_bulk(M_THP);
+	if (want("hugetlb"))
+		t_bulk(M_HUGETLB);
+	if (want("lat0"))
+		t_lat(0);
+	if (want("lat1e3"))
+		t_lat(1000);
+	if (want("lat1e5"))
+		t_lat(100000);
+	if (want("copy")) {
+		t_copy(M_4K);
+		t_copy(M_THP);
+	}
+	if (want("attach")) {
+		t_attach(M_4K);
+		t_attach(M_THP);
+	}
+	if (want("threads")) {
+		t_threads(4096, 2 * MiB, 1, "4k");
+		t_threads(2 * MiB, 32 * MiB, 1, "2M_anon4k");
+	}
+	if (want("file")) {
+		t_file(0, "shmem4k");
+		t_file(MFD_HUGETLB, "hugetlb");
+	}
+	return 0;
+}

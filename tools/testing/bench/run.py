@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+What map, unmap, copy and attach cost, in instructions of the guest, beside mainline's iommufd and VFIO's type 1.
+
+QEMU counts instructions instead of time (-icount), which is repeatable to half a percent on any machine. Each backend gets
+a fresh virtual machine. The numbers are per 4 KiB page, or per call where the row says so. All of it is kept as JSON.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "vm"))
+
+import build  # noqa: E402
+import guest  # noqa: E402
+from util import BUILD, Fail, chroot, inside, on_terminate, say  # noqa: E402
+
+# name of the column: (kernel, our modules, backend of iommu_bench)
+SETS = {
+    "lean": {
+        "ours": ("lean", True, "iommufd"),
+        "mainline": ("lean-mainline", True, "iommufd"),
+        "type1": ("lean-mainline", True, "type1"),
+    },
+    "stock": {
+        "ours": ("stock", True, "iommufd"),
+        "type1": ("stock", False, "type1"),
+    },
+}
+
+# title, metric of iommu_bench, per what, the most that it may cost on the lean kernel
+ROWS = [
+    ("map THP", "map_thp", "page", 15),
+    ("map hugetlb 2M", "map_hugetlb2m", "page", 15),
+    ("unmap THP", "unmap_thp", "page", 4),
+    ("unmap hugetlb 2M", "unmap_hugetlb2m", "page", 4),
+    ("map 4K, contiguous", "map_anon4k", "page", 230),
+    ("unmap 4K, contiguous", "unmap_anon4k", "page", 120),
+    ("map 4K, scattered", "map_frag4k", "page", 800),
+    ("unmap 4K, scattered", "unmap_frag4k", "page", 250),
+    ("single 4K map", "map4k_others0", "call", 3500),
+    ("single 4K unmap", "unmap4k_others0", "call", 2500),
+    ("single 4K map, IOVA chosen", "map4k_auto_others0", "call", None),
+    ("the same with 10^5 areas", "map4k_auto_others100000", "call", None),
+    ("copy in an attached IOAS, THP", "copy_same_ioas_thp", "page", 4),
+    ("copy in an attached IOAS, 4K", "copy_same_ioas_anon4k", "page", None),
+    ("attach a filled IOAS, THP", "attach_filled_thp", "page", 4),
+    ("attach a filled IOAS, 4K", "attach_filled_anon4k", "page", 200),
+    ("detach a filled IOAS, THP", "detach_filled_thp", "page", 4),
+    ("detach a filled IOAS, 4K", "detach_filled_anon4k", "page", 90),
+    ("MAP_FILE hugetlb", "mapfile_hugetlb", "page", 3.2),
+    ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 1000),
+]
+
+TESTS = "null,open,anon4k,frag4k,thp,hugetlb,lat0,lat1e5,copy,attach,file"
+
+# What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
+SCRIPT = """
+set -e
+mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug || true
+echo always > /sys/kernel/mm/transparent_hugepage/enabled
+limit=/sys/module/vfio_iommu_type1/parameters/dma_entry_limit
+[ ! -e $limit ] || echo 1000000 > $limit
+echo 140 > /proc/sys/vm/nr_hugepages
+"$0" -b "$1" -d "$VM_DEV_edu0" -t "$2" -m "$3" -r 3 > "$VM_OUT/bench.jsonl"
+"""
+
+
+def program():
+    """Build the program that measures; gives its path in the guest."""
+    here = build.mirror()
+    target = here / "build/bench/iommu_bench"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    chroot(["gcc", "-std=gnu11", "-O2", "-Wall", "-I", inside(here / "include/uapi"), "-o", inside(target),
+            inside(here / "tools/testing/bench/iommu_bench.c"), "-lpthread"], what="building iommu_bench")
+    return f"/repo/{target.relative_to(here)}"
+
+
+def measure(column, choice, out, tests, mebibytes):
+    """Boot and measure one backend; what it says goes to @out."""
+    kernel, modules, backend = choice
+    load = []
+    if kernel == "stock":
+        load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
+    say(f"bench: {column} ({backend} on the {kernel} kernel)")
+    opts = guest.Options(
+        command=["sh", "-c", SCRIPT, program(), backend, tests, str(mebibytes)], kernel=kernel, modules=modules,
+        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="3G", timeout=3000, name=f"bench-{column}", out=out,
+        append="no_timer_check tsc=reliable", kmemleak=False)
+    if guest.run_guest(opts):
+        raise Fail(f"{column} was not measured")
+
+
+def metrics(out):
+    """What a backend was measured to cost, by metric; nothing if it was not."""
+    listing = out / "bench.jsonl"
+    lines = listing.read_text().splitlines() if listing.exists() else []
+    return {entry["metric"]: entry for entry in map(json.loads, lines)}
+
+
+def value(measured, metric, per):
+    entry = measured.get(metric, {})
+    return entry.get("ns_per_4k" if per == "page" else "ns_per_op")
+
+
+def table(results, bars):
+    """The table, and what is above its bar, if @bars, or dearer than the others."""
+    columns = list(results)
+    head = f"{'guest instructions':32}{'per':6}" + "".join(f"{c:>10}" for c in columns) + f"{'bar':>9}"
+    others = [c for c in columns if c != "ours"]
+    lines = [head + "".join(f"{c + '/ours':>15}" for c in others), ""]
+    missed = []
+    for title, metric, per, bar in ROWS:
+        cells = {c: value(results[c], metric, per) for c in columns}
+        ours = cells["ours"]
+        if not bars:
+            bar = None
+        if ours is None:
+            continue
+        line = f"{title:32}{per:6}"
+        line += "".join(f"{cells[c]:10.1f}" if cells[c] is not None else f"{'-':>10}" for c in columns)
+        line += f"{bar:9}" if bar is not None else f"{'-':>9}"
+        line += "".join(f"{cells[c] / ours:14.1f}x" if cells[c] else f"{'-':>15}" for c in others)
+        if bar is not None and ours > bar:
+            missed.append(f"{title}: {ours:.1f}, bar {bar}")
+            line += "  above the bar"
+        slower = [c for c in others if cells[c] and ours > cells[c] * 1.01]
+        if slower:
+            missed.append(f"{title}: dearer than {', '.join(slower)}")
+            line += f"  dearer than {', '.join(slower)}"
+        lines.append(line)
+    return lines, missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", choices=sorted(SETS), default="lean",
+                        help="lean: in-tree kernels, ours and mainline's; stock: Debian's kernel, ours and its own type 1")
+    parser.add_argument("--only", action="append", metavar="COLUMN",
+                        help="measure only these columns; the others are those of the last time")
+    parser.add_argument("--tests", default=TESTS, metavar="LIST", help="default: %(default)s")
+    parser.add_argument("--mib", type=int, default=256, help="memory to map")
+    args = parser.parse_args()
+    on_terminate()
+    folder = BUILD / "bench" / args.kernel
+    for column, choice in SETS[args.kernel].items():
+        if not args.only or column in args.only:
+            measure(column, choice, folder / column, args.tests, args.mib)
+    results = {column: metrics(folder / column) for column in SETS[args.kernel]}
+    target = folder / "bench.json"
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    lines, missed = table(results, bars=args.kernel == "lean")
+    print("\n".join(lines))
+    print(f"\nall of it: {target.relative_to(BUILD.parent)}")
+    print("\n".join(["not reached:", *missed] if missed else ["nothing is above its bar or dearer than another"]))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Fail, subprocess.SubprocessError) as err:
+        sys.exit(f"bench: error: {err}")
+    except KeyboardInterrupt:
+        sys.exit(130)
