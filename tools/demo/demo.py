@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+make demo: boots the stock Debian 13 kernel with an emulated IOMMU, an edu device and an NVMe disk,
+loads our modules and runs guest.sh there. Exits 0 only if everything that it reports is true.
+"""
+
+import hashlib
+import random
+import shlex
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "testing/vm"))
+
+import build		# noqa: E402 (found through the path above)
+import guest		# noqa: E402
+from util import BUILD, Fail, inside, lock, on_terminate, say		# noqa: E402
+
+BLOCK = 512
+DISK_BLOCKS = 64 << 11		# 64 MiB
+KNOWN = (2048, 8192)		# first block and number of blocks with known contents: 4 MiB
+SCRATCH = 100000		# the block that the demo overwrites
+
+
+def make_image(path):
+    """A disk with contents that are the same every time; gives those of the known blocks."""
+    first, count = KNOWN
+    data = random.Random(BLOCK).randbytes(count * BLOCK)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as disk:
+        disk.truncate(DISK_BLOCKS * BLOCK)
+        # Block 0, too, so that a read of it changes whatever it reaches.
+        disk.write(data[:BLOCK])
+        disk.seek(first * BLOCK)
+        disk.write(data)
+    return data
+
+
+def build_tools():
+    """The userspace programs, built with Debian 13's compiler; gives their directory as the guest sees it."""
+    mirror = build.mirror()
+    with lock(f"{mirror.parent.name}-build"):
+        build.tools(mirror)
+    return "/repo/build/tools"
+
+
+def main():
+    on_terminate()
+    begin = time.monotonic()
+    image = BUILD / "demo/nvme.img"
+    data = make_image(image)
+    checksum = hashlib.sha256(data).hexdigest()
+    config = inside(guest.stock() / "config")
+    command = shlex.join(["tools/demo/guest.sh", build_tools(), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
+
+    say("booting the stock kernel in a virtual machine ...")
+    result = guest.boot_once(guest.Options(command=[command], devices=["edu", f"nvme,file={image}"],
+                                           name="demo", timeout=300))
+    seconds = result.report["seconds"]
+
+    problems = list(result.problems)
+    saved = result.folder / "out/blocks"
+    if not saved.exists():
+        problems.append("no blocks of the disk came back from the guest")
+    elif saved.read_bytes() != data:
+        problems.append("the blocks that came back from the guest differ from those of the disk image")
+    else:
+        print("The blocks that the userspace driver read are, byte for byte, those of the host's disk image.")
+    if result.status and not problems:
+        problems.append(f"the guest's part failed with exit status {result.status}")
+    for line in problems:
+        print(f"FAILED: {line}")
+    if problems:
+        print(f"The guest's kernel log: {(result.folder / 'console.log').relative_to(BUILD.parent)}")
+    up = result.report.get("boot", {}).get("uptime")
+    print(f"{'demo failed' if problems else 'demo passed'}: {time.monotonic() - begin:.0f} s in all, {seconds:.0f} s of "
+          f"them the virtual machine ({result.report['accel']}{f', booted in {up:.0f} s' if up else ''})")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Fail as err:
+        sys.exit(f"demo: error: {err}")
+    except KeyboardInterrupt:
+        sys.exit(130)
