@@ -69,7 +69,8 @@ def collect(results, found, prefix):
     for name in found.failed:
         tell("FAILED", prefix + name)
     tell_skipped([(prefix + name, reason) for name, reason in found.skipped])
-    tell("ok" if not found.failed else "FAILED", f"{prefix.rstrip(': ')}", f": {found.summary()}")
+    tell("ok" if not found.failed else "FAILED", f"{prefix.rstrip(': ')}",
+         f": {found.summary()}" + (f" ({found.seconds} s)" if found.seconds else ""))
 
 
 def captured(argv, cwd):
@@ -186,7 +187,7 @@ def run_tests(tests, kernel, **more):
         found = ktap.Results()
         if base.with_name(base.name + ".status").exists():
             found = ktap.parse(base.with_name(base.name + ".tap").read_text(errors="replace"), program)
-            status = int(base.with_name(base.name + ".status").read_text())
+            status, found.seconds = map(int, base.with_name(base.name + ".status").read_text().split())
             if status not in (0, 4) and not found.failed:
                 found.failed.append(f"exit status {status}" + (" (time-out)" if status in (124, 137) else ""))
         else:
@@ -219,6 +220,7 @@ def selftests(results, kernel):
                     found.only(names)
                 outcomes[test].skipped = []
                 outcomes[test].add(found)
+                outcomes[test].seconds += found.seconds
     for (folder, program), found in outcomes.items():
         collect(results, found, f"{kernel}: {folder}/{program}: ")
     if kernel == "debug":

@@ -15,6 +15,7 @@ class Results:
     passed: list = field(default_factory=list)
     failed: list = field(default_factory=list)
     skipped: list = field(default_factory=list)		# (name, reason) pairs
+    seconds: int = 0					# that it took, where that is known
 
     def add(self, other, prefix=""):
         self.passed += [prefix + name for name in other.passed]
