@@ -8,6 +8,7 @@
 #include <linux/device.h>
 #include <linux/fsl/mc.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/rcupdate.h>
@@ -118,7 +119,8 @@ static ssize_t viable_show(struct device *dev, struct device_attribute *attr,
 
 	iommu_group = vfio_device_shared_group(to_vfio_device(dev));
 	if (iommu_group) {
-		viable = vfio_iommu_group_viable(iommu_group);
+		viable = vfio_iommu_group_viable(iommu_group) &&
+			 !iommufd_device_isolation(dev->parent);
 		iommu_group_put(iommu_group);
 	}
 	return sysfs_emit(buf, "%d\n", viable);

@@ -101,37 +101,64 @@ const struct iommufd_object_ops iommufd_device_object_ops = {
 	.destroy = idev_destroy,
 };
 
+static bool isolates_interrupts(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	bool isolated;
+
+	isolated = iommu_group_has_isolated_msi(group) ||
+		   iommufd_selftest_is_mock_dev(dev);
+	iommu_group_put(group);
+	return isolated;
+}
+
 /**
- * iommufd_check_isolation - may a user drive a device without endangering the
- *                           rest of the machine?
- * @ictx: the user's context
- * @dev: the device
- * @group: its group
+ * iommufd_device_isolation - can a user drive a device without endangering the
+ *                            rest of the machine?
+ * @dev: a device in an IOMMU group
  *
- * Return: 0, -EINVAL if DMA is not coherent, or -EPERM if the platform does not
- * isolate interrupts.
+ * It says nothing of who uses the group now.
+ *
+ * Return: 0, -EINVAL if the device's DMA is not coherent, or -EPERM if the
+ * platform does not isolate interrupts and the administrator does not accept
+ * that.
  */
-int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev,
-			    struct iommu_group *group)
+int iommufd_device_isolation(struct device *dev)
 {
 	/*
 	 * Everything above trusts that DMA is coherent with the CPU's caches,
 	 * because a user cannot maintain them.
 	 */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
-		return refuse(&ictx->refusal, -EINVAL,
-			      "bind: DMA of %s is not cache coherent",
-			      dev_name(dev));
+		return -EINVAL;
+	if (!allow_unsafe_interrupts && !isolates_interrupts(dev))
+		return -EPERM;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_isolation, IOMMUFD);
 
-	if (iommufd_selftest_is_mock_dev(dev) ||
-	    iommu_group_has_isolated_msi(group))
-		return 0;
-	if (!allow_unsafe_interrupts)
-		return refuse(&ictx->refusal, -EPERM,
+/**
+ * iommufd_check_isolation - refuse a device that the platform does not isolate
+ * @ictx: the user's context
+ * @dev: a device in an IOMMU group
+ *
+ * Return: as iommufd_device_isolation().
+ */
+int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev)
+{
+	int rc = iommufd_device_isolation(dev);
+
+	if (rc == -EPERM)
+		return refuse(&ictx->refusal, rc,
 			      "bind: the platform does not isolate the interrupts of %s; iommufd.allow_unsafe_interrupts=1 accepts the risk",
 			      dev_name(dev));
-	dev_warn_once(dev,
-		      "bound without interrupt isolation, as allow_unsafe_interrupts asks\n");
+	if (rc)
+		return refuse(&ictx->refusal, rc,
+			      "bind: DMA of %s is not cache coherent",
+			      dev_name(dev));
+	if (allow_unsafe_interrupts && !isolates_interrupts(dev))
+		dev_warn_once(dev,
+			      "bound without interrupt isolation, as allow_unsafe_interrupts asks\n");
 	return 0;
 }
 
@@ -159,7 +186,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	if (IS_ERR(igroup))
 		return ERR_CAST(igroup);
 
-	rc = iommufd_check_isolation(ictx, dev, igroup->group);
+	rc = iommufd_check_isolation(ictx, dev);
 	if (rc)
 		goto err_group;
 

@@ -252,8 +252,7 @@ static inline struct iommufd_device *to_idev(struct iommufd_object *obj)
 struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 					struct device *dev);
 void iommufd_group_put(struct iommufd_group *igroup);
-int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev,
-			    struct iommu_group *group);
+int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 int iommufd_device_try_domain(struct iommufd_device *idev,
 			      struct iommu_domain *domain);

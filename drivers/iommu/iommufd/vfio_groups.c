@@ -176,7 +176,7 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 	dev = some_device(member->igroup->group);
 	if (!dev)
 		goto err_ioas;
-	rc = iommufd_check_isolation(ictx, dev, member->igroup->group);
+	rc = iommufd_check_isolation(ictx, dev);
 	if (rc)
 		goto err_dev;
 	rc = reserve(member, member->igroup->group);
