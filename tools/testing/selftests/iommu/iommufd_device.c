@@ -342,10 +342,10 @@ TEST_F(attached, attach_takes_reserved_iova)
 			    ranges[i].start > msi + 0xfffff);
 #endif
 	}
-	/* The IOMMU does not have 64 address bits */
-	EXPECT_GT(UINT64_MAX, ranges[num - 1].last);
-	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps,
-				  UINT64_MAX - edu.ps + 1));
+	/* Few IOMMUs have all 64 address bits */
+	if (ranges[num - 1].last != UINT64_MAX)
+		EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps,
+					  UINT64_MAX - edu.ps + 1));
 #if defined(__x86_64__)
 	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps, msi));
 	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, 2 * edu.ps, msi - edu.ps));
