@@ -185,6 +185,19 @@ static inline void pci_return(const struct pci_loan *loan)
 	sysfs_write("/sys/bus/pci", "drivers_probe", loan->bdf);
 }
 
+static struct pci_loan edu_loan;
+
+/* In the process that runs all tests of a program, each of which is a child */
+static __attribute__((constructor)) void borrow_edu(void)
+{
+	pci_borrow(is_edu, &edu_loan);
+}
+
+static __attribute__((destructor)) void return_edu(void)
+{
+	pci_return(&edu_loan);
+}
+
 static inline int cdev_open(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);

@@ -26,18 +26,15 @@ static struct edu {
 	char *buf;		/* two pages: to the device and back */
 } edu;
 
-static struct pci_loan edu_loan, testdev_loan;
+static struct pci_loan testdev_loan;
 
-/* In the process that runs all tests, each of which is a child of it */
-static __attribute__((constructor)) void borrow_devices(void)
+static __attribute__((constructor)) void borrow_testdev(void)
 {
-	pci_borrow(is_edu, &edu_loan);
 	pci_borrow(is_pci_testdev, &testdev_loan);
 }
 
-static __attribute__((destructor)) void return_devices(void)
+static __attribute__((destructor)) void return_testdev(void)
 {
-	pci_return(&edu_loan);
 	pci_return(&testdev_loan);
 }
 
