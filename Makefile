@@ -23,7 +23,7 @@ INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
 .PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench check check-static check-kunit \
-	check-stock check-debug clean distclean help
+	check-stock check-models check-debug clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -82,6 +82,9 @@ check-kunit: ## Only the KUnit suites
 
 check-stock: ## Only the selftests on the stock kernel
 	@$(VM) check stock
+
+check-models: ## Only a few selftests on each of the other IOMMUs that QEMU has
+	@$(VM) check models
 
 check-debug: ## Only the selftests on the debug kernel
 	@$(VM) check debug

@@ -22,6 +22,17 @@ DEVICES = [
     "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
 ]
 
+# The IOMMUs other than the usual one, what is run with each on the stock kernel, and more of the command line.
+USUAL = [("iommu", "iommufd_device"), ("iommu", "vfio_compat")]
+UNSAFE = "iommufd.allow_unsafe_interrupts=1"
+MODELS = {
+    "intel-scalable": (USUAL, ""),
+    "intel-flts": (USUAL, ""),
+    "intel-nosc": (USUAL, ""),
+    "amd": (USUAL, ""),
+    "virtio": (USUAL, UNSAFE),
+    "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), *USUAL], UNSAFE),
+}
 
 # Files, by the first pattern that matches, and what checkpatch is not asked about in them.
 CHECKPATCH = [
@@ -179,7 +190,7 @@ def run_tests(tests, kernel, **more):
     say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
-        opts.append = "kunit.enable=1 kasan_multi_shot"
+        opts.append += " kunit.enable=1 kasan_multi_shot"
     result = guest.boot_once(opts)
     outcomes = {}
     for folder, program in tests:
@@ -229,6 +240,20 @@ def selftests(results, kernel):
     single(results, f"{kernel}: kernel log, taint, pinned pages and leaks after all that", problems)
 
 
+def models(results):
+    """Other IOMMUs: what they map, and what they are refused for."""
+    available = build.userspace()
+    for iommu, (tests, append) in MODELS.items():
+        missing = set(tests) - set(available)
+        if missing:
+            raise Fail(f"no such selftests: {missing}")
+        outcomes, result = run_tests(tests, "stock", name=f"check-{iommu}", iommu=iommu, timeout=600,
+                                     load=["iommufd", "vfio-pci"], append=append)
+        for (_, program), found in outcomes.items():
+            collect(results, found, f"{iommu}: {program}: ")
+        single(results, f"{iommu}: kernel log, taint and pinned pages", result.problems)
+
+
 def demo(results):
     program = REPO / "tools/demo/run"
     if not program.exists():
@@ -243,6 +268,7 @@ PARTS = {
     "kunit": kunit,
     "stock": lambda results: selftests(results, "stock"),
     "demo": demo,
+    "models": models,
     "debug": lambda results: selftests(results, "debug"),
 }
 

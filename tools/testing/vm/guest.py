@@ -33,17 +33,22 @@ STOCK_MODULES = """
     nvme e1000e igb igbvf virtio_net virtio_iommu uio_pci_generic
     vfio vfio-pci vfio_iommu_type1 mdev kvm kvm-amd kvm-intel tun bridge vhost_net udmabuf
 """.split()
-BOOT_MODULES = ["9pnet_virtio", "9p", "overlay"]
+# The root's virtio device waits for the IOMMU that it is behind.
+BOOT_MODULES = ["virtio_iommu", "9pnet_virtio", "9p", "overlay"]
 APPLETS = "sh cat grep insmod mount umount mkdir ln ifconfig switch_root".split()
 
 VTD = "intel-iommu,caching-mode=on,aw-bits=48"
+# With eim (xtsup) the guest reaches its interrupt controllers by registers of the processor instead of memory: while
+# the PCI memory map changes on another processor, QEMU loses writes to memory-mapped registers now and then, and with
+# one that ends an interrupt all later timers of that processor.
+REMAP = "intremap=on,eim=on"
 IOMMUS = {
-    "intel": ["-device", f"{VTD},intremap=on,snoop-control=on"],
-    "intel-scalable": ["-device", f"{VTD},intremap=on,snoop-control=on,x-scalable-mode=on"],
-    "intel-flts": ["-device", f"{VTD},intremap=on,x-scalable-mode=on,x-flts=on"],	# first-stage tables only
-    "intel-nosc": ["-device", f"{VTD},intremap=on"],	# cannot force DMA to be coherent
+    "intel": ["-device", f"{VTD},{REMAP},snoop-control=on"],
+    "intel-scalable": ["-device", f"{VTD},{REMAP},snoop-control=on,x-scalable-mode=on"],
+    "intel-flts": ["-device", f"{VTD},{REMAP},x-scalable-mode=on,x-flts=on"],	# first-stage tables only
+    "intel-nosc": ["-device", f"{VTD},{REMAP}"],	# cannot force DMA to be coherent
     "intel-nointremap": ["-device", f"{VTD},intremap=off,snoop-control=on"],
-    "amd": ["-device", "amd-iommu,intremap=on"],
+    "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=1b"],
     "none": [],
 }
@@ -260,6 +265,9 @@ def qemu_argv(opts, kernel, folder, accel, channels):
         argv += ["-machine", "q35,kernel-irqchip=split", "-accel", "kvm"]
     else:
         argv += ["-machine", "q35", "-accel", "tcg,thread=multi"]
+        khz = host_tsc()
+        if khz:
+            append.append(f"tsc_early_khz={khz}")
     if opts.kernel == "debug":
         append.append("kunit.enable=0")
     argv += IOMMUS[opts.iommu]
@@ -300,6 +308,29 @@ def accelerator():
         say(f"virtual machines use {accel}")
         note.write_text(json.dumps({"boot": boot, "accel": accel}))
         return accel
+
+
+def host_tsc():
+    """
+    The host's time stamp counter in kHz, or None. Under TCG the guest sees that counter; what it would measure while
+    others keep the host busy can be wrong by so much that its timers stand still. Asked once per boot of the host.
+    """
+    if os.uname().machine != "x86_64":
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    note = CACHE / "tsc.json"
+    with lock("tsc"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            known = json.loads(note.read_text())
+            if known["boot"] == boot:
+                return known["khz"]
+        folder = CLONE / "tsc"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / "tsc.c", folder)
+        chroot(["gcc", "-O1", "-o", "tsc", "tsc.c"], cwd=inside(folder), what="building the clock probe")
+        khz = int(chroot(["./tsc"], cwd=inside(folder), what="measuring the clock", stdout=subprocess.PIPE, text=True))
+        note.write_text(json.dumps({"boot": boot, "khz": khz}))
+        return khz
 
 
 # ---- a run
