@@ -132,8 +132,12 @@ static inline bool is_alone_in_group(const char *bdf)
 	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s/iommu_group/devices",
 		 bdf);
 	mates = opendir(dir);
+	/*
+	 * virtio-iommu makes the group only when a driver comes. Devices on
+	 * the root bus are not behind a bridge that would put them together.
+	 */
 	if (!mates)
-		return false;
+		return !strncmp(bdf + strlen("0000:"), "00:", 3);
 	while ((entry = readdir(mates)))
 		num += entry->d_name[0] != '.';
 	closedir(mates);
