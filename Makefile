@@ -19,6 +19,9 @@ MODROOT := $(DESTDIR)$(INSTALL_MOD_PATH)
 MODDIR = $(MODROOT)/lib/modules/$(KREL)/updates
 UDEVDIR := $(MODROOT)/etc/udev/rules.d
 MODPROBEDIR := $(MODROOT)/etc/modprobe.d
+# An initramfs that loads vfio early has a copy of the modules.
+INITRD = /boot/initrd.img-$(KREL)
+REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko' || update-initramfs -u -k $(KREL)
 INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
@@ -46,12 +49,14 @@ install: ## Install the built modules over the stock ones, with udev rules and m
 	install -m 644 packaging/iommufd-vfio.conf $(MODPROBEDIR)/
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
 	$(if $(MODROOT),,-udevadm control --reload 2>/dev/null)
+	$(if $(MODROOT),,$(REFRESH_INITRD))
 	@echo "Installed for kernel $(KREL). If vfio modules are in use now, reboot or unload them first."
 
 uninstall: ## Take away what install put there; the stock modules are in effect again
 	rm -f $(addprefix $(MODDIR)/,$(INSTALLED)) $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf
 	-rmdir $(MODDIR) 2>/dev/null
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
+	$(if $(MODROOT),,$(REFRESH_INITRD))
 
 tree: ## Lay the sources over Debian's kernel source; print where
 	@$(VM) tree
