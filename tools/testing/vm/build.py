@@ -21,6 +21,20 @@ REPLACED = ["drivers/iommu/iommufd", "drivers/vfio",
 # Drivers of others inside drivers/vfio, to be compiled against our headers when a check asks for them.
 VARIANTS = ["pci/hisilicon", "pci/mlx5", "pci/nvgrace-gpu", "pci/pds", "pci/qat", "pci/virtio",
             "platform", "fsl-mc", "cdx"]
+# Those that compile on this architecture, by directory: the Kconfig symbols that they take.
+VARIANT_SYMBOLS = {
+    "drivers/vfio/pci/hisilicon": ["HISI_ACC_VFIO_PCI"],
+    "drivers/vfio/pci/mlx5": ["MLX5_VFIO_PCI"],
+    "drivers/vfio/pci/nvgrace-gpu": ["NVGRACE_GPU_VFIO_PCI"],
+    "drivers/vfio/pci/pds": ["PDS_VFIO_PCI"],
+    "drivers/vfio/pci/qat": ["QAT_VFIO_PCI"],
+    "drivers/vfio/pci/virtio": ["VIRTIO_VFIO_PCI"],
+    "drivers/vfio/platform": ["VFIO_PLATFORM_BASE", "VFIO_PLATFORM"],
+    "drivers/vfio/fsl-mc": ["VFIO_FSL_MC"],
+    "drivers/vfio/cdx": ["VFIO_CDX"],
+    "samples/vfio-mdev": [f"SAMPLE_VFIO_MDEV_{name}" for name in ("MTTY", "MDPY", "MDPY_FB", "MBOCHS")],
+}
+SAMPLES = "samples/vfio-mdev"
 # The one header of mainline's iommufd that is ABI: the ioctls of the mock IOMMU, which test programs use.
 MOCK_ABI = "drivers/iommu/iommufd"
 ASIDE = [f"drivers/vfio/{name}" for name in VARIANTS] + [f"{MOCK_ABI}/iommufd_test.h"]
@@ -253,6 +267,25 @@ def inspect():
         return long_make(argv, inside(source), "in-tree W=1 and sparse")
 
 
+def variants():
+    """Compile the kernel's other VFIO drivers, unmodified, against our headers; gives the log of it."""
+    debian.root()
+    out = "o-check"
+    source = tree(variants=True)
+    (source / out).mkdir(exist_ok=True)
+    try:
+        with lock("kernel-build"):
+            configure("check", source, out)
+            long_make(make_argv("check", out, "prepare", "scripts"), inside(source), "preparing the in-tree check")
+            symbols = [f"CONFIG_{symbol}=m" for names in VARIANT_SYMBOLS.values() for symbol in names]
+            goals = [f"{folder}/" for folder in VARIANT_SYMBOLS]
+            for goal in goals:		# what is up to date warns of nothing
+                shutil.rmtree(source / out / goal, ignore_errors=True)
+            return long_make(make_argv("check", out, *symbols, *goals), inside(source), "other VFIO drivers")
+    finally:
+        tree()
+
+
 def mirror():
     """The repo as the chroot and the guest see it; what is built there stays between calls."""
     debian.root()
@@ -265,8 +298,8 @@ def mirror():
 
 def modules(werror=False, test=False):
     """
-    External modules for the stock kernel, in build/modules/RELEASE; with the mock IOMMU and the other drivers that are
-    for tests only, in build/modules-test/RELEASE.
+    External modules for the stock kernel, in build/modules/RELEASE; with the mock IOMMU, other drivers that are for
+    tests only and the kernel's samples, in build/modules-test/RELEASE.
     """
     release = debian.versions()["kernel"]
     kind = "modules-test" if test else "modules"
@@ -281,10 +314,16 @@ def modules(werror=False, test=False):
             argv += ["W=1", "KCFLAGS=-Werror"]
         if test:
             argv.append("IOMMUFD_TEST=y")
+        if test and not werror:
+            sample = here / SAMPLES
+            sample.mkdir(parents=True, exist_ok=True)
+            for path in (pristine() / SAMPLES).iterdir():
+                write_if_changed(sample / path.name, path.read_bytes())
+            argv += ["VFIO_SAMPLES=m", "CONFIG_SAMPLE_VFIO_MDEV_MTTY=m", "CONFIG_SAMPLE_VFIO_MDEV_MDPY=m"]
         chroot(argv, what="building the modules", stdout=2)
         target = BUILD / kind / release
         target.mkdir(parents=True, exist_ok=True)
-        built = {path.name: path for path in here.glob("drivers/**/*.ko")}
+        built = {path.name: path for path in here.glob("**/*.ko")}
         for path in target.glob("*.ko"):
             if path.name not in built:
                 path.unlink()

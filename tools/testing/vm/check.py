@@ -136,6 +136,16 @@ def static(results):
         problems.append(str(err))
     single(results, "in-tree build as modules with W=1, and sparse", problems)
 
+    problems = []
+    try:
+        text = build.variants().read_text()
+        problems = [line for line in text.splitlines() if re.search(r"\b(warning|error):", line)]
+        problems += [f"nothing compiled in {folder}" for folder in build.VARIANT_SYMBOLS
+                     if f" {folder}/" not in text]
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "the kernel's other VFIO drivers and samples compile against our headers", problems)
+
     tree = inside(build.tree())
     repo = inside(build.mirror())
     ours = [f"{repo}/{name}" for name in repo_files("drivers", "include", "compat", "tools")
