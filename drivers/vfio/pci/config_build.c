@@ -330,7 +330,7 @@ static void link_ext(struct vfio_pci_config *c,
 		}
 		if (prev) {
 			dw = get_unaligned_le32(c->shadow + prev) & 0xfffff;
-			put_unaligned_le32(dw | l->pos[i] << 20,
+			put_unaligned_le32(dw | (u32)l->pos[i] << 20,
 					   c->shadow + prev);
 		}
 		prev = l->pos[i];
@@ -344,7 +344,7 @@ static void fix_header(struct vfio_pci_config *c,
 {
 	unsigned int i;
 
-	put_unaligned_le32(d->device << 16 | d->vendor,
+	put_unaligned_le32((u32)d->device << 16 | d->vendor,
 			   c->shadow + PCI_VENDOR_ID);
 	c->shadow[PCI_COMMAND + 1] &= ~(PCI_COMMAND_INTX_DISABLE >> 8);
 	if (d->no_command_memory)
@@ -371,7 +371,8 @@ static void fix_header(struct vfio_pci_config *c,
 static void fix_caps(struct vfio_pci_config *c)
 {
 	if (c->pm) {
-		vfio_pci_config_set_shadow(c, c->pm, PCI_PM_CAP_PME_MASK << 16, 0);
+		vfio_pci_config_set_shadow(c, c->pm,
+					   (u32)PCI_PM_CAP_PME_MASK << 16, 0);
 		vfio_pci_config_set_shadow(c, c->pm + PCI_PM_CTRL,
 					   PCI_PM_CTRL_PME_ENABLE |
 					   PCI_PM_CTRL_PME_STATUS, 0);
