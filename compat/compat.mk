@@ -22,6 +22,10 @@ ifneq ($(CONFIG_IOMMUFD_DRIVER),y)
 compat-config += IOMMUFD_DRIVERS_SILENT=y
 endif
 
+ifeq ($(CONFIG_DMA_SHARED_BUFFER),y)
+compat-config += VFIO_PCI_DMABUF=y
+endif
+
 # "make IOMMUFD_TEST=y": with the mock IOMMU and a software device, for tests; never install that.
 ifeq ($(IOMMUFD_TEST),y)
 compat-config += IOMMUFD_TEST=y VFIO_TEST=m

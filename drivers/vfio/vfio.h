@@ -68,11 +68,6 @@ struct vfio_device_file {
 	struct kvm *kvm;
 };
 
-/* vfio_main.c */
-
-bool vfio_device_try_get_registration(struct vfio_device *device);
-void vfio_device_put_registration(struct vfio_device *device);
-
 /* device_file.c */
 extern const struct file_operations vfio_device_fops;
 

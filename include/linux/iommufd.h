@@ -69,20 +69,24 @@ void iommufd_access_detach(struct iommufd_access *access);
  * struct iommufd_mmio_lender - a driver that lends out device memory
  * @get_vma: find the memory behind the user address @uptr in @vma, which
  *           covers [uptr, uptr + length); mmap_lock is held for reading
- * @get_file: find the memory behind [start, start + length) of @file
+ * @get_file: find the memory behind [start, start + length) of @file, which may
+ *            be in several pieces: @length receives how much of it follows in
+ *            the one that holds @start. iommufd asks again for the rest, and
+ *            keeps the file as long as the memory is mapped
  * @entry: private to iommufd
  *
- * Both are optional, and return the memory with a reference taken by iommufd_mmio_get(), and the
- * offset in it; or NULL if it is not the driver's; or an ERR_PTR if it is, but
- * cannot be lent. The user may then map it into an IOAS, for peer-to-peer DMA,
- * until the driver takes it back.
+ * Both are optional, and return the memory with a reference taken by
+ * iommufd_mmio_get(), and the offset in it; or NULL if it is not the driver's;
+ * or an ERR_PTR if it is, but cannot be lent. The user may then map it into an
+ * IOAS, for peer-to-peer DMA, until the driver takes it back. Whether the
+ * mapping or the open file allows that access is checked by iommufd.
  */
 struct iommufd_mmio_lender {
 	struct iommufd_mmio *(*get_vma)(struct vm_area_struct *vma,
 					unsigned long uptr,
 					unsigned long length, u64 *offset);
 	struct iommufd_mmio *(*get_file)(struct file *file, u64 start,
-					 u64 length, u64 *offset);
+					 u64 *length, u64 *offset);
 	struct list_head entry;
 };
 
@@ -90,6 +94,7 @@ void iommufd_mmio_register_lender(struct iommufd_mmio_lender *lender);
 void iommufd_mmio_unregister_lender(struct iommufd_mmio_lender *lender);
 struct iommufd_mmio *iommufd_mmio_create(phys_addr_t phys, size_t length);
 void iommufd_mmio_get(struct iommufd_mmio *mmio);
+void iommufd_mmio_put(struct iommufd_mmio *mmio);
 void iommufd_mmio_revoke(struct iommufd_mmio *mmio);
 void iommufd_mmio_restore(struct iommufd_mmio *mmio);
 void iommufd_mmio_destroy(struct iommufd_mmio *mmio);

@@ -166,7 +166,8 @@ struct vfio_pci_intx {
  * Locks nest in this order: dev_set->lock, config_lock, igate, memory_lock,
  * irqlock.  memory_lock and barmap_lock nest inside mmap_lock (page faults and
  * mmap()), therefore user memory must not be touched while they are held.
- * rom_lock is outside of mmap_lock and memory_lock.
+ * rom_lock is outside of mmap_lock and memory_lock.  The reservation locks of
+ * @dmabufs are inside memory_lock, one at a time.
  */
 struct vfio_pci_core_device {
 	struct vfio_device	vdev;

@@ -475,7 +475,11 @@ struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova)
 	return area && area_ready(area) ? area : NULL;
 }
 
-static void free_pieces(struct iopt_map *map)
+/**
+ * iopt_free_pieces - free what a map was made of
+ * @map: its pieces come from kmalloc(), each with a reference to its pages
+ */
+void iopt_free_pieces(struct iopt_map *map)
 {
 	struct iopt_piece *piece, *next;
 
@@ -547,7 +551,7 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	rc = collect_pieces(src, src_iova, last, map);
 	if (!rc)
 		rc = iopt_map_pages(dst, map);
-	free_pieces(map);
+	iopt_free_pieces(map);
 	return rc;
 }
 

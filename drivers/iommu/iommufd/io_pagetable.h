@@ -230,6 +230,7 @@ void iopt_init(struct io_pagetable *iopt, const struct iopt_access_ops *ops,
 void iopt_destroy(struct io_pagetable *iopt);
 
 int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map);
+void iopt_free_pieces(struct iopt_map *map);
 int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	      unsigned long src_iova, struct iopt_map *map);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,

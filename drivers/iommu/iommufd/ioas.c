@@ -262,7 +262,7 @@ static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
 
 	if (IS_ERR_OR_NULL(mmio))
 		return mmio ? PTR_ERR(mmio) : -ENXIO;
-	pages = iopt_pages_alloc_mmio(mmio, offset, map->length,
+	pages = iopt_pages_alloc_mmio(mmio, NULL, offset, map->length,
 				      map->prot & IOMMU_WRITE);
 	if (IS_ERR(pages)) {
 		iommufd_mmio_put(mmio);
@@ -279,6 +279,7 @@ static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		    const struct iommu_ioas_map *cmd, struct iopt_map *map)
 {
 	bool pins = !list_empty(&ioas->iopt.domains);
+	struct iommufd_mmio *mmio;
 	u64 offset = 0;
 	int rc;
 
@@ -289,9 +290,9 @@ static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		if (rc != -EFAULT)
 			return rc;
 	}
-	rc = map_mmio(ioas,
-		      iommufd_mmio_get_user(cmd->user_va, cmd->length, &offset),
-		      offset, map);
+	mmio = iommufd_mmio_get_user(cmd->user_va, cmd->length, map->prot,
+				     &offset, &ictx->refusal);
+	rc = map_mmio(ioas, mmio, offset, map);
 	if (rc != -ENXIO)
 		return rc;
 	return pins ? -EFAULT : map_memory(ictx, ioas, cmd, map);
@@ -352,19 +353,73 @@ int iommufd_ioas_map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return map_user(ictx, ioas, cmd, &map);
 }
 
+/*
+ * Add the piece of device memory that follows at @start to what is mapped.
+ * Return: its length; -ENXIO if the file is not of device memory.
+ */
+static ssize_t add_file_mmio(struct file *file, u64 start, u64 length,
+			     struct iopt_map *map, struct refusal *refusal)
+{
+	struct iopt_piece *piece;
+	struct iommufd_mmio *mmio;
+	u64 offset = 0;
+
+	mmio = iommufd_mmio_get_file(file, start, &length, map->prot, &offset,
+				     refusal);
+	if (IS_ERR_OR_NULL(mmio))
+		return mmio ? PTR_ERR(mmio) : -ENXIO;
+	piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
+	if (!piece) {
+		iommufd_mmio_put(mmio);
+		return -ENOMEM;
+	}
+	piece->pages = iopt_pages_alloc_mmio(mmio, file, offset, length,
+					     map->prot & IOMMU_WRITE);
+	if (IS_ERR(piece->pages)) {
+		iommufd_mmio_put(mmio);
+		kfree(piece);
+		return -ENOMEM;
+	}
+	piece->offset = offset;
+	piece->length = length;
+	list_add_tail(&piece->entry, &map->pieces);
+	return length;
+}
+
+/* Map device memory behind a file; -ENXIO if it is not that. */
+static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			 const struct iommu_ioas_map_file *cmd,
+			 struct file *file, struct iopt_map *map)
+{
+	unsigned long done = 0;
+	ssize_t rc = 0;
+
+	INIT_LIST_HEAD(&map->pieces);
+	while (done < map->length) {
+		rc = add_file_mmio(file, cmd->start + done, map->length - done,
+				   map, &ictx->refusal);
+		if (rc < 0)
+			break;
+		done += rc;
+	}
+	if (rc >= 0)
+		rc = iopt_map_pages(&ioas->iopt, map);
+	iopt_free_pieces(map);
+	return rc;
+}
+
 static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		    const struct iommu_ioas_map_file *cmd, struct file *file,
 		    struct iopt_map *map)
 {
-	struct iommufd_mmio *mmio;
 	struct iopt_pages *pages;
-	u64 offset = 0;
+	int rc;
 
 	if (!cmd->length)
 		return -EINVAL;
-	mmio = iommufd_mmio_get_file(file, cmd->start, cmd->length, &offset);
-	if (mmio)
-		return map_mmio(ioas, mmio, offset, map);
+	rc = map_file_mmio(ictx, ioas, cmd, file, map);
+	if (rc != -ENXIO)
+		return rc;
 
 	pages = iopt_pages_alloc_file(file, cmd->start, cmd->length,
 				      cmd->flags & IOMMU_IOAS_MAP_WRITEABLE,

@@ -3,6 +3,7 @@
  * Device memory as the target of DMA, see mmio.h.
  */
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/kref.h>
@@ -14,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "mmio.h"
+#include "refusal.h"
 
 /**
  * struct iommufd_mmio - a lent piece of device memory
@@ -134,6 +136,7 @@ void iommufd_mmio_put(struct iommufd_mmio *mmio)
 {
 	kref_put(&mmio->kref, mmio_release);
 }
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_put, IOMMUFD);
 
 /**
  * iommufd_mmio_phys - where device memory is
@@ -220,29 +223,53 @@ static struct iommufd_mmio *check_range(struct iommufd_mmio *mmio, u64 offset,
 
 	if (IS_ERR_OR_NULL(mmio))
 		return mmio;
-	if (check_add_overflow(offset, length, &end) || end > mmio->length) {
+	if (!length || check_add_overflow(offset, length, &end) ||
+	    end > mmio->length) {
 		iommufd_mmio_put(mmio);
 		return ERR_PTR(-EINVAL);
 	}
 	return mmio;
 }
 
+/*
+ * Other devices get no more access than the process has: what it may mprotect()
+ * the mapping to does not count, as it does not where memory is pinned.
+ */
+static int check_vma_prot(const struct vm_area_struct *vma, int prot,
+			  struct refusal *refusal)
+{
+	if ((prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE))
+		return refuse(refusal, -EFAULT,
+			      "map: the device memory at 0x%lx-0x%lx is mapped without PROT_WRITE",
+			      vma->vm_start, vma->vm_end - 1);
+	if ((prot & IOMMU_READ) && !(vma->vm_flags & VM_READ))
+		return refuse(refusal, -EFAULT,
+			      "map: the device memory at 0x%lx-0x%lx is mapped without PROT_READ",
+			      vma->vm_start, vma->vm_end - 1);
+	return 0;
+}
+
 /**
  * iommufd_mmio_get_user - find the device memory behind a user address
  * @uptr: address in the current process
  * @length: bytes, not 0
+ * @prot: what is to be done to it: IOMMU_READ and so on
  * @offset: receives the offset of @uptr in the memory
+ * @refusal: where to say why access is refused, may be NULL
  *
  * Return: the memory with a reference, NULL if all of the range is not lent
- * device memory, or an ERR_PTR of the lender.
+ * device memory, or an ERR_PTR: -EFAULT if the process itself may not do that
+ * by its mapping, -EINTR if the caller was killed, or that of the lender.
  */
 struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
-					   unsigned long length, u64 *offset)
+					   unsigned long length, int prot,
+					   u64 *offset, struct refusal *refusal)
 {
 	struct iommufd_mmio_lender *lender;
 	struct iommufd_mmio *mmio = NULL;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
+	int rc;
 
 	if (mmap_read_lock_killable(mm))
 		return ERR_PTR(-EINTR);
@@ -259,26 +286,50 @@ struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
 			break;
 	}
 	up_read(&lenders_rwsem);
+	if (IS_ERR_OR_NULL(mmio))
+		goto out_unlock;
+	rc = check_vma_prot(vma, prot, refusal);
+	if (rc) {
+		iommufd_mmio_put(mmio);
+		mmio = ERR_PTR(rc);
+	}
 out_unlock:
 	mmap_read_unlock(mm);
 	return check_range(mmio, *offset, length);
+}
+
+/* As for a memfd: reading it is the least that the file was opened for. */
+static int check_file_prot(const struct file *file, int prot,
+			   struct refusal *refusal)
+{
+	if (!(file->f_mode & FMODE_READ))
+		return refuse(refusal, -EACCES,
+			      "map: the dma-buf is not open for reading");
+	if ((prot & IOMMU_WRITE) && !(file->f_mode & FMODE_WRITE))
+		return refuse(refusal, -EACCES,
+			      "map: the dma-buf is not open for writing");
+	return 0;
 }
 
 /**
  * iommufd_mmio_get_file - find the device memory behind a file
  * @file: any file, perhaps a dma-buf of a lender
  * @start: byte offset in the file
- * @length: bytes, not 0
+ * @length: bytes, not 0; receives how many of them follow in this memory
+ * @prot: what is to be done to it: IOMMU_READ and so on
  * @offset: receives the offset of @start in the memory
+ * @refusal: where to say why access is refused, may be NULL
  *
  * Return: the memory with a reference, NULL if the file is nobody's, or an
- * ERR_PTR of the lender.
+ * ERR_PTR: -EACCES if the file was not opened for that, or that of the lender.
  */
 struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
-					   u64 length, u64 *offset)
+					   u64 *length, int prot, u64 *offset,
+					   struct refusal *refusal)
 {
 	struct iommufd_mmio_lender *lender;
 	struct iommufd_mmio *mmio = NULL;
+	int rc;
 
 	scoped_guard(rwsem_read, &lenders_rwsem) {
 		list_for_each_entry(lender, &lenders, entry) {
@@ -289,7 +340,14 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 				break;
 		}
 	}
-	return check_range(mmio, *offset, length);
+	if (IS_ERR_OR_NULL(mmio))
+		return mmio;
+	rc = check_file_prot(file, prot, refusal);
+	if (rc) {
+		iommufd_mmio_put(mmio);
+		return ERR_PTR(rc);
+	}
+	return check_range(mmio, *offset, *length);
 }
 
 /**

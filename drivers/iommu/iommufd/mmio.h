@@ -2,12 +2,14 @@
 #ifndef __IOMMUFD_MMIO_H
 #define __IOMMUFD_MMIO_H
 
+#include <linux/iommufd.h>
 #include <linux/types.h>
 
 struct file;
 struct iommu_domain;
 struct iommu_iotlb_gather;
 struct iommufd_mmio;
+struct refusal;
 
 /**
  * DOC: mmio
@@ -21,10 +23,12 @@ struct iommufd_mmio;
  */
 
 struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
-					   unsigned long length, u64 *offset);
+					   unsigned long length, int prot,
+					   u64 *offset,
+					   struct refusal *refusal);
 struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
-					   u64 length, u64 *offset);
-void iommufd_mmio_put(struct iommufd_mmio *mmio);
+					   u64 *length, int prot, u64 *offset,
+					   struct refusal *refusal);
 phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio);
 
 int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,

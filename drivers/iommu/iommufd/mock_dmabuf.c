@@ -151,15 +151,8 @@ int mock_dmabuf_revoke(int fd, bool revoked)
 	return rc;
 }
 
-static struct iommufd_mmio *lender_get_vma(struct vm_area_struct *vma,
-					   unsigned long uptr,
-					   unsigned long length, u64 *offset)
-{
-	return NULL;
-}
-
 static struct iommufd_mmio *lender_get_file(struct file *file, u64 start,
-					    u64 length, u64 *offset)
+					    u64 *length, u64 *offset)
 {
 	struct mock_export *export;
 
@@ -177,7 +170,6 @@ static struct iommufd_mmio *lender_get_file(struct file *file, u64 start,
 }
 
 static struct iommufd_mmio_lender mock_lender = {
-	.get_vma = lender_get_vma,
 	.get_file = lender_get_file,
 };
 

@@ -144,6 +144,8 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
 /**
  * iopt_pages_alloc_mmio - describe memory of a device
  * @mmio: the memory; its reference is taken over if this succeeds
+ * @file: what it was found behind, which must not be closed as long as the
+ *        memory is mapped; a reference is taken. Or NULL
  * @offset: first byte of it
  * @length: bytes, not 0
  * @writable: devices may write to it
@@ -151,8 +153,8 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
  * Return: the pages with one reference, or ERR_PTR(-ENOMEM).
  */
 struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
-					 u64 offset, unsigned long length,
-					 bool writable)
+					 struct file *file, u64 offset,
+					 unsigned long length, bool writable)
 {
 	struct iopt_pages *pages;
 
@@ -162,6 +164,7 @@ struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
 		return ERR_PTR(-ENOMEM);
 	pages->source = IOPT_PAGES_MMIO;
 	pages->mmio = mmio;
+	pages->mmio_file = file ? get_file(file) : NULL;
 	return pages;
 }
 
@@ -204,6 +207,8 @@ void iopt_pages_release(struct kref *kref)
 		fput(pages->file);
 	} else if (pages->source == IOPT_PAGES_MMIO) {
 		iommufd_mmio_put(pages->mmio);
+		if (pages->mmio_file)
+			fput(pages->mmio_file);
 	}
 	pfn_store_destroy(&pages->store);
 	pin_account_destroy(&pages->account);

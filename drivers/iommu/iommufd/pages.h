@@ -39,6 +39,7 @@ enum iopt_pages_source {
  * @file: for %IOPT_PAGES_FILE
  * @file_start: page-aligned byte offset of index 0, for %IOPT_PAGES_FILE
  * @mmio: for %IOPT_PAGES_MMIO; index 0 is its first page
+ * @mmio_file: what it was found behind, or NULL if that was a user address
  * @mutex: protects all that follows. Taken inside the locks of
  *         struct io_pagetable, outside mmap_lock
  * @users: who needs which indices pinned: areas that are filled into a domain,
@@ -60,7 +61,10 @@ struct iopt_pages {
 			struct file *file;
 			unsigned long file_start;
 		};
-		struct iommufd_mmio *mmio;
+		struct {
+			struct iommufd_mmio *mmio;
+			struct file *mmio_file;
+		};
 	};
 
 	struct mutex mutex; /* see above */
@@ -99,8 +103,8 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
 					 unsigned long length, bool writable,
 					 enum pin_account_mode mode);
 struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
-					 u64 offset, unsigned long length,
-					 bool writable);
+					 struct file *file, u64 offset,
+					 unsigned long length, bool writable);
 unsigned long iopt_pages_address(const struct iopt_pages *pages,
 				 unsigned long offset);
 void iopt_pages_release(struct kref *kref);

@@ -3,8 +3,9 @@
  * The device's memory as the target of other devices' DMA.
  *
  * Userspace maps what it has mapped from a BAR into an address space of
- * iommufd, like any memory. iommufd asks us what is behind such a mapping. We
- * lend it the BAR, and take it back whenever CPUs lose it, too: see memory.c.
+ * iommufd, like any memory; or a dma-buf of a BAR, see dmabuf.c. iommufd asks us
+ * what is behind it. We lend it the BAR, and take it back whenever CPUs lose it,
+ * too: see memory.c.
  */
 #include <linux/iommufd.h>
 #include <linux/mm.h>
@@ -12,23 +13,32 @@
 
 #include "vfio_pci_priv.h"
 
-/* The BAR as lent memory, or NULL; memory_lock is held for writing */
-static struct iommufd_mmio *lent_bar(struct vfio_pci_core_device *vdev,
-				     unsigned int bar)
+/**
+ * vfio_pci_p2p_lend - get a BAR as lent memory
+ * @vdev: an enabled device; memory_lock is held for writing
+ * @bar: a BAR that can be mapped into userspace
+ *
+ * Return: the BAR with a reference, for iommufd_mmio_put(), or NULL if memory is
+ * exhausted.
+ */
+struct iommufd_mmio *vfio_pci_p2p_lend(struct vfio_pci_core_device *vdev,
+				       unsigned int bar)
 {
 	struct resource *res = &vdev->pdev->resource[bar];
 	struct iommufd_mmio *mmio = vdev->lent_bar[bar];
 
 	lockdep_assert_held_write(&vdev->memory_lock);
 
-	if (mmio)
-		return mmio;
-	mmio = iommufd_mmio_create(res->start, PAGE_ALIGN(resource_size(res)));
-	if (!mmio)
-		return NULL;
-	if (!vfio_pci_memory_enabled(vdev))
-		iommufd_mmio_revoke(mmio);
-	vdev->lent_bar[bar] = mmio;
+	if (!mmio) {
+		mmio = iommufd_mmio_create(res->start,
+					   PAGE_ALIGN(resource_size(res)));
+		if (!mmio)
+			return NULL;
+		if (!vfio_pci_memory_enabled(vdev))
+			iommufd_mmio_revoke(mmio);
+		vdev->lent_bar[bar] = mmio;
+	}
+	iommufd_mmio_get(mmio);
 	return mmio;
 }
 
@@ -47,15 +57,13 @@ static struct iommufd_mmio *lend_vma(struct vm_area_struct *vma,
 
 	/* The mapping keeps the device open, so that it is enabled. */
 	guard(rwsem_write)(&vdev->memory_lock);
-	mmio = lent_bar(vdev, bar);
-	if (!mmio)
-		return ERR_PTR(-ENOMEM);
-	iommufd_mmio_get(mmio);
-	return mmio;
+	mmio = vfio_pci_p2p_lend(vdev, bar);
+	return mmio ? mmio : ERR_PTR(-ENOMEM);
 }
 
 static struct iommufd_mmio_lender lender = {
 	.get_vma = lend_vma,
+	.get_file = vfio_pci_dmabuf_lend,
 };
 
 /**
@@ -71,6 +79,7 @@ void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev)
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
 		if (vdev->lent_bar[bar])
 			iommufd_mmio_revoke(vdev->lent_bar[bar]);
+	vfio_pci_dmabuf_revoke(vdev);
 }
 
 /**
@@ -83,9 +92,13 @@ void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held_write(&vdev->memory_lock);
 
+	/* a hot reset comes here also for devices that are not enabled */
+	if (!vdev->config || !vfio_pci_memory_enabled(vdev))
+		return;
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
-		if (vdev->lent_bar[bar] && vfio_pci_memory_enabled(vdev))
+		if (vdev->lent_bar[bar])
 			iommufd_mmio_restore(vdev->lent_bar[bar]);
+	vfio_pci_dmabuf_restore(vdev);
 }
 
 /**
@@ -97,6 +110,7 @@ void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev)
 	int bar;
 
 	guard(rwsem_write)(&vdev->memory_lock);
+	vfio_pci_dmabuf_end(vdev);
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		if (!vdev->lent_bar[bar])
 			continue;

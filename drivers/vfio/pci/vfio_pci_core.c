@@ -379,7 +379,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_ioctl);
  * @arg: the data
  * @argsz: bytes of data
  *
- * Return: 0 or a negative errno; -ENOTTY if the feature is unknown.
+ * Return: 0, a file descriptor for VFIO_DEVICE_FEATURE_DMA_BUF, or a negative
+ * errno; -ENOTTY if the feature is unknown.
  */
 int vfio_pci_core_ioctl_feature(struct vfio_device *device, u32 flags,
 				void __user *arg, size_t argsz)
@@ -396,6 +397,8 @@ int vfio_pci_core_ioctl_feature(struct vfio_device *device, u32 flags,
 								    arg, argsz);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
 		return vfio_pci_feature_low_power_exit(vdev, flags, argsz);
+	case VFIO_DEVICE_FEATURE_DMA_BUF:
+		return vfio_pci_feature_dma_buf(vdev, flags, arg, argsz);
 	}
 	return -ENOTTY;
 }

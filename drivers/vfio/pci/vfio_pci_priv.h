@@ -8,6 +8,7 @@
 #include <linux/vfio_pci_core.h>
 
 struct seq_file;
+struct vfio_device_feature_dma_buf;
 
 static inline struct vfio_pci_core_device *to_vfio_pci(struct vfio_device *v)
 {
@@ -46,6 +47,8 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
 #if IS_ENABLED(CONFIG_IOMMUFD)
 void vfio_pci_p2p_init(void);
 void vfio_pci_p2p_exit(void);
+struct iommufd_mmio *vfio_pci_p2p_lend(struct vfio_pci_core_device *vdev,
+				       unsigned int bar);
 void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev);
 void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev);
 void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev);
@@ -67,6 +70,44 @@ static inline void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev)
 }
 
 static inline void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev)
+{
+}
+#endif
+
+/* dmabuf.c */
+#ifdef CONFIG_VFIO_PCI_DMABUF
+int vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
+			     struct vfio_device_feature_dma_buf __user *arg,
+			     size_t argsz);
+struct iommufd_mmio *vfio_pci_dmabuf_lend(struct file *file, u64 start,
+					  u64 *length, u64 *offset);
+void vfio_pci_dmabuf_revoke(struct vfio_pci_core_device *vdev);
+void vfio_pci_dmabuf_restore(struct vfio_pci_core_device *vdev);
+void vfio_pci_dmabuf_end(struct vfio_pci_core_device *vdev);
+#else
+static inline int
+vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
+			 struct vfio_device_feature_dma_buf __user *arg,
+			 size_t argsz)
+{
+	return -ENOTTY;
+}
+
+static inline struct iommufd_mmio *
+vfio_pci_dmabuf_lend(struct file *file, u64 start, u64 *length, u64 *offset)
+{
+	return NULL;
+}
+
+static inline void vfio_pci_dmabuf_revoke(struct vfio_pci_core_device *vdev)
+{
+}
+
+static inline void vfio_pci_dmabuf_restore(struct vfio_pci_core_device *vdev)
+{
+}
+
+static inline void vfio_pci_dmabuf_end(struct vfio_pci_core_device *vdev)
 {
 }
 #endif

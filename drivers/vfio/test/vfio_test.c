@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A software device that does nothing but DMA, for the selftests: it reaches the
- * user's memory in each way that the VFIO core has for such devices.
+ * user's memory in each way that the VFIO core has for such devices. It also
+ * imports dma-bufs, see importer.c.
  */
 #include <linux/highmem.h>
 #include <linux/module.h>
@@ -11,6 +12,7 @@
 #include <linux/vfio.h>
 #include <linux/workqueue.h>
 
+#include "importer.h"
 #include "vfio_test.h"
 
 /* One vfio_pin_pages() that was not undone */
@@ -24,12 +26,14 @@ struct test_pin {
 /*
  * @lock: owns @pins and @unmaps, and keeps a pin from coming in between the
  *        unpinning of a range and its unmapping
+ * @import: has a lock of its own
  */
 struct test_device {
 	struct vfio_device vdev;
 	struct mutex lock;	/* see above */
 	struct list_head pins;
 	unsigned int unmaps;
+	struct test_import import;
 };
 
 static struct test_device *to_test_device(struct vfio_device *vdev)
@@ -43,12 +47,16 @@ static int test_init(struct vfio_device *vdev)
 
 	mutex_init(&test->lock);
 	INIT_LIST_HEAD(&test->pins);
+	test_import_init(&test->import);
 	return 0;
 }
 
 static void test_release(struct vfio_device *vdev)
 {
-	mutex_destroy(&to_test_device(vdev)->lock);
+	struct test_device *test = to_test_device(vdev);
+
+	test_import_destroy(&test->import);
+	mutex_destroy(&test->lock);
 }
 
 static void test_pin_destroy(struct test_device *test, struct test_pin *pin)
@@ -93,6 +101,8 @@ static void test_close(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
 
+	scoped_guard(mutex, &test->import.lock)
+		test_import_detach(&test->import);
 	guard(mutex)(&test->lock);
 	test_unpin_range(test, 0, U64_MAX);
 }
@@ -292,6 +302,8 @@ static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return test_ioctl_dma(test, (void __user *)arg);
 	case VFIO_TEST_STATE:
 		return test_ioctl_state(test, (void __user *)arg);
+	case VFIO_TEST_IMPORT:
+		return test_import_ioctl(&test->import, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

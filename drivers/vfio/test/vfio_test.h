@@ -62,4 +62,47 @@ struct vfio_test_state {
 
 #define VFIO_TEST_STATE		_IO(VFIO_TYPE, VFIO_BASE + 151)
 
+enum vfio_test_import_op {
+	VFIO_TEST_IMPORT_ATTACH,
+	VFIO_TEST_IMPORT_MAP,
+	VFIO_TEST_IMPORT_STATE,
+	/* unmaps, too */
+	VFIO_TEST_IMPORT_DETACH,
+};
+
+/* Keeps its mapping for half a second after it was told to let go */
+#define VFIO_TEST_IMPORT_LATE	0x1
+/* Cannot let go */
+#define VFIO_TEST_IMPORT_STATIC	0x2
+/* Can, but must have memory */
+#define VFIO_TEST_IMPORT_MEMORY	0x4
+
+/*
+ * Import a dma-buf, one at a time.
+ * @argsz: of this
+ * @op: enum vfio_test_import_op
+ * @fd: ATTACH: the dma-buf
+ * @device: ATTACH: a PCI device, domain << 16 | bus << 8 | devfn
+ * @flags: ATTACH: VFIO_TEST_IMPORT_*
+ * @nents: MAP, STATE: returns entries of the table, 0 if nothing is mapped
+ * @notified: STATE: returns how often the exporter has told of a move
+ * @leads: MAP: returns whether the device reaches @phys through the table
+ * @length: MAP: returns bytes
+ * @phys: MAP: where the memory starts that is to be found
+ */
+struct vfio_test_import {
+	__u32 argsz;
+	__u32 op;
+	__s32 fd;
+	__u32 device;
+	__u32 flags;
+	__u32 nents;
+	__u32 notified;
+	__u32 leads;
+	__aligned_u64 length;
+	__aligned_u64 phys;
+};
+
+#define VFIO_TEST_IMPORT	_IO(VFIO_TYPE, VFIO_BASE + 152)
+
 #endif

@@ -246,9 +246,9 @@ struct iommu_ioas_map {
  * @size: sizeof(struct iommu_ioas_map_file)
  * @flags: of enum iommufd_ioas_map_flags
  * @ioas_id: the IOAS
- * @fd: a memfd (of shmem or of hugetlb pages), or a dma-buf of one contiguous
- *      range that vfio-pci exported with VFIO_DEVICE_FEATURE_DMA_BUF, where the
- *      kernel can do that; it can be closed after the call
+ * @fd: a memfd (of shmem or of hugetlb pages), or a dma-buf that vfio-pci
+ *      exported with VFIO_DEVICE_FEATURE_DMA_BUF, where the kernel can do that;
+ *      it can be closed after the call
  * @start: offset in the file, in bytes
  * @length: bytes
  * @iova: as in struct iommu_ioas_map
@@ -258,8 +258,10 @@ struct iommu_ioas_map {
  * another process, see %IOMMU_IOAS_CHANGE_PROCESS. Holes of the file are filled
  * when pinned; the pages stay with the device when the file is truncated.
  *
- * EBADF: @fd is not open. EINVAL: it is not a file of a supported kind, or
- * @start and @length go past its end. The rest is as for %IOMMU_IOAS_MAP.
+ * EBADF: @fd is not open. EACCES: it is not open for what @flags ask for, or not
+ * for reading. EINVAL: it is not a file of a supported kind, or @start and
+ * @length go past its end. ENODEV: the device of the dma-buf has been closed. The
+ * rest is as for %IOMMU_IOAS_MAP.
  */
 struct iommu_ioas_map_file {
 	__u32 size;

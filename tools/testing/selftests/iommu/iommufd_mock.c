@@ -1383,6 +1383,47 @@ TEST_F(iommu, get_hw_info)
 	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, IOMMU_GET_HW_INFO, &cmd));
 }
 
+/* A mapping of a dma-buf keeps it, as a device's writes show */
+TEST_F(iommu, dmabuf)
+{
+	const size_t size = 16 * MOCK_PAGE;
+	const __u64 all = 0xffff;
+	int buf, copy;
+	__u64 count;
+	__u32 hwpt;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev[0].idev, self->ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	ASSERT_EQ(0, set_dirty_tracking(self->fd, hwpt, true));
+	buf = mock_dmabuf_get(self->fd, size, O_CLOEXEC);
+	ASSERT_LE(0, buf);
+	copy = dup(buf);
+	ASSERT_LE(0, copy);
+	EXPECT_EQ(-EINVAL, ioas_map_file_at(self->fd, self->ioas, buf, size,
+					    size, BASE));
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, self->ioas, buf, 0, size,
+				      BASE));
+	ASSERT_EQ(0, close(buf));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE, size, MOCK_PAGE,
+				     &all, &count));
+	EXPECT_EQ(16, count);
+	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, copy, true));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE, size, MOCK_PAGE,
+				     &all, &count));
+	EXPECT_EQ(0, count);
+	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, copy, false));
+
+	/* nobody has it open now */
+	ASSERT_EQ(0, close(copy));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE, size, MOCK_PAGE,
+				     &all, &count));
+	EXPECT_EQ(16, count);
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, size));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE, size, MOCK_PAGE,
+				     &all, &count));
+	EXPECT_EQ(0, count);
+}
+
 /* Dirty tracking */
 
 TEST_F(iommu, dirty)

@@ -200,4 +200,34 @@ static inline int mock_make_dirty(int fd, __u32 hwpt, __u64 iova, __u64 length,
 	return rc;
 }
 
+/* Operations that are newer than the iommufd_test.h we are built with */
+#define MOCK_OP_DMABUF_GET	22
+#define MOCK_OP_DMABUF_REVOKE	23
+
+static inline int mock_call2(int fd, __u32 op, __u32 arg0, __u32 arg1)
+{
+	union {
+		struct iommu_test_cmd cmd;
+		struct {
+			__u32 head[4];
+			__u32 arg[2];
+		};
+	} u = { .cmd = {} };
+
+	u.arg[0] = arg0;
+	u.arg[1] = arg1;
+	return mock_call(fd, op, &u.cmd);
+}
+
+/* A new file descriptor, or a negative errno */
+static inline int mock_dmabuf_get(int fd, __u32 length, __u32 open_flags)
+{
+	return mock_call2(fd, MOCK_OP_DMABUF_GET, length, open_flags);
+}
+
+static inline int mock_dmabuf_revoke(int fd, int dmabuf, bool revoked)
+{
+	return mock_call2(fd, MOCK_OP_DMABUF_REVOKE, dmabuf, revoked);
+}
+
 #endif

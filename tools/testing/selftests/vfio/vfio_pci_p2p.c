@@ -3,16 +3,8 @@
  * Peer-to-peer DMA: edu copies to and from the memory BAR of ivshmem, which is
  * mapped into its address space and taken away again.
  */
-#include <time.h>
-
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
-
-#define EDU_DMA_SRC	0x80
-#define EDU_DMA_DST	0x88
-#define EDU_DMA_COUNT	0x90
-#define EDU_DMA_CMD	0x98
-#define EDU_BUFFER	0x40000
+#include "vfio_pci_edu.h"
 
 #define SHMEM_BAR	2
 #define LENGTH		4096UL
@@ -27,58 +19,6 @@ FIXTURE(p2p)
 	char *mem;
 	__u32 ioas;
 };
-
-static void set64(volatile char *bar, unsigned int reg, __u64 val)
-{
-	*(volatile __u64 *)(bar + reg) = val;
-}
-
-/* One copy by the device; false if it does not end */
-static bool copy(volatile char *bar, __u64 from, __u64 to, bool to_mem)
-{
-	struct timespec ms = { .tv_nsec = 1000000 };
-	int i;
-
-	set64(bar, EDU_DMA_SRC, from);
-	set64(bar, EDU_DMA_DST, to);
-	set64(bar, EDU_DMA_COUNT, 64);
-	set64(bar, EDU_DMA_CMD, 1 | (to_mem ? 2 : 0));
-	for (i = 0; i < 10000; i++) {
-		if (!(*(volatile __u64 *)(bar + EDU_DMA_CMD) & 1))
-			return true;
-		nanosleep(&ms, NULL);
-	}
-	return false;
-}
-
-static bool to_iova(volatile char *bar, __u64 iova)
-{
-	return copy(bar, EDU_BUFFER, iova, true);
-}
-
-static bool from_iova(volatile char *bar, __u64 iova)
-{
-	return copy(bar, iova, EDU_BUFFER, false);
-}
-
-static int unmap(int iommufd, __u32 ioas, __u64 iova)
-{
-	struct iommu_ioas_unmap cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = ioas,
-		.iova = iova,
-		.length = LENGTH,
-	};
-
-	return vu_ioctl(iommufd, IOMMU_IOAS_UNMAP, &cmd);
-}
-
-static int set_command(struct vp_dev *d, __u16 set, __u16 clear)
-{
-	__u16 cmd = vp_cfg_get(d, PCI_COMMAND, 2);
-
-	return vp_cfg_set(d, PCI_COMMAND, 2, (cmd & ~clear) | set);
-}
 
 FIXTURE_SETUP(p2p)
 {
@@ -99,9 +39,9 @@ FIXTURE_SETUP(p2p)
 	ASSERT_EQ(0, vu_ioas_alloc(self->edu.iommufd, &self->ioas));
 	pt = self->ioas;
 	ASSERT_EQ(0, vu_attach(self->edu.fd, &pt));
-	ASSERT_EQ(0, set_command(&self->edu, PCI_COMMAND_MASTER |
-				 PCI_COMMAND_MEMORY, 0));
-	ASSERT_EQ(0, set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, vp_set_command(&self->edu, PCI_COMMAND_MASTER |
+				    PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
 
 	self->edu_bar = vp_mmap(&self->edu, 0, 0, LENGTH);
 	ASSERT_NE(MAP_FAILED, (void *)self->edu_bar);
@@ -125,8 +65,8 @@ static bool send(struct __test_metadata *_metadata,
 		 FIXTURE_DATA(p2p) *self, char byte)
 {
 	memset(self->mem, byte, 64);
-	EXPECT_TRUE(from_iova(self->edu_bar, IOVA_MEM));
-	return to_iova(self->edu_bar, IOVA_BAR);
+	EXPECT_TRUE(edu_from_iova(self->edu_bar, IOVA_MEM));
+	return edu_to_iova(self->edu_bar, IOVA_BAR);
 }
 
 TEST_F(p2p, dma_to_bar_and_back)
@@ -139,12 +79,12 @@ TEST_F(p2p, dma_to_bar_and_back)
 	EXPECT_EQ(0x5a, self->bar[63]);
 
 	self->bar[0] = 0x17;
-	ASSERT_TRUE(from_iova(self->edu_bar, IOVA_BAR));
-	ASSERT_TRUE(to_iova(self->edu_bar, IOVA_MEM));
+	ASSERT_TRUE(edu_from_iova(self->edu_bar, IOVA_BAR));
+	ASSERT_TRUE(edu_to_iova(self->edu_bar, IOVA_MEM));
 	EXPECT_EQ(0x17, self->mem[0]);
 	EXPECT_EQ(0x5a, self->mem[1]);
 
-	EXPECT_EQ(0, unmap(self->edu.iommufd, self->ioas, IOVA_BAR));
+	EXPECT_EQ(0, vu_ioas_unmap(self->edu.iommufd, self->ioas, IOVA_BAR, LENGTH));
 	self->bar[0] = 1;
 	send(_metadata, self, 0x5b);
 	EXPECT_EQ(1, self->bar[0]);
@@ -165,7 +105,7 @@ TEST_F(p2p, mapped_before_attach)
 	ASSERT_TRUE(send(_metadata, self, 0x33));
 	EXPECT_EQ(0x33, self->bar[0]);
 	EXPECT_EQ(0, vu_detach(self->edu.fd));
-	EXPECT_EQ(0, unmap(self->edu.iommufd, other, IOVA_BAR));
+	EXPECT_EQ(0, vu_ioas_unmap(self->edu.iommufd, other, IOVA_BAR, LENGTH));
 }
 
 TEST_F(p2p, revoked_with_memory_enable)
@@ -173,9 +113,9 @@ TEST_F(p2p, revoked_with_memory_enable)
 	ASSERT_EQ(0, vu_ioas_map(self->edu.iommufd, self->ioas,
 				 (void *)self->bar, LENGTH, IOVA_BAR));
 	self->bar[0] = 1;
-	ASSERT_EQ(0, set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
 	send(_metadata, self, 0x44);
-	ASSERT_EQ(0, set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, self->bar[0]);
 
 	/* It is where it was. */
@@ -186,11 +126,11 @@ TEST_F(p2p, revoked_with_memory_enable)
 TEST_F(p2p, mapped_while_memory_is_disabled)
 {
 	self->bar[0] = 1;
-	ASSERT_EQ(0, set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
 	ASSERT_EQ(0, vu_ioas_map(self->edu.iommufd, self->ioas,
 				 (void *)self->bar, LENGTH, IOVA_BAR));
 	send(_metadata, self, 0x46);
-	ASSERT_EQ(0, set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, self->bar[0]);
 	ASSERT_TRUE(send(_metadata, self, 0x47));
 	EXPECT_EQ(0x47, self->bar[0]);
@@ -205,7 +145,7 @@ TEST_F(p2p, revoked_with_close)
 	send(_metadata, self, 0x48);
 
 	ASSERT_EQ(0, vp_open_bdf(&self->shmem));
-	ASSERT_EQ(0, set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
+	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
 	self->bar = vp_mmap(&self->shmem, SHMEM_BAR, 0, LENGTH);
 	ASSERT_NE(MAP_FAILED, (void *)self->bar);
 	EXPECT_EQ(1, self->bar[0]);
@@ -214,11 +154,69 @@ TEST_F(p2p, revoked_with_close)
 	EXPECT_EQ(1, self->bar[0]);
 	EXPECT_EQ(-EEXIST, vu_ioas_map(self->edu.iommufd, self->ioas,
 				       (void *)self->bar, LENGTH, IOVA_BAR));
-	EXPECT_EQ(0, unmap(self->edu.iommufd, self->ioas, IOVA_BAR));
+	EXPECT_EQ(0, vu_ioas_unmap(self->edu.iommufd, self->ioas, IOVA_BAR, LENGTH));
 	EXPECT_EQ(0, vu_ioas_map(self->edu.iommufd, self->ioas,
 				 (void *)self->bar, LENGTH, IOVA_BAR));
 	ASSERT_TRUE(send(_metadata, self, 0x4a));
 	EXPECT_EQ(0x4a, self->bar[0]);
+}
+
+/* What the process may not do, no device may do for it */
+TEST_F(p2p, as_the_mapping_permits)
+{
+	const __u32 rd = IOMMU_IOAS_MAP_READABLE, wr = IOMMU_IOAS_MAP_WRITEABLE;
+	int iommufd = self->edu.iommufd;
+	char why[256];
+	void *ro, *none;
+	__u32 other;
+
+	ro = mmap(NULL, LENGTH, PROT_READ, MAP_SHARED, self->shmem.fd,
+		  vp_offset(SHMEM_BAR, 0));
+	ASSERT_NE(MAP_FAILED, ro);
+	none = mmap(NULL, LENGTH, PROT_NONE, MAP_SHARED, self->shmem.fd,
+		    vp_offset(SHMEM_BAR, 0));
+	ASSERT_NE(MAP_FAILED, none);
+	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &other));
+
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, self->ioas, ro, LENGTH,
+					    IOVA_BAR, rd | wr));
+	ASSERT_EQ(0, vu_fdinfo(iommufd, "last-refusal", why, sizeof(why)));
+	EXPECT_NE(NULL, strstr(why, "without PROT_WRITE"));
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, self->ioas, ro, LENGTH,
+					    IOVA_BAR, wr));
+	/* nor where nothing is pinned yet */
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, other, ro, LENGTH,
+					    IOVA_BAR, rd | wr));
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, self->ioas, none, LENGTH,
+					    IOVA_BAR, rd));
+	ASSERT_EQ(0, vu_fdinfo(iommufd, "last-refusal", why, sizeof(why)));
+	EXPECT_NE(NULL, strstr(why, "without PROT_READ"));
+	/* nor with the leave to change that, as long as it is not used */
+	ASSERT_EQ(0, mprotect(none, LENGTH, PROT_WRITE));
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, self->ioas, none, LENGTH,
+					    IOVA_BAR, rd));
+	ASSERT_EQ(0, mprotect(none, LENGTH, PROT_READ));
+	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, self->ioas, none, LENGTH,
+					    IOVA_BAR, wr));
+
+	/* What may be read can be read, and not written. */
+	ASSERT_EQ(0, vu_ioas_map_prot(iommufd, self->ioas, ro, LENGTH,
+				      IOVA_BAR, rd));
+	self->bar[0] = 0x21;
+	send(_metadata, self, 0x50);
+	EXPECT_EQ(0x21, self->bar[0]);
+	ASSERT_TRUE(edu_from_iova(self->edu_bar, IOVA_BAR));
+	ASSERT_TRUE(edu_to_iova(self->edu_bar, IOVA_MEM));
+	EXPECT_EQ(0x21, self->mem[0]);
+	EXPECT_EQ(0, vu_ioas_unmap(iommufd, self->ioas, IOVA_BAR, LENGTH));
+
+	ASSERT_EQ(0, mprotect(ro, LENGTH, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, vu_ioas_map_prot(iommufd, self->ioas, ro, LENGTH,
+				      IOVA_BAR, rd | wr));
+	ASSERT_TRUE(send(_metadata, self, 0x51));
+	EXPECT_EQ(0x51, self->bar[0]);
+	munmap(ro, LENGTH);
+	munmap(none, LENGTH);
 }
 
 TEST_F(p2p, more_than_the_mapping)

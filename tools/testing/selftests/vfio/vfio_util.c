@@ -315,12 +315,12 @@ int vu_ioas_alloc(int iommufd, __u32 *ioas)
 	return ret;
 }
 
-int vu_ioas_map(int iommufd, __u32 ioas, void *mem, size_t length, __u64 iova)
+int vu_ioas_map_prot(int iommufd, __u32 ioas, void *mem, size_t length,
+		     __u64 iova, __u32 prot)
 {
 	struct iommu_ioas_map map = {
 		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | prot,
 		.ioas_id = ioas,
 		.user_va = (uintptr_t)mem,
 		.length = length,
@@ -328,6 +328,41 @@ int vu_ioas_map(int iommufd, __u32 ioas, void *mem, size_t length, __u64 iova)
 	};
 
 	return vu_ioctl(iommufd, IOMMU_IOAS_MAP, &map);
+}
+
+int vu_ioas_map(int iommufd, __u32 ioas, void *mem, size_t length, __u64 iova)
+{
+	return vu_ioas_map_prot(iommufd, ioas, mem, length, iova,
+				IOMMU_IOAS_MAP_READABLE |
+				IOMMU_IOAS_MAP_WRITEABLE);
+}
+
+int vu_ioas_map_file(int iommufd, __u32 ioas, int fd, __u64 start,
+		     size_t length, __u64 iova, __u32 prot)
+{
+	struct iommu_ioas_map_file map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | prot,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return vu_ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &map);
+}
+
+int vu_ioas_unmap(int iommufd, __u32 ioas, __u64 iova, size_t length)
+{
+	struct iommu_ioas_unmap unmap = {
+		.size = sizeof(unmap),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = length,
+	};
+
+	return vu_ioctl(iommufd, IOMMU_IOAS_UNMAP, &unmap);
 }
 
 int vu_destroy(int iommufd, __u32 id)

@@ -74,6 +74,12 @@ int vu_get_device_fd(int group, const char *name);
 int vu_iommufd_open(void);
 int vu_ioas_alloc(int iommufd, __u32 *ioas);
 int vu_ioas_map(int iommufd, __u32 ioas, void *mem, size_t length, __u64 iova);
+/* With other flags than readable and writeable */
+int vu_ioas_map_prot(int iommufd, __u32 ioas, void *mem, size_t length,
+		     __u64 iova, __u32 prot);
+int vu_ioas_map_file(int iommufd, __u32 ioas, int fd, __u64 start,
+		     size_t length, __u64 iova, __u32 prot);
+int vu_ioas_unmap(int iommufd, __u32 ioas, __u64 iova, size_t length);
 int vu_destroy(int iommufd, __u32 id);
 
 /* ---- all devices */
