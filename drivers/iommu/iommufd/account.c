@@ -28,9 +28,11 @@ void pin_account_init(struct pin_account *account, enum pin_account_mode mode)
 	account->mode = mode;
 	account->mm = current->mm;
 	mmgrab(account->mm);
+	account->charged = 0;
+	if (mode == PIN_ACCOUNT_NONE)
+		return;
 	account->task = get_task_struct(current->group_leader);
 	account->user = get_uid(current_user());
-	account->charged = 0;
 }
 
 /**
@@ -40,8 +42,10 @@ void pin_account_init(struct pin_account *account, enum pin_account_mode mode)
 void pin_account_destroy(struct pin_account *account)
 {
 	WARN_ON(account->charged);
-	free_uid(account->user);
-	put_task_struct(account->task);
+	if (account->mode != PIN_ACCOUNT_NONE) {
+		free_uid(account->user);
+		put_task_struct(account->task);
+	}
 	mmdrop(account->mm);
 }
 

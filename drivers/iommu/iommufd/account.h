@@ -27,8 +27,9 @@ enum pin_account_mode {
  * struct pin_account - the payer for the pages of one owner
  * @mode: see &enum pin_account_mode
  * @mm: the owner's memory; only the struct is held, not its pages
- * @task: the owner's thread group leader, for its rlimit
- * @user: the owner's user
+ * @task: the owner's thread group leader, for its rlimit; not set if nobody
+ *        is charged
+ * @user: the owner's user; not set if nobody is charged
  * @charged: pages charged at present; protected by the lock of the embedder
  */
 struct pin_account {

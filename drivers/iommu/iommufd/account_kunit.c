@@ -79,7 +79,7 @@ static void expect_charged(struct kunit *test, unsigned long user,
 	struct account_test *t = test->priv;
 
 	KUNIT_EXPECT_EQ(test,
-			atomic_long_read(&t->account.user->locked_vm) -
+			atomic_long_read(&current_user()->locked_vm) -
 				t->user_locked,
 			user);
 	KUNIT_EXPECT_EQ(test, t->account.mm->locked_vm - t->mm_locked, mm);

@@ -83,6 +83,16 @@ void fake_memory_expect_pins(struct kunit *test,
 			     unsigned long first, unsigned long npages,
 			     unsigned int pins);
 
+/* Nothing is left of what the store had. */
+static inline void expect_empty_store(struct kunit *test,
+				      struct pfn_store *store)
+{
+	unsigned long index;
+
+	for (index = 0; index < store->npages; index += PFN_CHUNK_SIZE)
+		KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, index));
+}
+
 void fake_random_init(struct kunit *test, struct rnd_state *random);
 
 /* A number below @limit, which is not 0. */

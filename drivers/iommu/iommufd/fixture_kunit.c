@@ -122,7 +122,7 @@ struct fake_memory *fixture_memory(struct fixture *t)
 int fixture_map_memory(struct fixture *t, unsigned long offset,
 		       unsigned long length, struct iopt_map *map)
 {
-	struct iopt_piece piece = { .length = length };
+	struct iopt_piece piece = { .length = length, .first = true };
 	struct fake_memory *memory = fixture_memory(t);
 	int rc;
 
@@ -133,8 +133,7 @@ int fixture_map_memory(struct fixture *t, unsigned long offset,
 	KUNIT_ASSERT_FALSE(t->test, IS_ERR(piece.pages));
 	piece.offset = offset_in_page(offset);
 	map->length = length;
-	INIT_LIST_HEAD(&map->pieces);
-	list_add(&piece.entry, &map->pieces);
+	map->pieces = &piece;
 	rc = iopt_map_pages(&t->iopt, map);
 	iopt_pages_put(piece.pages);
 	return rc;

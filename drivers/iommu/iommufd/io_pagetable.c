@@ -118,10 +118,12 @@ static void area_unmap(const struct iopt_area *area,
 }
 
 /*
- * Take areas out of all domains. Every translation of all of them is gone
- * and flushed before the first page is unpinned.
+ * Take the areas from @first on, to before @stop, out of all domains. Every
+ * translation of all of them is gone and flushed before the first page is
+ * unpinned.
  */
-static void unfill_areas(struct io_pagetable *iopt, struct list_head *areas)
+static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
+			 struct iopt_area *stop)
 {
 	struct iommu_iotlb_gather gather;
 	struct iopt_domain *item;
@@ -129,16 +131,16 @@ static void unfill_areas(struct io_pagetable *iopt, struct list_head *areas)
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	if (list_empty(&iopt->domains))
+	if (first == stop || list_empty(&iopt->domains))
 		return;
 
 	list_for_each_entry(item, &iopt->domains, entry) {
 		iommu_iotlb_gather_init(&gather);
-		list_for_each_entry(area, areas, entry)
+		for (area = first; area != stop; area = area->next)
 			area_unmap(area, item->domain, &gather);
 		iommu_iotlb_sync(item->domain, &gather);
 	}
-	list_for_each_entry(area, areas, entry) {
+	for (area = first; area != stop; area = area->next) {
 		guard(mutex)(&area->pages->mutex);
 		iopt_pages_unuse(area->pages, &area->user);
 	}
@@ -148,25 +150,33 @@ static struct iopt_area *area_alloc(const struct iopt_piece *piece, int prot)
 {
 	struct iopt_area *area;
 
-	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	if (piece->first)
+		area = iopt_pages_room(piece->pages);
+	else
+		area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return NULL;
-	area->state = IOPT_AREA_CLAIMED;
-	area->pages = piece->pages;
-	area->page_offset = offset_in_page(piece->offset);
-	area->prot = prot;
-	area->user.start = piece->offset >> PAGE_SHIFT;
-	area->user.last = (piece->offset + piece->length - 1) >> PAGE_SHIFT;
-	/* Relative to the IOVA of the map until that is known. */
-	area->node.last = piece->length - 1;
+	*area = (struct iopt_area){
+		.state = IOPT_AREA_CLAIMED,
+		.pages = piece->pages,
+		.page_offset = offset_in_page(piece->offset),
+		.prot = prot,
+		.user.start = piece->offset >> PAGE_SHIFT,
+		.user.last = (piece->offset + piece->length - 1) >> PAGE_SHIFT,
+		/* Relative to the IOVA of the map until that is known. */
+		.node.last = piece->length - 1,
+	};
 	iopt_pages_get(piece->pages);
 	return area;
 }
 
 static void area_free(struct iopt_area *area)
 {
-	iopt_pages_put(area->pages);
-	kfree(area);
+	struct iopt_pages *pages = area->pages;
+
+	if (area != iopt_pages_room(pages))
+		kfree(area);
+	iopt_pages_put(pages);
 }
 
 static struct iopt_reserved *reserved_first(struct io_pagetable *iopt,
@@ -184,7 +194,6 @@ static int check_fixed_iova(struct io_pagetable *iopt,
 {
 	unsigned long mask = iopt->alignment - 1;
 	struct iopt_reserved *reserved;
-	struct iova_node *used;
 	unsigned long last;
 
 	if ((map->iova | map->length) & mask)
@@ -201,11 +210,6 @@ static int check_fixed_iova(struct io_pagetable *iopt,
 			      map->iova, last, reserved->node.start,
 			      reserved->node.last, reserved->why,
 			      reserved->name);
-	used = iova_tree_first(&iopt->areas, map->iova, last);
-	if (used)
-		return refuse(iopt->refusal, -EEXIST,
-			      "map: IOVA 0x%lx-0x%lx overlaps the mapping at 0x%lx-0x%lx",
-			      map->iova, last, used->start, used->last);
 	return 0;
 }
 
@@ -286,10 +290,7 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
  */
 static unsigned long memory_address(const struct iopt_map *map)
 {
-	const struct iopt_piece *piece =
-		list_first_entry(&map->pieces, struct iopt_piece, entry);
-
-	return iopt_pages_address(piece->pages, piece->offset);
+	return iopt_pages_address(map->pieces->pages, map->pieces->offset);
 }
 
 static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
@@ -321,88 +322,116 @@ static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
 		      map->length);
 }
 
-static void free_areas(struct list_head *areas)
+static void free_areas(struct iopt_area *areas)
 {
-	struct iopt_area *area, *next;
+	while (areas) {
+		struct iopt_area *area = areas;
 
-	list_for_each_entry_safe(area, next, areas, entry) {
-		list_del(&area->entry);
+		areas = area->next;
 		area_free(area);
 	}
 }
 
-static int alloc_areas(const struct iopt_map *map, struct list_head *areas)
+/* One area for each piece, linked in order, or NULL. */
+static struct iopt_area *alloc_areas(const struct iopt_map *map)
 {
+	struct iopt_area *areas = NULL;
+	struct iopt_area **end = &areas;
 	const struct iopt_piece *piece;
+
+	for (piece = map->pieces; piece; piece = piece->next) {
+		*end = area_alloc(piece, map->prot);
+		if (!*end) {
+			free_areas(areas);
+			return NULL;
+		}
+		end = &(*end)->next;
+	}
+	return areas;
+}
+
+static void remove_from_tree(struct io_pagetable *iopt,
+			     struct iopt_area *first, struct iopt_area *stop)
+{
 	struct iopt_area *area;
 
-	list_for_each_entry(piece, &map->pieces, entry) {
-		area = area_alloc(piece, map->prot);
-		if (!area) {
-			free_areas(areas);
-			return -ENOMEM;
+	for (area = first; area != stop; area = area->next)
+		iova_tree_remove(&iopt->areas, &area->node);
+}
+
+static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
+		       const struct iopt_map *map)
+{
+	unsigned long iova = map->iova;
+	struct iopt_area *area;
+
+	for (area = areas; area; area = area->next) {
+		struct iova_node *used;
+
+		area->node.start = iova;
+		area->node.last += iova;
+		iova = area->node.last + 1;
+		used = iova_tree_insert(&iopt->areas, &area->node);
+		if (used) {
+			remove_from_tree(iopt, areas, area);
+			return refuse(iopt->refusal, -EEXIST,
+				      "map: IOVA 0x%lx-0x%lx overlaps the mapping at 0x%lx-0x%lx",
+				      map->iova, map->iova + (map->length - 1),
+				      used->start, used->last);
 		}
-		list_add_tail(&area->entry, areas);
 	}
 	return 0;
 }
 
 /* Claim the range, so that nobody else can use it while it is filled. */
-static int claim_areas(struct io_pagetable *iopt, struct list_head *areas,
+static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 		       struct iopt_map *map)
 {
-	unsigned long mask, iova;
+	unsigned long mask = iopt->alignment - 1;
 	struct iopt_area *area;
 	int rc;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
 	rc = map->fixed ? check_fixed_iova(iopt, map) : choose_iova(iopt, map);
 	if (rc)
 		return rc;
+	rc = add_to_tree(iopt, areas, map);
+	if (rc)
+		return rc;
 
-	mask = iopt->alignment - 1;
-	list_for_each_entry(area, areas, entry)
-		if ((area->page_offset | (area->node.last + 1)) & mask)
+	for (area = areas; area; area = area->next)
+		if ((area->page_offset | iopt_area_length(area)) & mask) {
+			remove_from_tree(iopt, areas, NULL);
 			return refuse(iopt->refusal, -EINVAL,
 				      "map: the memory is not aligned to 0x%lx",
 				      iopt->alignment);
-
-	iova = map->iova;
-	list_for_each_entry(area, areas, entry) {
-		area->node.start = iova;
-		area->node.last += iova;
-		iova = area->node.last + 1;
-		iova_tree_insert(&iopt->areas, &area->node);
-	}
+		}
 	return 0;
 }
 
-static void unclaim_areas(struct io_pagetable *iopt, struct list_head *areas)
+/* Give the IOVA of the areas from @first on, to before @stop, back. */
+static void unclaim_areas(struct io_pagetable *iopt, struct iopt_area *first,
+			  struct iopt_area *stop)
+{
+	guard(rwsem_write)(&iopt->iova_rwsem);
+	remove_from_tree(iopt, first, stop);
+}
+
+static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 {
 	struct iopt_area *area;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	list_for_each_entry(area, areas, entry)
-		iova_tree_remove(&iopt->areas, &area->node);
-}
+	for (area = areas; area; area = area->next) {
+		int rc = area_fill(iopt, area);
 
-static int fill_areas(struct io_pagetable *iopt, struct list_head *areas)
-{
-	struct iopt_area *area, *next;
-	LIST_HEAD(filled);
-	int rc = 0;
-
-	list_for_each_entry_safe(area, next, areas, entry) {
-		rc = area_fill(iopt, area);
 		trace_iommufd_map(iopt, area, rc);
-		if (rc)
-			break;
-		list_move_tail(&area->entry, &filled);
+		if (rc) {
+			unfill_areas(iopt, areas, area);
+			return rc;
+		}
 	}
-	if (rc)
-		unfill_areas(iopt, &filled);
-	list_splice(&filled, areas);
-	return rc;
+	return 0;
 }
 
 /**
@@ -418,25 +447,25 @@ static int fill_areas(struct io_pagetable *iopt, struct list_head *areas)
  */
 int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 {
-	struct iopt_area *area, *next;
-	LIST_HEAD(areas);
+	struct iopt_area *areas;
 	int rc;
 
 	if (!map->length)
 		return -EINVAL;
-	rc = alloc_areas(map, &areas);
-	if (rc)
-		return rc;
+	areas = alloc_areas(map);
+	if (!areas)
+		return -ENOMEM;
 
 	guard(rwsem_read)(&iopt->domains_rwsem);
-	rc = claim_areas(iopt, &areas, map);
+	scoped_guard(rwsem_write, &iopt->iova_rwsem)
+		rc = claim_areas(iopt, areas, map);
 	if (!rc) {
-		rc = fill_areas(iopt, &areas);
+		rc = fill_areas(iopt, areas);
 		if (rc)
-			unclaim_areas(iopt, &areas);
+			unclaim_areas(iopt, areas, NULL);
 	}
 	if (rc) {
-		free_areas(&areas);
+		free_areas(areas);
 		return rc;
 	}
 	/*
@@ -444,8 +473,10 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 	 * remove it at once, so that it is not touched after that. An unmap
 	 * that comes before finds the area claimed.
 	 */
-	list_for_each_entry_safe(area, next, &areas, entry) {
-		list_del(&area->entry);
+	while (areas) {
+		struct iopt_area *area = areas;
+
+		areas = area->next;
 		/* Pairs with area_ready(). */
 		smp_store_release(&area->state, IOPT_AREA_READY);
 	}
@@ -481,21 +512,22 @@ struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova)
  */
 void iopt_free_pieces(struct iopt_map *map)
 {
-	struct iopt_piece *piece, *next;
+	while (map->pieces) {
+		struct iopt_piece *piece = map->pieces;
 
-	list_for_each_entry_safe(piece, next, &map->pieces, entry) {
+		map->pieces = piece->next;
 		iopt_pages_put(piece->pages);
 		kfree(piece);
 	}
-	INIT_LIST_HEAD(&map->pieces);
 }
 
 /* List the memory behind [iova, last], which areas cover without a hole. */
 static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 			  unsigned long last, struct iopt_map *map)
 {
-	struct iopt_area *area;
+	struct iopt_piece **end = &map->pieces;
 	struct iopt_piece *piece;
+	struct iopt_area *area;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	for (;;) {
@@ -511,12 +543,15 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 		piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
 		if (!piece)
 			return -ENOMEM;
+		piece->next = NULL;
 		piece->pages = area->pages;
+		piece->first = false;
 		iopt_pages_get(piece->pages);
 		piece->offset = area->user.start * PAGE_SIZE +
 				area->page_offset + (iova - area->node.start);
 		piece->length = min(last, area->node.last) - iova + 1;
-		list_add_tail(&piece->entry, &map->pieces);
+		*end = piece;
+		end = &piece->next;
 		if (last <= area->node.last)
 			return 0;
 		iova = area->node.last + 1;
@@ -542,7 +577,7 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	unsigned long last;
 	int rc;
 
-	INIT_LIST_HEAD(&map->pieces);
+	map->pieces = NULL;
 	if (!map->length)
 		return -EINVAL;
 	if (check_add_overflow(src_iova, map->length - 1, &last))
@@ -555,32 +590,20 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	return rc;
 }
 
-/*
- * Take over the ready areas in [start, last] for removal. They keep their IOVA
- * until they are unfilled and flushed.
- *
- * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by somebody else, -EAGAIN if an access is in the way, at
- * *busy; with nothing changed but prevent_access on -EAGAIN.
- */
-static int take_areas(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, struct list_head *areas,
+/* Link the areas in [start, last], if they can be taken over. */
+static int link_areas(struct io_pagetable *iopt, unsigned long start,
+		      unsigned long last, struct iopt_area **areas,
 		      struct iova_node *busy)
 {
-	struct iova_node *first, *node;
-	struct iopt_area *area;
+	struct iova_node *node = iova_tree_first(&iopt->areas, start, last);
+	struct iopt_area *area, *in_use = NULL;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	first = iova_tree_first(&iopt->areas, start, last);
-	if (!first)
-		return 0;
-	if (first->start < start)
+	if (node && node->start < start)
 		return refuse(iopt->refusal, -ENOENT,
 			      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
-			      start, last, first->start, first->last);
+			      start, last, node->start, node->last);
 
-	for (node = first; node; node = iova_tree_next(node, last)) {
+	for (; node; node = iova_tree_next(node, last)) {
 		area = iopt_area_of(node);
 		if (node->last > last)
 			return refuse(iopt->refusal, -ENOENT,
@@ -590,45 +613,61 @@ static int take_areas(struct io_pagetable *iopt, unsigned long start,
 			return refuse(iopt->refusal, -EBUSY,
 				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
 				      node->start, node->last);
+		if (!in_use && atomic_read(&area->num_accesses))
+			in_use = area;
+		*areas = area;
+		areas = &area->next;
 	}
-	for (node = first; node; node = iova_tree_next(node, last)) {
-		area = iopt_area_of(node);
-		if (atomic_read(&area->num_accesses)) {
-			area->prevent_access = true;
-			*busy = *node;
-			return -EAGAIN;
-		}
-	}
-	for (node = first; node; node = iova_tree_next(node, last)) {
-		area = iopt_area_of(node);
+	*areas = NULL;
+	if (!in_use)
+		return 0;
+	in_use->prevent_access = true;
+	*busy = in_use->node;
+	return -EAGAIN;
+}
+
+/*
+ * Take over the ready areas in [start, last] for removal. They keep their IOVA
+ * until they are unfilled and flushed.
+ *
+ * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
+ * made or removed by somebody else, -EAGAIN if an access is in the way, at
+ * *busy; with nothing changed but prevent_access on -EAGAIN.
+ */
+static int take_areas(struct io_pagetable *iopt, unsigned long start,
+		      unsigned long last, struct iopt_area **areas,
+		      struct iova_node *busy)
+{
+	struct iopt_area *area;
+	int rc;
+
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	rc = link_areas(iopt, start, last, areas, busy);
+	if (rc)
+		return rc;
+	for (area = *areas; area; area = area->next)
 		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
-		list_add_tail(&area->entry, areas);
-	}
 	return 0;
 }
 
-static void remove_areas(struct io_pagetable *iopt, struct list_head *areas,
+static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			 unsigned long *unmapped)
 {
-	struct iopt_area *area, *next;
-	LIST_HEAD(batch);
+	while (areas) {
+		struct iopt_area *stop = areas->next;
+		unsigned int n;
 
-	while (!list_empty(areas)) {
-		unsigned int n = 0;
+		for (n = 1; stop && n < IOPT_UNFILL_BATCH; n++)
+			stop = stop->next;
+		unfill_areas(iopt, areas, stop);
+		unclaim_areas(iopt, areas, stop);
+		while (areas != stop) {
+			struct iopt_area *area = areas;
 
-		list_for_each_entry_safe(area, next, areas, entry) {
-			list_move_tail(&area->entry, &batch);
-			if (++n == IOPT_UNFILL_BATCH)
-				break;
-		}
-		unfill_areas(iopt, &batch);
-		scoped_guard(rwsem_write, &iopt->iova_rwsem)
-			list_for_each_entry(area, &batch, entry)
-				iova_tree_remove(&iopt->areas, &area->node);
-		list_for_each_entry_safe(area, next, &batch, entry) {
 			trace_iommufd_unmap(iopt, area);
 			*unmapped += iopt_area_length(area);
-			list_del(&area->entry);
+			areas = area->next;
 			area_free(area);
 		}
 		cond_resched();
@@ -651,8 +690,8 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 		       unsigned long last, unsigned long *unmapped)
 {
 	struct iova_node busy = {};
+	struct iopt_area *areas;
 	unsigned int tries = 0;
-	LIST_HEAD(areas);
 	int rc;
 
 	*unmapped = 0;
@@ -662,7 +701,7 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 		scoped_guard(rwsem_read, &iopt->domains_rwsem) {
 			rc = take_areas(iopt, start, last, &areas, &busy);
 			if (!rc)
-				remove_areas(iopt, &areas, unmapped);
+				remove_areas(iopt, areas, unmapped);
 		}
 		if (rc != -EAGAIN)
 			break;

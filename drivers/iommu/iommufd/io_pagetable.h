@@ -84,7 +84,8 @@ enum iopt_area_state {
  * @pages: the memory; constant
  * @page_offset: offset of the first byte in its page; constant
  * @prot: IOMMU_READ and so on; constant
- * @entry: link in the list of the call that makes or removes the area
+ * @next: the next area that the same call makes or removes; means nothing to
+ *        others
  */
 struct iopt_area {
 	struct iova_node node;
@@ -95,7 +96,7 @@ struct iopt_area {
 	struct iopt_pages *pages;
 	unsigned int page_offset;
 	int prot;
-	struct list_head entry;
+	struct iopt_area *next;
 };
 
 static inline unsigned long iopt_area_length(const struct iopt_area *area)
@@ -180,28 +181,30 @@ struct io_pagetable {
 
 /**
  * struct iopt_piece - a part of a pages object that becomes one area
- * @entry: link in iopt_map.pieces
+ * @next: what is mapped after it, or NULL
  * @pages: the memory
  * @offset: first byte of it, counted from the start of index 0
  * @length: bytes, not 0
+ * @first: no area uses the memory yet
  */
 struct iopt_piece {
-	struct list_head entry;
+	struct iopt_piece *next;
 	struct iopt_pages *pages;
 	unsigned long offset;
 	unsigned long length;
+	bool first;
 };
 
 /**
  * struct iopt_map - what to map, and where
- * @pieces: struct iopt_piece list, mapped one after the other
+ * @pieces: the memory, mapped one piece after the other
  * @length: bytes of all pieces together
  * @prot: IOMMU_READ and so on
  * @fixed: @iova is given, else it is chosen and returned
  * @iova: IOVA of the first byte
  */
 struct iopt_map {
-	struct list_head pieces;
+	struct iopt_piece *pieces;
 	unsigned long length;
 	int prot;
 	bool fixed;

@@ -218,26 +218,29 @@ static int map_whole(struct iommufd_ioas *ioas, struct iopt_pages *pages,
 		.pages = pages,
 		.offset = offset,
 		.length = map->length,
+		.first = true,
 	};
 	int rc;
 
-	INIT_LIST_HEAD(&map->pieces);
-	list_add(&piece.entry, &map->pieces);
+	map->pieces = &piece;
 	rc = iopt_map_pages(&ioas->iopt, map);
 	iopt_pages_put(pages);
 	return rc;
 }
 
-/* Tell the user where the map is; a map that nobody knows of is undone. */
-static int respond_map(struct iommufd_ucmd *ucmd, size_t size,
-		       struct iommufd_ioas *ioas, const struct iopt_map *map)
+/*
+ * Tell the user where the map is, which is all of the struct that changes; a map
+ * that nobody knows of is undone.
+ */
+static int respond_map(u64 __user *iova, struct iommufd_ioas *ioas,
+		       const struct iopt_map *map)
 {
 	unsigned long unmapped;
-	int rc = iommufd_ucmd_respond(ucmd, size);
 
-	if (rc)
-		iopt_unmap(&ioas->iopt, map->iova, map->length, &unmapped);
-	return rc;
+	if (!put_user(map->iova, iova))
+		return 0;
+	iopt_unmap(&ioas->iopt, map->iova, map->length, &unmapped);
+	return -EFAULT;
 }
 
 static int map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
@@ -300,6 +303,7 @@ static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
 	struct iommufd_ioas *ioas;
 	struct iopt_map map;
@@ -324,8 +328,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	rc = map_user(ucmd->ictx, ioas, cmd, &map);
 	if (rc)
 		goto out_put;
-	cmd->iova = map.iova;
-	rc = respond_map(ucmd, sizeof(*cmd), ioas, &map);
+	rc = respond_map(&user->iova, ioas, &map);
 out_put:
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
@@ -354,36 +357,39 @@ int iommufd_ioas_map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 }
 
 /*
- * Add the piece of device memory that follows at @start to what is mapped.
- * Return: its length; -ENXIO if the file is not of device memory.
+ * Find the piece of device memory that follows at @start.
+ * Return: -ENXIO if the file is not of device memory.
  */
-static ssize_t add_file_mmio(struct file *file, u64 start, u64 length,
-			     struct iopt_map *map, struct refusal *refusal)
+static struct iopt_piece *find_file_mmio(struct file *file, u64 start,
+					 u64 length, int prot,
+					 struct refusal *refusal)
 {
 	struct iopt_piece *piece;
 	struct iommufd_mmio *mmio;
 	u64 offset = 0;
 
-	mmio = iommufd_mmio_get_file(file, start, &length, map->prot, &offset,
+	mmio = iommufd_mmio_get_file(file, start, &length, prot, &offset,
 				     refusal);
 	if (IS_ERR_OR_NULL(mmio))
-		return mmio ? PTR_ERR(mmio) : -ENXIO;
+		return mmio ? ERR_CAST(mmio) : ERR_PTR(-ENXIO);
 	piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
 	if (!piece) {
 		iommufd_mmio_put(mmio);
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
-	piece->pages = iopt_pages_alloc_mmio(mmio, file, offset, length,
-					     map->prot & IOMMU_WRITE);
+	*piece = (struct iopt_piece){
+		.pages = iopt_pages_alloc_mmio(mmio, file, offset, length,
+					       prot & IOMMU_WRITE),
+		.offset = offset,
+		.length = length,
+		.first = true,
+	};
 	if (IS_ERR(piece->pages)) {
 		iommufd_mmio_put(mmio);
 		kfree(piece);
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
-	piece->offset = offset;
-	piece->length = length;
-	list_add_tail(&piece->entry, &map->pieces);
-	return length;
+	return piece;
 }
 
 /* Map device memory behind a file; -ENXIO if it is not that. */
@@ -391,18 +397,26 @@ static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 const struct iommu_ioas_map_file *cmd,
 			 struct file *file, struct iopt_map *map)
 {
+	struct iopt_piece **end = &map->pieces;
 	unsigned long done = 0;
-	ssize_t rc = 0;
+	int rc = 0;
 
-	INIT_LIST_HEAD(&map->pieces);
+	map->pieces = NULL;
 	while (done < map->length) {
-		rc = add_file_mmio(file, cmd->start + done, map->length - done,
-				   map, &ictx->refusal);
-		if (rc < 0)
+		struct iopt_piece *piece;
+
+		piece = find_file_mmio(file, cmd->start + done,
+				       map->length - done, map->prot,
+				       &ictx->refusal);
+		if (IS_ERR(piece)) {
+			rc = PTR_ERR(piece);
 			break;
-		done += rc;
+		}
+		done += piece->length;
+		*end = piece;
+		end = &piece->next;
 	}
-	if (rc >= 0)
+	if (!rc)
 		rc = iopt_map_pages(&ioas->iopt, map);
 	iopt_free_pieces(map);
 	return rc;
@@ -431,6 +445,7 @@ static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_map_file __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
 	struct iommufd_ioas *ioas;
 	struct iopt_map map;
@@ -461,8 +476,7 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	fput(file);
 	if (rc)
 		goto out_put;
-	cmd->iova = map.iova;
-	rc = respond_map(ucmd, sizeof(*cmd), ioas, &map);
+	rc = respond_map(&user->iova, ioas, &map);
 out_put:
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
@@ -470,6 +484,7 @@ out_put:
 
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_copy __user *user = ucmd->ubuffer;
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
 	struct iommufd_ioas *src, *dst;
 	struct iopt_map map;
@@ -496,10 +511,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->dst_iova;
 	rc = iopt_copy(&dst->iopt, &src->iopt, cmd->src_iova, &map);
-	if (!rc) {
-		cmd->dst_iova = map.iova;
-		rc = respond_map(ucmd, sizeof(*cmd), dst, &map);
-	}
+	if (!rc)
+		rc = respond_map(&user->dst_iova, dst, &map);
 	iommufd_object_put(ucmd->ictx, &dst->obj);
 out_put_src:
 	iommufd_object_put(ucmd->ictx, &src->obj);
@@ -508,6 +521,7 @@ out_put_src:
 
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 {
+	struct iommu_ioas_unmap __user *user = ucmd->ubuffer;
 	struct iommu_ioas_unmap *cmd = ucmd->cmd;
 	unsigned long unmapped = 0;
 	struct iommufd_ioas *ioas;
@@ -527,8 +541,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	if (rc)
 		return rc;
 
-	cmd->length = unmapped;
-	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	return put_user(unmapped, &user->length);
 }
 
 static int option_rlimit_mode(struct iommu_option *cmd,

@@ -78,10 +78,14 @@ struct iommufd_ucmd {
 static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 				       size_t cmd_len)
 {
-	if (copy_to_user(ucmd->ubuffer, ucmd->cmd,
-			 min_t(size_t, ucmd->user_size, cmd_len)))
-		return -EFAULT;
-	return 0;
+	unsigned long left;
+
+	/* A constant length spares the check that the object is that long. */
+	if (likely(ucmd->user_size >= cmd_len))
+		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, cmd_len);
+	else
+		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, ucmd->user_size);
+	return left ? -EFAULT : 0;
 }
 
 /**

@@ -20,26 +20,24 @@ static struct iova_node *to_node(struct rb_node *rb)
 	return rb_entry_safe(rb, struct iova_node, rb);
 }
 
-/* The gap before @node, which follows @prev; @prev may be NULL. */
-static void set_gap(struct iova_node *node, const struct iova_node *prev)
+/* A gap of @node or of a node below it has become as large as @gap. */
+static void gap_grew(struct iova_node *node, unsigned long gap)
 {
-	node->gap = prev ? node->start - prev->last - 1 : node->start;
-}
-
-static void update_gap(struct iova_node *node, const struct iova_node *prev)
-{
-	if (!node)
-		return;
-	set_gap(node, prev);
-	gap_callbacks_propagate(&node->rb, NULL);
+	while (node && node->max_gap < gap) {
+		node->max_gap = gap;
+		node = to_node(rb_parent(&node->rb));
+	}
 }
 
 /**
- * iova_tree_insert - add a range that overlaps nothing in the tree
+ * iova_tree_insert - add a range, unless it overlaps one that is in the tree
  * @tree: the tree
  * @node: the range, with start and last set
+ *
+ * Return: NULL, or the lowest range that @node overlaps, with nothing changed.
  */
-void iova_tree_insert(struct iova_tree *tree, struct iova_node *node)
+struct iova_node *iova_tree_insert(struct iova_tree *tree,
+				   struct iova_node *node)
 {
 	struct rb_node **link = &tree->root.rb_node;
 	struct iova_node *prev = NULL;
@@ -59,17 +57,26 @@ void iova_tree_insert(struct iova_tree *tree, struct iova_node *node)
 		}
 	}
 
-	set_gap(node, prev);
+	if (prev && prev->last >= node->start)
+		return prev;
+	if (next && next->start <= node->last)
+		return next;
+
+	node->gap = prev ? node->start - prev->last - 1 : node->start;
 	node->max_gap = node->gap;
 	rb_link_node(&node->rb, parent, link);
 	/*
 	 * The rebalancing trusts max_gap on the way up, so it has to be right
 	 * before the colours are fixed.
 	 */
-	gap_callbacks_propagate(parent, NULL);
+	gap_grew(to_node(parent), node->gap);
 	rb_insert_augmented(&node->rb, &tree->root, &gap_callbacks);
-	update_gap(next, node);
+	if (next) {
+		next->gap = next->start - node->last - 1;
+		gap_callbacks_propagate(&next->rb, NULL);
+	}
 	tree->nr++;
+	return NULL;
 }
 
 /**
@@ -80,10 +87,13 @@ void iova_tree_insert(struct iova_tree *tree, struct iova_node *node)
 void iova_tree_remove(struct iova_tree *tree, struct iova_node *node)
 {
 	struct iova_node *next = to_node(rb_next(&node->rb));
-	struct iova_node *prev = to_node(rb_prev(&node->rb));
 
+	/* First, so that hardly a maximum changes when @node goes. */
+	if (next) {
+		next->gap = node->gap + (next->start - node->start);
+		gap_grew(next, next->gap);
+	}
 	rb_erase_augmented(&node->rb, &tree->root, &gap_callbacks);
-	update_gap(next, prev);
 	tree->nr--;
 }
 
@@ -132,8 +142,11 @@ struct iova_node *iova_tree_first(const struct iova_tree *tree,
  */
 struct iova_node *iova_tree_next(struct iova_node *node, unsigned long last)
 {
-	struct iova_node *next = to_node(rb_next(&node->rb));
+	struct iova_node *next;
 
+	if (node->last >= last)
+		return NULL;
+	next = to_node(rb_next(&node->rb));
 	return next && next->start <= last ? next : NULL;
 }
 

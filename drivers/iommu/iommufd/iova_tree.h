@@ -62,7 +62,8 @@ static inline void iova_tree_init(struct iova_tree *tree)
 	tree->nr = 0;
 }
 
-void iova_tree_insert(struct iova_tree *tree, struct iova_node *node);
+struct iova_node *iova_tree_insert(struct iova_tree *tree,
+				   struct iova_node *node);
 void iova_tree_remove(struct iova_tree *tree, struct iova_node *node);
 struct iova_node *iova_tree_first(const struct iova_tree *tree,
 				  unsigned long start, unsigned long last);

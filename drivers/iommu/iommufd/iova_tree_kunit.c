@@ -17,7 +17,7 @@ static struct iova_node *tree_add(struct kunit *test, struct iova_tree *tree,
 	KUNIT_ASSERT_NOT_NULL(test, node);
 	node->start = start;
 	node->last = last;
-	iova_tree_insert(tree, node);
+	KUNIT_EXPECT_NULL(test, iova_tree_insert(tree, node));
 	return node;
 }
 
@@ -460,6 +460,40 @@ static void iova_tree_test_random(struct kunit *test)
 	}
 }
 
+/* A range that overlaps others is not added, and the lowest of them is told. */
+static void iova_tree_test_overlap(struct kunit *test)
+{
+	struct iova_tree tree;
+	struct iova_node *low, *high;
+	const struct {
+		unsigned long start;
+		unsigned long last;
+		bool lowest;
+	} ranges[] = {
+		{ 0x1000, 0x1fff, true }, { 0x800, 0x1000, true },
+		{ 0x1fff, 0x2800, true }, { 0x1800, 0x1800, true },
+		{ 0x800, 0x4800, true },  { 0x1800, 0x3800, true },
+		{ 0x2800, 0x3000, false }, { 0x3fff, 0x3fff, false },
+		{ 0x2000, ULONG_MAX, false },
+	};
+	struct iova_node node;
+	unsigned int i;
+
+	iova_tree_init(&tree);
+	low = tree_add(test, &tree, 0x1000, 0x1fff);
+	high = tree_add(test, &tree, 0x3000, 0x3fff);
+	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+		node = (struct iova_node){ .start = ranges[i].start,
+					   .last = ranges[i].last };
+		KUNIT_EXPECT_PTR_EQ(test, iova_tree_insert(&tree, &node),
+				    ranges[i].lowest ? low : high);
+		check_tree(test, &tree, 2);
+	}
+	node = (struct iova_node){ .start = 0x2000, .last = 0x2fff };
+	KUNIT_EXPECT_NULL(test, iova_tree_insert(&tree, &node));
+	check_tree(test, &tree, 3);
+}
+
 static struct kunit_case iova_tree_cases[] = {
 	KUNIT_CASE(iova_tree_test_empty),
 	KUNIT_CASE(iova_tree_test_top),
@@ -467,6 +501,7 @@ static struct kunit_case iova_tree_cases[] = {
 	KUNIT_CASE(iova_tree_test_full),
 	KUNIT_CASE(iova_tree_test_walk),
 	KUNIT_CASE(iova_tree_test_exact_fit),
+	KUNIT_CASE(iova_tree_test_overlap),
 	KUNIT_CASE_PARAM(iova_tree_test_random, tree_view_gen_params),
 	{}
 };

@@ -319,9 +319,12 @@ static int __init iommufd_init(void)
 {
 	int rc;
 
-	rc = misc_register(&iommu_misc_dev);
+	rc = iopt_pages_init(sizeof(struct iopt_area));
 	if (rc)
 		return rc;
+	rc = misc_register(&iommu_misc_dev);
+	if (rc)
+		goto err_pages;
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)) {
 		rc = misc_register(&vfio_misc_dev);
 		if (rc) {
@@ -340,6 +343,8 @@ err_vfio:
 		misc_deregister(&vfio_misc_dev);
 err_iommu:
 	misc_deregister(&iommu_misc_dev);
+err_pages:
+	iopt_pages_exit();
 	return rc;
 }
 
@@ -349,6 +354,7 @@ static void __exit iommufd_exit(void)
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
 		misc_deregister(&vfio_misc_dev);
 	misc_deregister(&iommu_misc_dev);
+	iopt_pages_exit();
 }
 
 module_init(iommufd_init);

@@ -102,11 +102,13 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
+	XA_STATE(xas, &ictx->objects, id);
 	struct iommufd_object *obj;
 
 	xa_lock(&ictx->objects);
-	obj = xa_load(&ictx->objects, id);
-	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
+	obj = xas_load(&xas);
+	if (!obj || xa_is_zero(obj) ||
+	    (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
 	    !iommufd_object_tryget(obj))
 		obj = ERR_PTR(-ENOENT);
 	xa_unlock(&ictx->objects);

@@ -29,20 +29,46 @@
 #define PIN_BATCH 2048
 #define PIN_BATCH_STACK 16
 
+static struct kmem_cache *pages_cache;
+
+/**
+ * iopt_pages_init - get ready to allocate pages objects
+ * @room: bytes that come with each of them, for iopt_pages_room()
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int iopt_pages_init(size_t room)
+{
+	pages_cache = kmem_cache_create("iopt_pages",
+					sizeof(struct iopt_pages) + room, 0,
+					SLAB_ACCOUNT, NULL);
+	return pages_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * iopt_pages_exit - undo iopt_pages_init()
+ */
+void iopt_pages_exit(void)
+{
+	kmem_cache_destroy(pages_cache);
+}
+
 static struct iopt_pages *pages_alloc(unsigned long npages, bool writable,
 				      enum pin_account_mode mode)
 {
 	struct iopt_pages *pages;
 
-	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kmem_cache_alloc(pages_cache, GFP_KERNEL);
 	if (!pages)
 		return NULL;
+	*pages = (struct iopt_pages){
+		.npages = npages,
+		.writable = writable,
+		.users = RB_ROOT_CACHED,
+		.pins = RB_ROOT_CACHED,
+	};
 	kref_init(&pages->kref);
 	mutex_init(&pages->mutex);
-	pages->users = RB_ROOT_CACHED;
-	pages->pins = RB_ROOT_CACHED;
-	pages->npages = npages;
-	pages->writable = writable;
 	pfn_store_init(&pages->store, npages);
 	pin_account_init(&pages->account, mode);
 	return pages;
@@ -213,7 +239,7 @@ void iopt_pages_release(struct kref *kref)
 	pfn_store_destroy(&pages->store);
 	pin_account_destroy(&pages->account);
 	mutex_destroy(&pages->mutex);
-	kfree(pages);
+	kmem_cache_free(pages_cache, pages);
 }
 
 static bool has_user(struct iopt_pages *pages, unsigned long index,
@@ -283,13 +309,13 @@ static void unpin_file_run(struct iopt_pages *pages, unsigned long index,
 static void unpin_range(struct iopt_pages *pages, unsigned long index,
 			unsigned long last)
 {
+	struct pfn_cursor cursor = pfn_cursor_init(&pages->store, index, last);
 	unsigned long start = index;
 
 	trace_iommufd_unpin(pages, index, last);
 	while (index <= last) {
 		unsigned long pfn;
-		unsigned long n = pfn_store_run(&pages->store, index, last,
-						&pfn);
+		unsigned long n = pfn_cursor_next(&cursor, &pfn);
 
 		if (pages->source == IOPT_PAGES_FILE)
 			unpin_file_run(pages, index, pfn, n);
@@ -456,7 +482,7 @@ static void unpin_unused(struct iopt_pages *pages, unsigned long index,
 int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		   struct refusal *refusal)
 {
-	void *stack[PIN_BATCH_STACK];
+	void *stack[PIN_BATCH_STACK] __uninitialized;
 	unsigned int max = iommufd_test_batch(PIN_BATCH_STACK);
 	unsigned long index = user->start;
 	void **batch = stack;
@@ -513,8 +539,15 @@ void iopt_pages_unuse(struct iopt_pages *pages,
 	lockdep_assert_held(&pages->mutex);
 
 	interval_tree_remove(user, &pages->users);
-	if (pages->source != IOPT_PAGES_MMIO)
+	if (pages->source == IOPT_PAGES_MMIO)
+		return;
+	if (RB_EMPTY_ROOT(&pages->users.rb_root)) {
+		unpin_range(pages, user->start, user->last);
+		pin_account_uncharge(&pages->account,
+				     user->last - user->start + 1);
+	} else {
 		unpin_unused(pages, user->start, user->last);
+	}
 }
 
 /*
@@ -612,32 +645,17 @@ static int fill_run(struct fill *fill, phys_addr_t phys, unsigned long length,
 	return fill->nents == fill->max || !more ? fill_flush(fill) : 0;
 }
 
-/**
- * iopt_slice_map - fill pinned memory into a domain
- * @slice: which memory; a user covers it and the mutex of its pages is held
- * @domain: where to
- * @iova: IOVA of the first byte; nothing is mapped there
- * @prot: IOMMU_READ and so on
- * @small_pages: make no translation larger than PAGE_SIZE
- *
- * Return: 0, or the error of the IOMMU driver, with nothing mapped.
- */
-int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
-		   unsigned long iova, int prot, bool small_pages)
+static int fill_runs(const struct iopt_slice *slice,
+		     struct iommu_domain *domain, unsigned long iova, int prot,
+		     bool small_pages)
 {
-	unsigned long last = iopt_slice_last_index(slice);
+	struct pfn_cursor cursor =
+		pfn_cursor_init(&slice->pages->store, slice->index,
+				iopt_slice_last_index(slice));
 	unsigned long length = slice->length;
-	unsigned long index = slice->index;
 	unsigned int offset = slice->page_offset;
-	struct fill fill;
+	struct fill fill __uninitialized;
 	int rc = 0;
-
-	lockdep_assert_held(&slice->pages->mutex);
-
-	if (slice->pages->source == IOPT_PAGES_MMIO)
-		return iommufd_mmio_map(slice->pages->mmio, domain, iova,
-					index * PAGE_SIZE + offset, length,
-					prot);
 
 	fill.domain = domain;
 	fill.iova = iova;
@@ -651,7 +669,7 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 		unsigned long pfn, n, bytes;
 		phys_addr_t phys;
 
-		n = pfn_store_run(&slice->pages->store, index, last, &pfn);
+		n = pfn_cursor_next(&cursor, &pfn);
 		bytes = min(length, n * PAGE_SIZE - offset);
 		phys = PFN_PHYS(pfn) + offset;
 		if (small_pages)
@@ -660,7 +678,6 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 			rc = fill_run(&fill, phys, bytes, bytes != length);
 		if (rc)
 			break;
-		index += n;
 		length -= bytes;
 		offset = 0;
 	}
@@ -669,6 +686,39 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 	if (fill.sg && fill.sg != fill.stack)
 		kfree(fill.sg);
 	return rc;
+}
+
+/**
+ * iopt_slice_map - fill pinned memory into a domain
+ * @slice: which memory; a user covers it and the mutex of its pages is held
+ * @domain: where to
+ * @iova: IOVA of the first byte; nothing is mapped there
+ * @prot: IOMMU_READ and so on
+ * @small_pages: make no translation larger than PAGE_SIZE
+ *
+ * Return: 0, or the error of the IOMMU driver, with nothing mapped.
+ */
+int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
+		   unsigned long iova, int prot, bool small_pages)
+{
+	struct pfn_cursor cursor;
+	unsigned long pfn;
+
+	lockdep_assert_held(&slice->pages->mutex);
+
+	if (slice->pages->source == IOPT_PAGES_MMIO)
+		return iommufd_mmio_map(slice->pages->mmio, domain, iova,
+					slice->index * PAGE_SIZE +
+						slice->page_offset,
+					slice->length, prot);
+
+	cursor = pfn_cursor_init(&slice->pages->store, slice->index,
+				 iopt_slice_last_index(slice));
+	pfn_cursor_next(&cursor, &pfn);
+	if (small_pages || cursor.index <= cursor.last)
+		return fill_runs(slice, domain, iova, prot, small_pages);
+	return iommu_map(domain, iova, PFN_PHYS(pfn) + slice->page_offset,
+			 slice->length, prot, GFP_KERNEL_ACCOUNT);
 }
 
 /**

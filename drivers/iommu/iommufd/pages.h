@@ -95,6 +95,24 @@ static inline unsigned long iopt_slice_last_index(const struct iopt_slice *slice
 	       ((slice->page_offset + slice->length - 1) >> PAGE_SHIFT);
 }
 
+int iopt_pages_init(size_t room);
+void iopt_pages_exit(void);
+
+/**
+ * iopt_pages_room - memory that comes with a pages object
+ * @pages: the pages
+ *
+ * Most pages are mapped by one area. That one lies here, so that a mapping
+ * takes one allocation.
+ *
+ * Return: memory of the size that was passed to iopt_pages_init(), there as long
+ * as the pages.
+ */
+static inline void *iopt_pages_room(struct iopt_pages *pages)
+{
+	return pages + 1;
+}
+
 struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 					 unsigned long length, bool writable,
 					 enum pin_account_mode mode);

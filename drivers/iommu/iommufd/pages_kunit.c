@@ -101,7 +101,7 @@ static void pages_test_pin(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages->npinned, 0);
 		KUNIT_EXPECT_EQ(test, pages->account.charged, 0);
 		fake_memory_expect_pins(test, memory, 0, npages, 0);
-		KUNIT_EXPECT_TRUE(test, xa_empty(&pages->store.chunks));
+		expect_empty_store(test, &pages->store);
 	}
 }
 

@@ -36,9 +36,12 @@ static unsigned long chunk_npages(const struct pfn_store *store,
  */
 void pfn_store_init(struct pfn_store *store, unsigned long npages)
 {
-	xa_init_flags(&store->chunks, XA_FLAGS_ACCOUNT);
 	store->npages = npages;
 	store->nr_tables = 0;
+	if (pfn_store_is_small(store))
+		store->only = NULL;
+	else
+		xa_init_flags(&store->chunks, XA_FLAGS_ACCOUNT);
 }
 
 /**
@@ -50,25 +53,57 @@ void pfn_store_destroy(struct pfn_store *store)
 	unsigned long index;
 	void *entry;
 
+	if (pfn_store_is_small(store)) {
+		if (store->nr_tables)
+			kfree(store->only);
+		return;
+	}
 	xa_for_each(&store->chunks, index, entry)
 		if (!xa_is_value(entry))
 			kfree(entry);
 	xa_destroy(&store->chunks);
 }
 
-static int store_flat(struct pfn_store *store, unsigned long index, void *old,
-		      unsigned long base)
+/* Put a chunk where there may be one already, which is not freed. */
+static int set_chunk(struct pfn_store *store, unsigned long index, void *chunk)
 {
-	void *entry;
+	if (pfn_store_is_small(store)) {
+		store->only = chunk;
+		return 0;
+	}
+	return xa_err(xa_store(&store->chunks, index >> PFN_CHUNK_SHIFT, chunk,
+			       GFP_KERNEL_ACCOUNT));
+}
 
-	entry = xa_store(&store->chunks, index >> PFN_CHUNK_SHIFT,
-			 xa_mk_value(base), GFP_KERNEL_ACCOUNT);
-	if (xa_is_err(entry))
-		return xa_err(entry);
-	if (old && !xa_is_value(old)) {
-		kfree(old);
+/* Free what a chunk had that is not in the store any more. */
+static void free_table(struct pfn_store *store, void *chunk)
+{
+	if (chunk && !xa_is_value(chunk)) {
+		kfree(chunk);
 		store->nr_tables--;
 	}
+}
+
+static int store_flat(struct pfn_store *store, unsigned long index,
+		      unsigned long base)
+{
+	XA_STATE(xas, &store->chunks, index >> PFN_CHUNK_SHIFT);
+	void *flat = xa_mk_value(base);
+	void *old;
+
+	if (pfn_store_is_small(store)) {
+		old = store->only;
+		store->only = flat;
+	} else {
+		do {
+			xas_lock(&xas);
+			old = xas_store(&xas, flat);
+			xas_unlock(&xas);
+		} while (xas_nomem(&xas, GFP_KERNEL_ACCOUNT));
+		if (xas_error(&xas))
+			return xas_error(&xas);
+	}
+	free_table(store, old);
 	return 0;
 }
 
@@ -79,7 +114,6 @@ static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
 	unsigned long npages = chunk_npages(store, index);
 	unsigned long *table;
 	unsigned long i;
-	void *entry;
 
 	if (old && !xa_is_value(old))
 		return old;
@@ -91,9 +125,7 @@ static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
 		for (i = 0; i < npages; i++)
 			table[i] = flat_base(old) + i;
 
-	entry = xa_store(&store->chunks, index >> PFN_CHUNK_SHIFT, table,
-			 GFP_KERNEL_ACCOUNT);
-	if (xa_is_err(entry)) {
+	if (set_chunk(store, index, table)) {
 		kfree(table);
 		return NULL;
 	}
@@ -103,36 +135,34 @@ static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
 
 /*
  * A run inside one chunk can be kept flat when nothing else in the chunk can
- * be in use with another base: it is the first thing there, it agrees with
- * what is there, or it covers every index the chunk has.
+ * be in use with another base: it is the first thing there, or it agrees with
+ * what is there.
  */
-static bool run_is_flat(struct pfn_store *store, unsigned long index,
-			unsigned long pfn, unsigned long npages,
-			const void *old)
+static bool run_is_flat(unsigned long index, unsigned long pfn, const void *old)
 {
 	unsigned long offset = index & PFN_CHUNK_MASK;
 
 	if (pfn < offset)
 		return false;
-	if (!old || npages == chunk_npages(store, index))
-		return true;
-	return xa_is_value(old) && flat_base(old) == pfn - offset;
+	return !old || (xa_is_value(old) && flat_base(old) == pfn - offset);
 }
 
 /* Store a run that does not leave its chunk. */
 static int chunk_set_run(struct pfn_store *store, unsigned long index,
 			 unsigned long pfn, unsigned long npages)
 {
-	void *old = xa_load(&store->chunks, index >> PFN_CHUNK_SHIFT);
 	unsigned long offset = index & PFN_CHUNK_MASK;
 	unsigned long *table;
 	unsigned long i;
+	void *old;
 
-	if (run_is_flat(store, index, pfn, npages, old)) {
-		if (xa_is_value(old) && flat_base(old) == pfn - offset)
-			return 0;
-		return store_flat(store, index, old, pfn - offset);
-	}
+	/* It does not matter what was there, so do not look. */
+	if (npages == chunk_npages(store, index))
+		return store_flat(store, index, pfn);
+
+	old = pfn_store_chunk(store, index);
+	if (run_is_flat(index, pfn, old))
+		return old ? 0 : store_flat(store, index, pfn - offset);
 
 	table = chunk_table(store, index, old);
 	if (!table)
@@ -168,15 +198,38 @@ int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 	return 0;
 }
 
-/* Number of leading entries of @pages that are physically consecutive. */
+static __always_inline bool are_consecutive(struct page **pages,
+					    struct page *first)
+{
+	return pages[0] == first && pages[1] == nth_page(first, 1) &&
+	       pages[2] == nth_page(first, 2) &&
+	       pages[3] == nth_page(first, 3) &&
+	       pages[4] == nth_page(first, 4) &&
+	       pages[5] == nth_page(first, 5) &&
+	       pages[6] == nth_page(first, 6) &&
+	       pages[7] == nth_page(first, 7);
+}
+
+/*
+ * Number of leading entries of @pages that are physically consecutive. Nothing
+ * else of ours is done for every page of huge pages, hence by sixteens.
+ */
 static unsigned long run_length(struct page **pages, unsigned long npages)
 {
-	unsigned long i;
+	struct page **end = pages + (npages & ~15UL);
+	struct page *next = pages[0];
+	struct page **page = pages;
 
-	for (i = 1; i < npages; i++)
-		if (pages[i] != nth_page(pages[0], i))
-			return i;
-	return npages;
+	while (page < end && are_consecutive(page, next) &&
+	       are_consecutive(page + 8, nth_page(next, 8))) {
+		page += 16;
+		next = nth_page(next, 16);
+	}
+	while (page < pages + npages && *page == next) {
+		page++;
+		next = nth_page(next, 1);
+	}
+	return page - pages;
 }
 
 /**
@@ -208,8 +261,7 @@ int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 				return rc;
 		} else {
 			table = chunk_table(store, index,
-					    xa_load(&store->chunks,
-						    index >> PFN_CHUNK_SHIFT));
+					    pfn_store_chunk(store, index));
 			if (!table)
 				return -ENOMEM;
 			table += index & PFN_CHUNK_MASK;
@@ -224,61 +276,80 @@ int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 }
 
 /**
- * pfn_store_run - read the maximal run that starts at an index
- * @store: the store
- * @index: where to start; must be in use
- * @last: last index to look at, inclusive; all up to it must be in use
- * @pfn: receives the PFN of @index
+ * __pfn_cursor_next - read the next run, whatever it is
+ * @cursor: not at its end
+ * @pfn: receives the PFN of the run's first index
  *
  * Runs are followed across chunks, so that a gigantic page is one run.
  *
  * Return: the length of the run in pages, at least 1.
  */
-unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
-			    unsigned long last, unsigned long *pfn)
+unsigned long __pfn_cursor_next(struct pfn_cursor *cursor, unsigned long *pfn)
 {
-	unsigned long start = index;
+	unsigned long start = cursor->index;
+	unsigned long last = cursor->last;
+	unsigned long index = start;
 	unsigned long next = 0;
 
 	for (;;) {
 		unsigned long offset = index & PFN_CHUNK_MASK;
 		unsigned long end = min(last, index | PFN_CHUNK_MASK);
-		void *entry = xa_load(&store->chunks,
-				      index >> PFN_CHUNK_SHIFT);
 		const unsigned long *table;
 
 		/* Reading what was never stored is a bug of the owner. */
-		if (WARN_ON_ONCE(!entry)) {
+		if (WARN_ON_ONCE(!cursor->chunk)) {
 			*pfn = 0;
-			return last - start + 1;
+			index = last + 1;
+			break;
 		}
 
-		if (xa_is_value(entry)) {
-			unsigned long first = flat_base(entry) + offset;
+		if (xa_is_value(cursor->chunk)) {
+			unsigned long first = flat_base(cursor->chunk) + offset;
 
 			if (index == start)
 				*pfn = first;
 			else if (first != next)
 				break;
 			next = first + (end - index + 1);
-			index = end;
+			index = end + 1;
 		} else {
-			table = (const unsigned long *)entry + offset - index;
+			table = (const unsigned long *)cursor->chunk + offset -
+				index;
 			if (index == start)
 				*pfn = table[index];
 			else if (table[index] != next)
 				break;
-			for (next = table[index] + 1;
-			     index < end && table[index + 1] == next; next++)
+			next = table[index++] + 1;
+			while (index <= end && table[index] == next) {
 				index++;
-			if (index < end)
-				return index - start + 1;
+				next++;
+			}
+			if (index <= end)
+				break;
 		}
-		if (index == last)
-			return index - start + 1;
-		index++;
+		if (index > last)
+			break;
+		cursor->chunk = pfn_store_chunk(cursor->store, index);
 	}
+	cursor->index = index;
 	return index - start;
+}
+
+/**
+ * pfn_store_run - read the maximal run that starts at an index
+ * @store: the store
+ * @index: where to start; must be in use
+ * @last: last index to look at, inclusive; all up to it must be in use
+ * @pfn: receives the PFN of @index
+ *
+ * Return: the length of the run in pages, at least 1.
+ */
+unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
+			    unsigned long last, unsigned long *pfn)
+{
+	struct pfn_cursor cursor = pfn_cursor_init(store, index, last);
+
+	return __pfn_cursor_next(&cursor, pfn);
 }
 
 /**
@@ -292,19 +363,20 @@ unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
 void pfn_store_forget(struct pfn_store *store, unsigned long index,
 		      unsigned long last)
 {
+	if (pfn_store_is_small(store)) {
+		if (!index && last >= store->npages - 1) {
+			free_table(store, store->only);
+			store->only = NULL;
+		}
+		return;
+	}
 	while (index <= last) {
 		unsigned long end = chunk_first(index) +
 				    chunk_npages(store, index) - 1;
 
-		if (!(index & PFN_CHUNK_MASK) && end <= last) {
-			void *entry = xa_erase(&store->chunks,
-					       index >> PFN_CHUNK_SHIFT);
-
-			if (entry && !xa_is_value(entry)) {
-				kfree(entry);
-				store->nr_tables--;
-			}
-		}
+		if (!(index & PFN_CHUNK_MASK) && end <= last)
+			free_table(store, xa_erase(&store->chunks,
+						   index >> PFN_CHUNK_SHIFT));
 		if (end == ULONG_MAX)
 			break;
 		index = end + 1;

@@ -32,12 +32,31 @@ struct page;
 #define PFN_CHUNK_MASK (PFN_CHUNK_SIZE - 1)
 
 struct pfn_store {
-	struct xarray chunks;
+	union {
+		/* Chunks by number, if there can be more than one. */
+		struct xarray chunks;
+		/* The only chunk: what small mappings have is found at once. */
+		void *only;
+	};
 	/* Number of indices; constant after init. */
 	unsigned long npages;
 	/* Scattered chunks that are allocated, for fdinfo. */
 	unsigned long nr_tables;
 };
+
+static inline bool pfn_store_is_small(const struct pfn_store *store)
+{
+	return store->npages <= PFN_CHUNK_SIZE;
+}
+
+/* The chunk of an index: a value entry, a table, or NULL. */
+static inline void *pfn_store_chunk(struct pfn_store *store,
+				    unsigned long index)
+{
+	if (pfn_store_is_small(store))
+		return store->only;
+	return xa_load(&store->chunks, index >> PFN_CHUNK_SHIFT);
+}
 
 void pfn_store_init(struct pfn_store *store, unsigned long npages);
 void pfn_store_destroy(struct pfn_store *store);
@@ -46,6 +65,68 @@ int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 			struct page **pages, unsigned long npages);
 int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 		      unsigned long pfn, unsigned long npages);
+/**
+ * struct pfn_cursor - a walk over the runs of a range
+ * @store: the store
+ * @index: next index to read
+ * @last: last index of the range, inclusive; all up to it must be in use
+ * @chunk: the chunk of @index
+ */
+struct pfn_cursor {
+	struct pfn_store *store;
+	unsigned long index;
+	unsigned long last;
+	void *chunk;
+};
+
+static inline struct pfn_cursor pfn_cursor_init(struct pfn_store *store,
+						unsigned long index,
+						unsigned long last)
+{
+	return (struct pfn_cursor){
+		.store = store,
+		.index = index,
+		.last = last,
+		.chunk = pfn_store_chunk(store, index),
+	};
+}
+
+unsigned long __pfn_cursor_next(struct pfn_cursor *cursor, unsigned long *pfn);
+
+/**
+ * pfn_cursor_next - read the next run of a range
+ * @cursor: not at its end, which it is when @index has passed @last
+ * @pfn: receives the PFN of the run's first index
+ *
+ * Return: the length of the run in pages, at least 1.
+ */
+static inline unsigned long pfn_cursor_next(struct pfn_cursor *cursor,
+					    unsigned long *pfn)
+{
+	unsigned long index = cursor->index;
+	unsigned long last = cursor->last;
+	unsigned long offset = index & PFN_CHUNK_MASK;
+
+	/* The commonest cases are so cheap that a call would show. */
+	if (xa_is_value(cursor->chunk)) {
+		if (last <= (index | PFN_CHUNK_MASK)) {
+			*pfn = xa_to_value(cursor->chunk) + offset;
+			cursor->index = last + 1;
+			return last - index + 1;
+		}
+	} else if (cursor->chunk && offset != PFN_CHUNK_MASK && index < last) {
+		const unsigned long *entry = cursor->chunk;
+
+		entry += offset;
+		if (entry[1] != entry[0] + 1) {
+			*pfn = entry[0];
+			cursor->index = index + 1;
+			return 1;
+		}
+	}
+	return __pfn_cursor_next(cursor, pfn);
+}
+
 unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
 			    unsigned long last, unsigned long *pfn);
 void pfn_store_forget(struct pfn_store *store, unsigned long index,

@@ -30,12 +30,12 @@ static void expect_run(struct kunit *test, struct pfn_store *store,
 
 static bool chunk_is_flat(struct pfn_store *store, unsigned long chunk)
 {
-	return xa_is_value(xa_load(&store->chunks, chunk));
+	return xa_is_value(pfn_store_chunk(store, chunk << PFN_CHUNK_SHIFT));
 }
 
 static bool chunk_is_table(struct pfn_store *store, unsigned long chunk)
 {
-	void *entry = xa_load(&store->chunks, chunk);
+	void *entry = pfn_store_chunk(store, chunk << PFN_CHUNK_SHIFT);
 
 	return entry && !xa_is_value(entry);
 }
@@ -197,8 +197,8 @@ static void pfn_store_test_forget(struct kunit *test)
 	/* Covers chunk 1 and 2, and chunk 0 and 3 only in part. */
 	pfn_store_forget(store, 1, 3 * PFN_CHUNK_SIZE + 5);
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 2);
-	KUNIT_EXPECT_NULL(test, xa_load(&store->chunks, 1));
-	KUNIT_EXPECT_NULL(test, xa_load(&store->chunks, 2));
+	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, PFN_CHUNK_SIZE));
+	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, 2 * PFN_CHUNK_SIZE));
 	expect_run(test, store, 0, 0, 9000, 1);
 
 	/* The last chunk has 7 indices, so that this is all of it. */
@@ -206,7 +206,7 @@ static void pfn_store_test_forget(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
 	pfn_store_forget(store, 0, 3 * PFN_CHUNK_SIZE + 6);
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
-	KUNIT_EXPECT_TRUE(test, xa_empty(&store->chunks));
+	expect_empty_store(test, store);
 }
 
 /* What get_user_pages() returned is kept as runs where it has them. */
@@ -278,7 +278,6 @@ static void model_check(struct kunit *test, const struct store_model *model,
 {
 	unsigned long tables = 0;
 	unsigned long index, pfn;
-	void *entry;
 
 	for (index = 0; index < model->npages;) {
 		unsigned long last;
@@ -291,8 +290,11 @@ static void model_check(struct kunit *test, const struct store_model *model,
 		model_check_run(test, model, store, index, last);
 		index += pfn_store_run(store, index, last, &pfn);
 	}
-	xa_for_each(&store->chunks, index, entry)
-		tables += !xa_is_value(entry);
+	for (index = 0; index < model->npages; index += PFN_CHUNK_SIZE) {
+		void *entry = pfn_store_chunk(store, index);
+
+		tables += entry && !xa_is_value(entry);
+	}
 	KUNIT_EXPECT_EQ(test, store->nr_tables, tables);
 }
 
@@ -443,7 +445,7 @@ static void pfn_store_test_random(struct kunit *test)
 		model_check(test, &model, store);
 	}
 	pfn_store_forget(store, 0, *npages - 1);
-	KUNIT_EXPECT_TRUE(test, xa_empty(&store->chunks));
+	expect_empty_store(test, store);
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
 }
 
