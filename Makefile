@@ -26,7 +26,7 @@ INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
 .PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench check check-static check-kunit \
-	check-stock check-models check-debug clean distclean help
+	check-stock check-models check-clients check-debug clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -90,6 +90,9 @@ check-stock: ## Only the selftests on the stock kernel
 
 check-models: ## Only a few selftests on each of the other IOMMUs that QEMU has
 	@$(VM) check models
+
+check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users of our modules
+	@$(VM) check clients
 
 check-debug: ## Only the selftests on the debug kernel
 	@$(VM) check debug

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machine that clients run on: its PCI devices, and what has to be as it was when a client has ended."""
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+
+PCI = Path("/sys/bus/pci/devices")
+MODULES = "iommufd vfio vfio_pci_core vfio_pci".split()
+SECTOR = 512
+
+# What the boot sector does, see bootsector.S
+SECTORS, SOURCE, TARGET, CHANGE = 64, 64, 1024, 0xa55a
+MODE = 440		# offset of its mode: "e" to end, "s" to stay, "l" to loop
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_PROMISC = 0x8913, 0x8914, 1, 0x100
+ETH_P_ALL, ETH_P_TEST = 3, 0x88b5
+
+
+class Wrong(Exception):
+    """Something is not as it has to be: its text says what."""
+
+
+class Missing(Exception):
+    """A case cannot run here: its text is the reason to skip it."""
+
+
+def expect(what, found, *wanted):
+    if found not in wanted:
+        raise Wrong(f"{what}: {found!r}, and not {' or '.join(map(repr, wanted))}")
+
+
+def wait_for(what, test, seconds=60):
+    """Until test() gives something true, which is the result."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = test()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise Wrong(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+def pinned():
+    """How many pages are pinned."""
+    Path("/proc/sys/vm/stat_refresh").write_text("1")
+    counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
+
+
+def state():
+    """What no client may leave behind."""
+    counts = {name: int(Path(f"/sys/module/{name}/refcnt").read_text()) for name in MODULES}
+    return {"pinned pages": pinned(), **{f"use count of {name}": count for name, count in counts.items()}}
+
+
+@contextlib.contextmanager
+def huge_pages(number):
+    """Huge pages of 2 MiB, as long as a case wants them."""
+    pool = Path("/proc/sys/vm/nr_hugepages")
+    before = pool.read_text()
+    Path("/proc/sys/vm/compact_memory").write_text("1")
+    pool.write_text(str(number))
+    try:
+        if int(pool.read_text()) < number:
+            raise Wrong(f"only {pool.read_text().strip()} of {number} huge pages are to be had")
+        yield
+    finally:
+        pool.write_text(before)
+
+
+class Device:
+    """A PCI device."""
+
+    def __init__(self, bdf):
+        self.bdf, self.path = bdf, PCI / bdf
+
+    @property
+    def driver(self):
+        link = self.path / "driver"
+        return link.resolve().name if link.exists() else None
+
+    def give(self, driver):
+        """Give it to a driver; to the kernel's choice for None."""
+        (self.path / "driver_override").write_text(f"{driver or ''}\n")
+        if self.driver:
+            (self.path / "driver/unbind").write_text(self.bdf)
+        Path("/sys/bus/pci/drivers_probe").write_text(self.bdf)
+        if driver:
+            expect(f"driver of {self.bdf}", self.driver, driver)
+
+    @property
+    def cdev(self):
+        return "/dev/vfio/devices/" + next((self.path / "vfio-dev").iterdir()).name
+
+    @property
+    def group(self):
+        return "/dev/vfio/" + (self.path / "iommu_group").resolve().name
+
+    @property
+    def group_size(self):
+        return len(list((self.path / "iommu_group/devices").iterdir()))
+
+    def works(self):
+        """With the kernel's driver, after a client had it."""
+
+
+class Disk(Device):
+    """An NVMe disk, which belongs to the kernel or to a client."""
+
+    data = bytes(SECTORS * SECTOR)
+
+    @contextlib.contextmanager
+    def open(self):
+        if self.driver != "nvme":
+            self.give(None)
+        node = wait_for(f"disk of {self.bdf}", lambda: next(self.path.glob("nvme/nvme*/nvme*n1/dev"), None)).parent.name
+        wait_for(f"node of {node}", lambda: Path("/dev", node).exists())
+        handle = os.open(f"/dev/{node}", os.O_RDWR | os.O_SYNC)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+    def prepare(self, sector, mode):
+        """Write the boot sector and something new to read, and give it to vfio-pci."""
+        self.data = os.urandom(SECTORS * SECTOR)
+        boot = bytearray(sector)
+        boot[MODE] = ord(mode)
+        with self.open() as disk:
+            os.pwrite(disk, boot, 0)
+            os.pwrite(disk, self.data, SOURCE * SECTOR)
+            os.pwrite(disk, bytes((SECTORS + 2) * SECTOR), (TARGET - 1) * SECTOR)
+        self.give("vfio-pci")
+
+    def verify(self, source):
+        """Take it back: it has what the boot sector makes of the data of a disk, and no sector more."""
+        changed = int.from_bytes(source.data, "little") ^ int.from_bytes(CHANGE.to_bytes(2, "little") *
+                                                                         (len(source.data) // 2), "little")
+        with self.open() as disk:
+            found = os.pread(disk, (SECTORS + 2) * SECTOR, (TARGET - 1) * SECTOR)
+            kept = os.pread(disk, len(self.data), SOURCE * SECTOR)
+        wanted = bytes(SECTOR) + changed.to_bytes(len(source.data), "little") + bytes(SECTOR)
+        if found != wanted:
+            wrong = [n for n in range(SECTORS + 2) if found[n * SECTOR:][:SECTOR] != wanted[n * SECTOR:][:SECTOR]]
+            raise Wrong(f"{self.bdf}: sectors {TARGET - 1 + wrong[0]} and so on, {len(wrong)} in all, are not as the "
+                        "guest had to write them")
+        if kept != self.data:
+            raise Wrong(f"{self.bdf}: the sectors that the guest was to read have changed")
+
+    def works(self):
+        with self.open() as disk:
+            expect(f"bytes read from {self.bdf}", len(os.pread(disk, SECTOR, 0)), SECTOR)
+
+
+class Card(Device):
+    """A network card."""
+
+    @property
+    def name(self):
+        return wait_for(f"network interface of {self.bdf}",
+                        lambda: next((p.name for at in ("", "virtio*/") for p in self.path.glob(f"{at}net/*")), None))
+
+    @contextlib.contextmanager
+    def up(self):
+        """A socket for whole frames, while the interface is up."""
+        name = self.name
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as link:
+            self.flags(link, name, IFF_UP | IFF_PROMISC)
+            try:
+                link.bind((name, ETH_P_ALL))
+                yield link
+            finally:
+                self.flags(link, name, 0)
+
+    @staticmethod
+    def flags(link, name, wanted):
+        request = struct.pack("16sH14x", name.encode(), 0)
+        old = struct.unpack("16sH14x", fcntl.ioctl(link, SIOCGIFFLAGS, request))[1]
+        new = old & ~(IFF_UP | IFF_PROMISC) | wanted
+        fcntl.ioctl(link, SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), new))
+
+    def reaches(self, other):
+        """Frames go from here to another card."""
+        frame = b"\xff" * 6 + b"\2\0\0\0\0\1" + struct.pack("!H", ETH_P_TEST) + os.urandom(50)
+        with self.up() as here, other.up() as there:
+            there.settimeout(0.2)
+
+            def arrives():
+                with contextlib.suppress(OSError):		# no carrier as yet
+                    here.send(frame)
+                with contextlib.suppress(TimeoutError):
+                    return there.recv(2048) == frame
+                return False
+
+            wait_for(f"a frame from {self.bdf} to {other.bdf}", arrives)
+
+    def works(self):
+        for other in devices("virtio-net-pci")[:1]:
+            self.reaches(other)
+
+
+KINDS = {"nvme": Disk, "e1000e": Card, "virtio-net-pci": Card}
+CLASSES = {"0x0108": Disk, "0x0200": Card}
+
+
+def devices(kind):
+    """The machine's devices of a kind on the root bus, in the order in which they were asked for."""
+    found = []
+    for key, bdf in os.environ.items():
+        name = key.removeprefix("VM_DEV_")
+        if name != key and name.rstrip("0123456789") == kind.replace("-", "_"):
+            found.append((int(name[len(kind):] or 0), bdf))
+    return [KINDS.get(kind, Device)(bdf) for _, bdf in sorted(found)]
+
+
+def some(kind, number):
+    found = devices(kind)
+    if len(found) < number:
+        raise Missing(f"this machine has {len(found)} of {kind}, and {number} are needed")
+    return found[:number]
+
+
+def below(port, kind=Device):
+    """The functions behind a bridge, by the bridge's id."""
+    bdf = os.environ.get(f"VM_DEV_{port}")
+    if not bdf:
+        raise Missing(f"this machine has no '{port}'")
+    return [kind(path.name) for path in sorted((PCI / bdf).glob("????:??:??.?"))]
+
+
+def with_clients():
+    """The devices that are with vfio-pci."""
+    for path in sorted(PCI.iterdir()):
+        kind = CLASSES.get((path / "class").read_text()[:6], Device)
+        device = kind(path.name)
+        if device.driver == "vfio-pci":
+            yield device
