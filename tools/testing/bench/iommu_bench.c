@@ -120,7 +120,7 @@ static bool want(const char *t)
 enum { B_IOMMUFD, B_CONTAINER, B_NOATTACH, B_MOCK } be;
 struct ctx {
 	int fd, dev, group;
-	uint32_t ioas;
+	uint32_t ioas, dev_id;
 };
 
 static int open_cdev(const char *b)
@@ -179,6 +179,7 @@ static void bind_dev(struct ctx *c, const char *b)
 	c->dev = open_cdev(b);
 	bi.iommufd = c->fd;
 	OK(ioctl(c->dev, VFIO_DEVICE_BIND_IOMMUFD, &bi));
+	c->dev_id = bi.out_devid;
 }
 
 static int attach_dev(struct ctx *c, uint32_t pt)
@@ -657,6 +658,50 @@ static void t_attach(enum mk k)
 	munmap(p, SZ);
 }
 
+/*
+ * One more page table for an IOAS whose pages are pinned: IOMMU_HWPT_ALLOC fills
+ * it, IOMMU_DESTROY takes it away.
+ */
+static void t_second(enum mk k)
+{
+	uint64_t al[64], de[64];
+	char name[96];
+	struct ctx c;
+	void *p;
+
+	if (be != B_IOMMUFD) {
+		left_out("second_domain", "iommufd only");
+		return;
+	}
+	p = mem_alloc(k, SZ);
+	if (!p)
+		return;
+	be_open(&c);
+	OK(be_map(&c, BASE, p, SZ));
+	for (int i = -1; i < reps; i++) {
+		struct iommu_hwpt_alloc hw = { .size = sizeof(hw),
+					       .dev_id = c.dev_id,
+					       .pt_id = c.ioas };
+		struct iommu_destroy ds = { .size = sizeof(ds) };
+		uint64_t t0 = now(), t1;
+
+		OK(ioctl(c.fd, IOMMU_HWPT_ALLOC, &hw));
+		t1 = now();
+		ds.id = hw.out_hwpt_id;
+		OK(ioctl(c.fd, IOMMU_DESTROY, &ds));
+		if (i < 0)
+			continue;
+		al[i] = t1 - t0;
+		de[i] = now() - t1;
+	}
+	be_close(&c);
+	snprintf(name, sizeof(name), "second_domain_%s", mkname[k]);
+	report(name, al, reps, SZ, 0);
+	snprintf(name, sizeof(name), "drop_domain_%s", mkname[k]);
+	report(name, de, reps, SZ, 0);
+	munmap(p, SZ);
+}
+
 struct thr {
 	struct ctx *c;
 	uint64_t iova;
@@ -833,50 +878,119 @@ static void t_null(void)
 	report("cpu_loop_1M", x, reps, 0, 1000000);
 }
 
-/* for an instruction trace from outside: markers on stdout around each phase */
-static void mark(const char *m)
+/*
+ * Markers for hotspots.c, which counts what is executed between them: phase n
+ * begins, 0 ends it. Elsewhere they do nothing.
+ */
+#ifdef __x86_64__
+#define MARK(n)                                                       \
+	({                                                            \
+		asm volatile(".byte 0x0f, 0x1f, 0x80\n"               \
+			     ".long 0x4f420000 + %c0" ::"i"(n)        \
+			     : "memory");                             \
+	})
+#else
+#define MARK(n) ((void)(n))
+#endif
+
+static void mark(int phase)
 {
-	printf("MARK %s\n", m);
-	fflush(stdout);
-	sleep(2);
+	switch (phase) {
+	case 0:
+		MARK(0);
+		break;
+	case 1:
+		MARK(1);
+		break;
+	case 2:
+		MARK(2);
+		break;
+	case 3:
+		MARK(3);
+		break;
+	case 4:
+		MARK(4);
+		break;
+	case 5:
+		MARK(5);
+		break;
+	case 6:
+		MARK(6);
+		break;
+	case 7:
+		MARK(7);
+		break;
+	case 8:
+		MARK(8);
+		break;
+	case 9:
+		MARK(9);
+		break;
+	case 10:
+		MARK(10);
+		break;
+	}
 }
 
+/* A few rounds of each kind of map (phase 1, 3, ...) and unmap (2, 4, ...). */
 static void t_trace(void)
 {
-	char *p = mem_alloc(M_4K, 4 * MiB), *f = mem_alloc(M_FRAG, 4 * MiB),
-	     *h = mem_alloc(M_THP, 4 * MiB);
-	struct {
-		const char *n;
-		char *p;
+	const size_t len = 4 * MiB;
+	const struct {
+		const char *name;
+		enum mk kind;
 		size_t step;
-	} ph[] = { { "single4k", p, 4096 },
-		   { "contig4M", p, 4 * MiB },
-		   { "frag4M", f, 4 * MiB },
-		   { "thp4M", h, 4 * MiB } };
+	} how[] = { { "4k", M_4K, 4096 },
+		    { "contiguous", M_4K, len },
+		    { "scattered", M_FRAG, len },
+		    { "thp", M_THP, len } };
+	const int kinds = sizeof(how) / sizeof(how[0]);
 	struct ctx c;
-	char name[64];
 
 	be_open(&c);
-	for (int k = 0; k < 4; k++)
-		for (int r = 0; r < 2; r++) {
-			size_t tot = k ? 4 * MiB : MiB;
+	for (int k = 0; k < kinds; k++) {
+		size_t total = k ? len : MiB;
+		char *p = mem_alloc(how[k].kind, len);
+		int rounds = k ? 4 : 1;
 
-			snprintf(name, sizeof(name), "%s_map", ph[k].n);
-			if (r)
-				mark(name);
-			for (size_t o = 0; o < tot; o += ph[k].step)
-				OK(be_map(&c, BASE + (k ? 1 : 2) * o,
-					  ph[k].p + o, ph[k].step));
-			snprintf(name, sizeof(name), "%s_unmap", ph[k].n);
-			if (r)
-				mark(name);
-			for (size_t o = 0; o < tot; o += ph[k].step)
-				OK(be_unmap(&c, BASE + (k ? 1 : 2) * o,
-					    ph[k].step));
-			if (r)
-				mark("idle");
+		for (int r = -1; r < rounds; r++) {
+			for (size_t o = 0; o < total; o += how[k].step) {
+				mark(r < 0 ? 0 : 2 * k + 1);
+				OK(be_map(&c, BASE + 2 * o, p + o,
+					  how[k].step));
+				mark(0);
+			}
+			for (size_t o = 0; o < total; o += how[k].step) {
+				mark(r < 0 ? 0 : 2 * k + 2);
+				OK(be_unmap(&c, BASE + 2 * o, how[k].step));
+				mark(0);
+			}
 		}
-	mark("end");
+		printf("{\"phase\":%d,\"name\":\"map %s\"}\n", 2 * k + 1,
+		       how[k].name);
+		printf("{\"phase\":%d,\"name\":\"unmap %s\"}\n", 2 * k + 2,
+		       how[k].name);
+		munmap(p, len);
+	}
+	if (be == B_IOMMUFD) {
+		struct vfio_device_detach_iommufd_pt d = { .argsz = sizeof(d) };
+		char *p = mem_alloc(M_THP, 16 * MiB);
+		uint32_t io2 = ioas_alloc(c.fd);
+
+		OK(ioas_map(&c, io2, BASE, p, 16 * MiB));
+		for (int r = 0; r < 3; r++) {
+			OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d));
+			mark(9);
+			OK(attach_dev(&c, io2));
+			mark(10);
+			OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d));
+			mark(0);
+			OK(attach_dev(&c, c.ioas));
+		}
+		printf("{\"phase\":9,\"name\":\"attach 16 MiB thp\"}\n");
+		printf("{\"phase\":10,\"name\":\"detach 16 MiB thp\"}\n");
+		munmap(p, 16 * MiB);
+	}
 	be_close(&c);
 }
 
@@ -916,7 +1030,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
-				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach threads file\n",
+				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach second threads file trace\n",
 				argv[0]);
 			return 2;
 		}
@@ -968,6 +1082,10 @@ int main(int argc, char **argv)
 	if (want("attach")) {
 		t_attach(M_4K);
 		t_attach(M_THP);
+	}
+	if (want("second")) {
+		t_second(M_4K);
+		t_second(M_THP);
 	}
 	if (want("threads")) {
 		t_threads(4096, 2 * MiB, 1, "4k");

@@ -5,6 +5,9 @@ What map, unmap, copy and attach cost, in instructions of the guest, beside main
 
 QEMU counts instructions instead of time (-icount), which is repeatable to half a percent on any machine. Each backend gets
 a fresh virtual machine. The numbers are per 4 KiB page, or per call where the row says so. All of it is kept as JSON.
+
+What was measured already, of the same kernel, modules and program, is not measured again: a run that was interrupted goes on
+where it stopped.
 """
 
 import argparse
@@ -18,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 
 import build  # noqa: E402
 import guest  # noqa: E402
-from util import BUILD, Fail, chroot, inside, on_terminate, say  # noqa: E402
+from util import BUILD, Fail, chroot, digest, inside, on_terminate, say  # noqa: E402
 
 # name of the column: (kernel, our modules, backend of iommu_bench)
 SETS = {
@@ -49,25 +52,28 @@ ROWS = [
     ("the same with 10^5 areas", "map4k_auto_others100000", "call", None),
     ("copy in an attached IOAS, THP", "copy_same_ioas_thp", "page", 4),
     ("copy in an attached IOAS, 4K", "copy_same_ioas_anon4k", "page", None),
-    ("attach a filled IOAS, THP", "attach_filled_thp", "page", 4),
-    ("attach a filled IOAS, 4K", "attach_filled_anon4k", "page", 200),
+    ("one more domain, THP", "second_domain_thp", "page", 4),
+    ("one more domain, 4K", "second_domain_anon4k", "page", 200),
+    ("first attach, THP: pins", "attach_filled_thp", "page", 19),
+    ("first attach, 4K: pins", "attach_filled_anon4k", "page", 240),
     ("detach a filled IOAS, THP", "detach_filled_thp", "page", 4),
     ("detach a filled IOAS, 4K", "detach_filled_anon4k", "page", 90),
     ("MAP_FILE hugetlb", "mapfile_hugetlb", "page", 3.2),
     ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 1000),
 ]
 
-TESTS = "null,open,anon4k,frag4k,thp,hugetlb,lat0,lat1e5,copy,attach,file"
+TESTS = "null,open,anon4k,frag4k,thp,hugetlb,lat0,lat1e5,copy,attach,second,file"
 
 # What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
-SCRIPT = """
-set -e
+SCRIPT = r"""
+set -eo pipefail
 mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug || true
 echo always > /sys/kernel/mm/transparent_hugepage/enabled
 limit=/sys/module/vfio_iommu_type1/parameters/dma_entry_limit
 [ ! -e $limit ] || echo 1000000 > $limit
 echo 140 > /proc/sys/vm/nr_hugepages
-"$0" -b "$1" -d "$VM_DEV_edu0" -t "$2" -m "$3" -r 3 > "$VM_OUT/bench.jsonl"
+"$0" -b "$1" -d "$VM_DEV_edu0" -t "$2" -m "$3" -r 3 | tee "$VM_OUT/bench.jsonl" |
+    sed -un 's/.*"metric":"\([^"]*\)".*/  measured: \1/p'
 """
 
 
@@ -81,19 +87,39 @@ def program():
     return f"/repo/{target.relative_to(here)}"
 
 
-def measure(column, choice, out, tests, mebibytes):
-    """Boot and measure one backend; what it says goes to @out."""
+def identity(choice, args):
+    """What a measurement depends on; kernel and modules are built for it."""
     kernel, modules, backend = choice
+    parts = [backend, args.tests, args.mib, HERE / "iommu_bench.c"]
+    if kernel == "stock":
+        parts.append(guest.stock().name)
+        if modules:
+            parts += sorted(build.modules().glob("*.ko"))
+    else:
+        parts.append(build.kernel(kernel).name)
+    return digest(*parts)
+
+
+def measure(column, choice, out, args):
+    """Boot and measure one backend, if that was not done; what it says goes to @out."""
+    kernel, modules, backend = choice
+    done = out / "identity"
+    wanted = identity(choice, args)
+    if not args.again and done.exists() and done.read_text() == wanted:
+        say(f"bench: {column}: measured already")
+        return
+    done.unlink(missing_ok=True)
+    say(f"bench: {column} ({backend} on the {kernel} kernel)")
     load = []
     if kernel == "stock":
         load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
-    say(f"bench: {column} ({backend} on the {kernel} kernel)")
     opts = guest.Options(
-        command=["sh", "-c", SCRIPT, program(), backend, tests, str(mebibytes)], kernel=kernel, modules=modules,
-        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="3G", timeout=3000, name=f"bench-{column}", out=out,
-        append="no_timer_check tsc=reliable", kmemleak=False)
+        command=["bash", "-c", SCRIPT, program(), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
+        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="3G", timeout=args.timeout, name=f"bench-{column}",
+        out=out, append="no_timer_check tsc=reliable", kmemleak=False)
     if guest.run_guest(opts):
         raise Fail(f"{column} was not measured")
+    done.write_text(wanted)
 
 
 def metrics(out):
@@ -143,14 +169,16 @@ def main():
                         help="lean: in-tree kernels, ours and mainline's; stock: Debian's kernel, ours and its own type 1")
     parser.add_argument("--only", action="append", metavar="COLUMN",
                         help="measure only these columns; the others are those of the last time")
+    parser.add_argument("--again", action="store_true", help="measure also what was measured already")
     parser.add_argument("--tests", default=TESTS, metavar="LIST", help="default: %(default)s")
     parser.add_argument("--mib", type=int, default=256, help="memory to map")
+    parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each column")
     args = parser.parse_args()
     on_terminate()
     folder = BUILD / "bench" / args.kernel
     for column, choice in SETS[args.kernel].items():
         if not args.only or column in args.only:
-            measure(column, choice, folder / column, args.tests, args.mib)
+            measure(column, choice, folder / column, args)
     results = {column: metrics(folder / column) for column in SETS[args.kernel]}
     target = folder / "bench.json"
     target.write_text(json.dumps(results, indent=1) + "\n")
