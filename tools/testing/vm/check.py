@@ -176,7 +176,7 @@ def static(results):
         names = [name for name in left if re.search(pattern, name)]
         left = [name for name in left if name not in names]
         options = [f"--ignore={ignore}"] if ignore else []
-        lines += captured(["perl", "scripts/checkpatch.pl", "--strict", "--no-tree", "--terse", "--no-summary",
+        lines += captured(["perl", "scripts/checkpatch.pl", "--strict", "--no-tree", f"--root={tree}", "--terse", "--no-summary",
                            "--show-types", *options, "-f", *names], tree)[0]
     single(results, "checkpatch --strict", [line.replace(repo + "/", "") for line in lines if line.strip()])
     documented = [name for name in ours if "/drivers/" in name or "/include/" in name]
