@@ -26,7 +26,7 @@ INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
 .PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench check check-static check-kunit \
-	check-stock check-models check-clients check-debug clean distclean help
+	check-stock check-models check-clients check-debug fuzz clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -96,6 +96,9 @@ check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users o
 
 check-debug: ## Only the selftests on the debug kernel
 	@$(VM) check debug
+
+fuzz: ## Fuzz the ioctls on User-mode Linux with sanitizers (SECONDS=600; ON=debug: in a virtual machine; ARGS=--help)
+	@$(VM) fuzz --seconds $(or $(SECONDS),600) --kernel $(or $(ON),uml) $(ARGS)
 
 bench: ## Measure map, unmap, copy and attach beside mainline's iommufd and type 1, in instructions (ARGS=--help)
 	@tools/testing/bench/run.py $(ARGS)

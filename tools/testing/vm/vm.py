@@ -13,6 +13,7 @@ from pathlib import Path
 import build
 import check
 import debian
+import fuzz
 import guest
 import ktap
 from util import BUILD, CACHE, CLONE, Fail, lock, on_terminate, run, say
@@ -73,6 +74,14 @@ def main():
     add_run_options(sub)
     sub = commands.add_parser("kunit", help="run the KUnit suites on User-mode Linux")
     sub.add_argument("suites", nargs="?", metavar="GLOB", help="only these")
+    sub = commands.add_parser("fuzz", help="run the fuzzer of the ioctls")
+    sub.add_argument("--kernel", choices=["uml", "debug"], default="uml", help="where (default: User-mode Linux)")
+    sub.add_argument("--seconds", type=int, help="how long (default: 600, unless --runs)")
+    sub.add_argument("--runs", type=int, help="how many inputs; 0: only those that there are")
+    sub.add_argument("--jobs", type=int, help="how many at once on User-mode Linux (default: one per processor)")
+    sub.add_argument("--option", action="append", default=[], dest="arguments", metavar="-NAME=VALUE",
+                     help="of libFuzzer")
+    sub.add_argument("files", nargs="*", metavar="FILE", help="inputs as text, in place of the corpus")
     sub = commands.add_parser("check", help="run all checks, or some parts of them")
     sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join(check.PARTS))
     sub = commands.add_parser("clean", help="remove build/")
@@ -99,6 +108,8 @@ def main():
         check.kunit(results, args.suites, verbose=True)
         print(results.summary())
         return 1 if results.failed else 0
+    elif args.action == "fuzz":
+        return fuzz.command(args)
     elif args.action == "check":
         return check.check(args.parts)
     elif args.action == "clean":

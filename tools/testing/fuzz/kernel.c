@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the kernel says: coverage, reports, pinned pages; and its fault
+ * injection.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/kcov.h>
+
+#include "fuzz.h"
+
+/* Of both threads. Words; the first one is the number of the others. */
+#define AREA_WORDS	(128 * 1024)
+#define THREADS		2
+
+/* libFuzzer takes what is in this section for counters of its own. */
+static uint8_t counters[1 << 16]
+	__attribute__((section("__libfuzzer_extra_counters")));
+
+static uint64_t *areas[THREADS];
+static unsigned int nareas;
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	perror(what);
+	exit(1);
+}
+
+/**
+ * coverage_start - from here on, what the calling thread makes the kernel do
+ *                  is collected
+ */
+void coverage_start(void)
+{
+	int fd = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
+	void *area;
+
+	must(fd >= 0, "/sys/kernel/debug/kcov");
+	must(!ioctl(fd, KCOV_INIT_TRACE, AREA_WORDS), "KCOV_INIT_TRACE");
+	area = mmap(NULL, AREA_WORDS * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+		    MAP_SHARED, fd, 0);
+	must(area != MAP_FAILED, "mmap of kcov");
+	must(!ioctl(fd, KCOV_ENABLE, KCOV_TRACE_PC), "KCOV_ENABLE");
+	areas[nareas++] = area;
+}
+
+void coverage_reset(void)
+{
+	unsigned int i;
+
+	for (i = 0; i != nareas; i++)
+		__atomic_store_n(areas[i], 0, __ATOMIC_RELAXED);
+}
+
+static void count(unsigned int hash)
+{
+	uint8_t *counter = &counters[hash % sizeof(counters)];
+
+	if (*counter != 0xff)
+		++*counter;
+}
+
+void coverage_collect(void)
+{
+	unsigned int i;
+	uint64_t j, n;
+
+	for (i = 0; i != nareas; i++) {
+		n = __atomic_load_n(areas[i], __ATOMIC_RELAXED);
+		for (j = 1; j <= n; j++)
+			count((uint32_t)areas[i][j] * 0x9e3779b1U >> 16);
+	}
+}
+
+/* Each errno of each operation is something new, too. */
+void coverage_note(unsigned int op, long result)
+{
+	unsigned int error = result < 0 ? errno : 0;
+
+	count((op << 8 ^ error) * 0x85ebca6bU >> 16);
+}
+
+/* ---- reports */
+
+static const char *const bad[] = {
+	"WARNING:", "BUG:", "kernel BUG at", "Oops", "UBSAN:", "KASAN:",
+	"INFO: task", "INFO: rcu", "INFO: trying to register",
+	"possible circular locking", "possible recursive locking",
+	"possible deadlock", "inconsistent lock state", "refcount_t:",
+	"ODEBUG:", "list_add corruption", "list_del corruption",
+	"general protection fault", "held lock freed", "lock held when",
+	"scheduling while atomic", "sleeping function called from",
+};
+
+static int log_fd = -1;
+
+void reports_init(void)
+{
+	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	must(log_fd >= 0, "/dev/kmsg");
+	lseek(log_fd, 0, SEEK_END);
+}
+
+bool reports_bad(void)
+{
+	static char line[8192];
+	bool found = false;
+	unsigned int i;
+	ssize_t len;
+
+	for (;;) {
+		len = read(log_fd, line, sizeof(line) - 1);
+		if (len < 0 && errno == EPIPE)
+			continue;
+		if (len < 0)
+			return found;
+		line[len] = 0;
+		for (i = 0; i != ARRAY_LEN(bad); i++)
+			found |= !!strstr(line, bad[i]);
+	}
+}
+
+/**
+ * pages_pinned - how many pages are pinned in the whole system
+ *
+ * Return: their number.
+ */
+long pages_pinned(void)
+{
+	long pinned = 0, value;
+	FILE *stat;
+	char name[64];
+	int fd;
+
+	/* Each processor counts for itself; this adds up. */
+	fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		must(write(fd, "1", 1) == 1, "stat_refresh");
+		close(fd);
+	}
+	stat = fopen("/proc/vmstat", "re");
+	must(stat, "/proc/vmstat");
+	while (fscanf(stat, "%63s %ld", name, &value) == 2) {
+		if (!strcmp(name, "nr_foll_pin_acquired"))
+			pinned += value;
+		if (!strcmp(name, "nr_foll_pin_released"))
+			pinned -= value;
+	}
+	fclose(stat);
+	return pinned;
+}
+
+/* ---- fault injection */
+
+static __thread int fail_fd = -1;
+
+void fail_nth_open(void)
+{
+	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+}
+
+void fail_nth(unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (fail_fd >= 0)
+		pwrite(fail_fd, text, len, 0);
+}
+
+void fail_nth_end(void)
+{
+	int error = errno;
+
+	/* This call can be what fails. */
+	while (fail_fd >= 0 && pwrite(fail_fd, "0", 1, 0) < 0 &&
+	       errno == EFAULT)
+		;
+	errno = error;
+}
