@@ -299,6 +299,26 @@ static int setup_msi(struct iommufd_group *igroup, struct iommufd_hwpt *hwpt)
 	return rc;
 }
 
+/*
+ * Move a group from an empty domain, which will be freed, back to where it was.
+ * If the driver cannot do that, all DMA of the group is blocked.
+ */
+static int move_back(struct iommufd_group *igroup, struct iommu_domain *domain)
+{
+	struct iommu_domain *old = igroup->hwpt->item.domain;
+	int rc;
+
+	rc = iommu_replace_group_handle(igroup->group, old, NULL);
+	if (!rc)
+		return 0;
+	iommu_detach_group_handle(domain, igroup->group);
+	if (iommu_attach_group_handle(old, igroup->group, NULL))
+		refuse(&igroup->ictx->refusal, rc,
+		       "attach: the IOMMU driver cannot go back to hwpt %u; DMA is blocked until the devices are attached anew",
+		       igroup->hwpt->obj.id);
+	return rc;
+}
+
 /* Attach a group to an empty domain and back to where it was. */
 static int try_attach(struct iommufd_group *igroup, struct iommu_domain *domain)
 {
@@ -306,11 +326,7 @@ static int try_attach(struct iommufd_group *igroup, struct iommu_domain *domain)
 
 	if (igroup->hwpt) {
 		rc = iommu_replace_group_handle(igroup->group, domain, NULL);
-		if (!rc)
-			rc = iommu_replace_group_handle(igroup->group,
-							igroup->hwpt->item.domain,
-							NULL);
-		return rc;
+		return rc ? rc : move_back(igroup, domain);
 	}
 	rc = iommu_attach_group_handle(domain, igroup->group, NULL);
 	if (!rc)
