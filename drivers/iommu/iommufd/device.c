@@ -106,6 +106,9 @@ static bool isolates_interrupts(struct device *dev)
 	struct iommu_group *group = iommu_group_get(dev);
 	bool isolated;
 
+	/* A member of a container's group may be on its way out. */
+	if (!group)
+		return false;
 	isolated = iommu_group_has_isolated_msi(group) ||
 		   iommufd_selftest_is_mock_dev(dev);
 	iommu_group_put(group);
