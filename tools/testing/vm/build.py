@@ -218,7 +218,6 @@ def configure(name, source, out):
 def kernel(name, goals=()):
     """Build an in-tree kernel; gives the directory with its image. Kept under a hash of what went into it."""
     arch, fragments, product = KERNELS[name]
-    mainline = name.endswith("-mainline")
     found = debian.versions()
     debian.root()
     mainline = name == "lean-mainline"
@@ -228,10 +227,10 @@ def kernel(name, goals=()):
     if done.exists() and not goals:
         os.utime(done)
         return done
-    source = mainline_tree() if mainline else tree()
     out = f"o-{name}"
-    (source / out).mkdir(exist_ok=True)
     with lock("kernel-build"), step(f"building the {name} kernel (from nothing 5 to 10 minutes on two cores)"):
+        source = mainline_tree() if mainline else tree()
+        (source / out).mkdir(exist_ok=True)
         configure(name, source, out)
         if goals:
             long_make(make_argv(name, out, *goals), inside(source), f"make {' '.join(goals)}")
@@ -260,10 +259,10 @@ def kernel(name, goals=()):
 def inspect():
     """Compile our directories in-tree, as modules, with W=1, and have sparse read them; gives the log of it."""
     debian.root()
-    source = tree()
     out = "o-check"
-    (source / out).mkdir(exist_ok=True)
     with lock("kernel-build"):
+        source = tree()
+        (source / out).mkdir(exist_ok=True)
         configure("check", source, out)
         long_make(make_argv("check", out, "prepare", "scripts"), inside(source), "preparing the in-tree check")
         # sparse runs with the compiler; what did not change since is read again all the same.
@@ -275,10 +274,10 @@ def variants():
     """Compile the kernel's other VFIO drivers, unmodified, against our headers; gives the log of it."""
     debian.root()
     out = "o-check"
-    source = tree(variants=True)
-    (source / out).mkdir(exist_ok=True)
-    try:
-        with lock("kernel-build"):
+    with lock("kernel-build"):
+        source = tree(variants=True)
+        try:
+            (source / out).mkdir(exist_ok=True)
             configure("check", source, out)
             long_make(make_argv("check", out, "prepare", "scripts"), inside(source), "preparing the in-tree check")
             symbols = [f"CONFIG_{symbol}=m" for names in VARIANT_SYMBOLS.values() for symbol in names]
@@ -286,8 +285,8 @@ def variants():
             for goal in goals:		# what is up to date warns of nothing
                 shutil.rmtree(source / out / goal, ignore_errors=True)
             return long_make(make_argv("check", out, *symbols, *goals), inside(source), "other VFIO drivers")
-    finally:
-        tree()
+        finally:
+            tree()
 
 
 def mirror():

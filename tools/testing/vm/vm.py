@@ -31,6 +31,8 @@ def add_run_options(parser):
     parser.add_argument("--append", default="", help="more words for the kernel's command line")
     parser.add_argument("--mem", default="2G", dest="memory")
     parser.add_argument("--smp", type=int, default=2)
+    parser.add_argument("--parallel", action="store_true",
+                        help="really run the processors in parallel (QEMU may lose accesses to registers then)")
     parser.add_argument("--icount", action="store_true", help="count instructions instead of time; one processor")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS")
     parser.add_argument("--qemu-arg", action="append", default=[], dest="qemu_args", metavar="ARGS")
