@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """'make check': builds, static checkers, KUnit suites, selftests in virtual machines, the demo; one sum of it all."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 import build
@@ -14,7 +16,7 @@ import guest
 import ktap
 import logscan
 import selfcheck
-from util import BUILD, CLONE, REPO, Fail, chroot_argv, inside, lock, repo_files, say
+from util import BUILD, CLONE, HERE, JOBS, REPO, Fail, chroot_argv, inside, lock, repo_files, say
 
 # What the selftests find in their machine; the guest knows each by its id, see vm-bind.
 DEVICES = [
@@ -224,7 +226,7 @@ def run_tests(tests, kernel, **more):
     say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
-        opts.append += " kunit.enable=1 kasan_multi_shot"
+        opts.append += " kasan_multi_shot"
     result = guest.boot_once(opts)
     outcomes = {}
     for folder, program in tests:
@@ -241,16 +243,16 @@ def run_tests(tests, kernel, **more):
     return outcomes, result
 
 
-def selftests(results, kernel):
-    tests = build.userspace()
+def selftests(results, kernel, folders=None):
+    """All selftests, or those in some directories."""
+    tests = [test for test in build.userspace() if not folders or test[0] in folders]
+    name = "-".join([kernel, *(folders or [])])
     if not tests:
-        results.failed.append(f"{kernel}: no selftests found")
+        results.failed.append(f"{name}: no selftests found")
         return
-    if kernel == "debug":
-        # Mainline's tests give each case 30 s, which the sanitizers and an emulated processor use up.
-        tests = [test for test in tests if test[0] != "mainline"]
-    outcomes, result = run_tests(tests, kernel, name=f"check-{kernel}", load=["iommufd", "vfio-pci"],
-                                 timeout=2700)
+    at_boot = kernel == "debug" and "iommu" in folders	# KUnit suites
+    outcomes, result = run_tests(tests, kernel, name=f"check-{name}", load=["iommufd", "vfio-pci"], timeout=2700,
+                                 append="kunit.enable=1" if at_boot else "")
     problems = result.problems
     if kernel == "stock":
         # What users get has no mock IOMMU. What was skipped gets a second chance with modules that have.
@@ -268,10 +270,10 @@ def selftests(results, kernel):
                 outcomes[test].seconds += found.seconds
     for (folder, program), found in outcomes.items():
         collect(results, found, f"{kernel}: {folder}/{program}: ")
-    if kernel == "debug":
+    if at_boot:
         boot = (result.folder / "console.log").read_text(errors="replace").split("Run /init", 1)[0]
         collect(results, ktap.parse(boot, "kunit"), f"{kernel}: kunit: ")
-    single(results, f"{kernel}: kernel log, taint, pinned pages and leaks after all that", problems)
+    single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", problems)
 
 
 def models(results):
@@ -325,27 +327,95 @@ PARTS = {
     "demo": demo,
     "models": models,
     "clients": clients,
-    "debug": lambda results: selftests(results, "debug"),
+    # Mainline's tests give each case 30 s, which the sanitizers and an emulated processor use up.
+    "debug-iommu": lambda results: selftests(results, "debug", ["iommu"]),
+    "debug-vfio": lambda results: selftests(results, "debug", ["vfio"]),
 }
+# Names for several
+GROUPS = {"debug": ["debug-iommu", "debug-vfio"]}
 
 
-# Run only when they are asked for: what takes long, or is different each time.
-BY_NAME = ["fuzz", "clients"]
+# Not in what "make check" runs: takes long, and has a target of its own.
+BY_NAME = ["clients"]
+
+# The longest first, so that nothing long is left at the end.
+ORDER = ["debug-vfio", "stock", "debug-iommu", "models", "static", "fuzz", "kunit", "selfcheck", "demo", *BY_NAME]
+# So many at a time: a guest keeps one processor busy.
+LANES = min(2, JOBS)
 
 
-def check(parts):
+def one_part(part):
+    """Run a part, tell of it; gives its results."""
     results = ktap.Results()
+    started = time.monotonic()
+    try:
+        PARTS[part](results)
+    except Fail as err:
+        results.failed.append(part)
+        tell("FAILED", part, f": {err}")
+    say(f"{part}: {time.monotonic() - started:.0f} s")
+    return results
+
+
+def part_process(part):
+    """A part in a process of its own, and where it writes what it prints and its results."""
+    folder = BUILD / "check"
+    folder.mkdir(parents=True, exist_ok=True)
+    printed, found = folder / f"{part}.log", folder / f"{part}.json"
+    found.unlink(missing_ok=True)
+    with open(printed, "w") as log:
+        process = subprocess.Popen([sys.executable, HERE / "vm.py", "check", part, "--results", found],
+                                   stdin=subprocess.DEVNULL, stdout=log)
+    return process, printed, found
+
+
+def side_by_side(parts):
+    """Run parts, some at a time, and show what each printed when it has ended; gives all results."""
+    results = ktap.Results()
+    todo, running = sorted(parts, key=ORDER.index), {}
+    try:
+        while todo or running:
+            while todo and len(running) < LANES:
+                part = todo.pop(0)
+                running[part] = part_process(part)
+            time.sleep(0.2)
+            for part, (process, printed, found) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[part]
+                print(f"--- {part}", flush=True)
+                sys.stdout.buffer.write(printed.read_bytes())
+                sys.stdout.buffer.flush()
+                try:
+                    results.add(ktap.Results(**json.loads(found.read_text())))
+                except (OSError, ValueError):
+                    results.failed.append(f"{part}: ended by exit status {process.returncode}")
+    finally:
+        for process, *_ in running.values():
+            process.terminate()
+        for process, *_ in running.values():
+            process.wait()
+    return results
+
+
+def check(parts, found=None):
+    """Run parts (default: all but those only run by name); found: a file for the results, of a part of a larger check."""
+    if found:
+        results = one_part(parts[0])
+        found.write_text(json.dumps(vars(results)))
+        return 0
     begin = time.monotonic()
+    parts = [part for name in parts for part in GROUPS.get(name, [name])]
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        raise Fail(f"there is no check of {', '.join(sorted(unknown))}, but of {', '.join([*PARTS, *GROUPS])}")
     with lock(f"{CLONE.name}-check"):
-        for part in parts or [part for part in PARTS if part not in BY_NAME]:
-            print(f"--- {part}", flush=True)
-            started = time.monotonic()
-            try:
-                PARTS[part](results)
-            except Fail as err:
-                results.failed.append(part)
-                tell("FAILED", part, f": {err}")
-            say(f"{part}: {time.monotonic() - started:.0f} s")
+        if len(parts) == 1:
+            print(f"--- {parts[0]}", flush=True)
+            results = one_part(parts[0])
+        else:
+            debian.root()		# before they all want it
+            results = side_by_side(parts or [part for part in PARTS if part not in BY_NAME])
     print(f"--- all of it, in {time.monotonic() - begin:.0f} s")
     for name in results.failed:
         tell("FAILED", name)

@@ -85,7 +85,8 @@ def main():
                      help="of libFuzzer")
     sub.add_argument("files", nargs="*", metavar="FILE", help="inputs as text, in place of the corpus")
     sub = commands.add_parser("check", help="run all checks, or some parts of them")
-    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join(check.PARTS))
+    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join([*check.PARTS, *check.GROUPS]))
+    sub.add_argument("--results", type=Path, help=argparse.SUPPRESS)
     sub = commands.add_parser("clean", help="remove build/")
     sub.add_argument("--all", action="store_true", help="and the cache that all clones share")
 
@@ -113,7 +114,7 @@ def main():
     elif args.action == "fuzz":
         return fuzz.command(args)
     elif args.action == "check":
-        return check.check(args.parts)
+        return check.check(args.parts, args.results)
     elif args.action == "clean":
         clean(args.all)
     return 0
