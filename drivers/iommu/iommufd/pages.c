@@ -551,12 +551,13 @@ void iopt_pages_unuse(struct iopt_pages *pages,
 }
 
 /*
- * Mapping many short runs with one call spares a synchronisation of the IOTLB
- * per run, so short runs are collected in a scatterlist.
+ * Mapping many runs with one call spares a synchronisation of the IOTLB per run,
+ * so runs are collected in a scatterlist; but for those that take so long that
+ * it does not matter, and may be too long for it.
  */
 #define FILL_SG 128
 #define FILL_SG_STACK 4
-#define FILL_SG_MAX_RUN SZ_1M
+#define FILL_SG_MAX_RUN SZ_1G
 
 struct fill {
 	struct iommu_domain *domain;
@@ -618,9 +619,24 @@ static int fill_small(struct fill *fill, phys_addr_t phys, unsigned long length)
 	return 0;
 }
 
+/* From the stack, which is enough for most, to an array, if there is memory. */
+static void fill_grow(struct fill *fill)
+{
+	struct scatterlist *sg;
+
+	sg = kmalloc_array(FILL_SG, sizeof(*sg),
+			   GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+	if (!sg)
+		return;
+	memcpy(sg, fill->stack, sizeof(fill->stack));
+	fill->sg = sg;
+	fill->max = FILL_SG;
+}
+
 static int fill_run(struct fill *fill, phys_addr_t phys, unsigned long length,
 		    bool more)
 {
+	struct scatterlist *sg;
 	int rc;
 
 	if (length > FILL_SG_MAX_RUN || (!more && !fill->nents)) {
@@ -628,21 +644,21 @@ static int fill_run(struct fill *fill, phys_addr_t phys, unsigned long length,
 		return rc ? rc : fill_direct(fill, phys, length);
 	}
 
-	if (!fill->sg) {
-		fill->max = FILL_SG;
-		fill->sg = kmalloc_array(FILL_SG, sizeof(*fill->sg),
-					 GFP_KERNEL | __GFP_NOWARN |
-						 __GFP_NORETRY);
-		if (!fill->sg) {
-			fill->max = FILL_SG_STACK;
-			fill->sg = fill->stack;
+	if (fill->nents == fill->max) {
+		if (fill->sg == fill->stack)
+			fill_grow(fill);
+		if (fill->nents == fill->max) {
+			rc = fill_flush(fill);
+			if (rc)
+				return rc;
 		}
-		sg_init_table(fill->sg, fill->max);
 	}
-	sg_set_page(&fill->sg[fill->nents++], pfn_to_page(PHYS_PFN(phys)), length,
+	sg = &fill->sg[fill->nents++];
+	*sg = (struct scatterlist){};
+	sg_set_page(sg, pfn_to_page(PHYS_PFN(phys)), length,
 		    offset_in_page(phys));
 	fill->sg_bytes += length;
-	return fill->nents == fill->max || !more ? fill_flush(fill) : 0;
+	return more ? 0 : fill_flush(fill);
 }
 
 static int fill_runs(const struct iopt_slice *slice,
@@ -661,7 +677,8 @@ static int fill_runs(const struct iopt_slice *slice,
 	fill.iova = iova;
 	fill.mapped = 0;
 	fill.prot = prot;
-	fill.sg = NULL;
+	fill.sg = fill.stack;
+	fill.max = FILL_SG_STACK;
 	fill.nents = 0;
 	fill.sg_bytes = 0;
 
@@ -683,7 +700,7 @@ static int fill_runs(const struct iopt_slice *slice,
 	}
 	if (rc && fill.mapped)
 		iommu_unmap(domain, iova, fill.mapped);
-	if (fill.sg && fill.sg != fill.stack)
+	if (fill.sg != fill.stack)
 		kfree(fill.sg);
 	return rc;
 }
