@@ -213,8 +213,9 @@ void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 {
 	bool removed;
 
-	iommufd_object_release(obj);
+	/* As in iommufd_object_destroy_unused() */
 	xa_lock(&ictx->objects);
+	iommufd_object_release(obj);
 	removed = remove_object(ictx, obj);
 	xa_unlock(&ictx->objects);
 	if (!WARN_ON(!removed))
