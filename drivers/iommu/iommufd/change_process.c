@@ -10,12 +10,6 @@
 
 #include "iommufd_private.h"
 
-/*
- * Makes us the only one that holds the mutex of more than one pages object, so
- * that it does not matter in which order they are taken.
- */
-static DEFINE_MUTEX(takeover_mutex);
-
 /**
  * struct takeover - a pages object that gets another payer
  * @node: link in the tree of the call, by @pages
@@ -129,7 +123,8 @@ static int take_over(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 
 	for (takeover = takeover_of(rb_first(takeovers)); takeover;
 	     takeover = takeover_of(rb_next(&takeover->node)))
-		mutex_lock_nest_lock(&takeover->pages->mutex, &takeover_mutex);
+		mutex_lock_nest_lock(&takeover->pages->mutex,
+				     &ictx->takeover_mutex);
 
 	for (takeover = takeover_of(rb_first(takeovers)); takeover;
 	     takeover = takeover_of(rb_next(&takeover->node))) {
@@ -165,7 +160,7 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	scoped_guard(mutex, &takeover_mutex) {
+	scoped_guard(mutex, &ictx->takeover_mutex) {
 		rc = collect_all(ictx, &takeovers);
 		if (!rc)
 			rc = take_over(ictx, &takeovers);

@@ -101,10 +101,18 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	down_read(&ioas->iopt.iova_rwsem);
 	cmd->num_iovas = 0;
-	cmd->out_iova_alignment = ioas->iopt.alignment;
-	while (iopt_next_usable(&ioas->iopt, from, &start, &last)) {
+	for (;;) {
+		bool found;
+
+		/* Not while the user's memory is written, which may block. */
+		scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem) {
+			cmd->out_iova_alignment = ioas->iopt.alignment;
+			found = iopt_next_usable(&ioas->iopt, from, &start,
+						 &last);
+		}
+		if (!found)
+			break;
 		if (cmd->num_iovas < max_iovas) {
 			struct iommu_iova_range elm = {
 				.start = start,
@@ -122,7 +130,6 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 			break;
 		from = last + 1;
 	}
-	up_read(&ioas->iopt.iova_rwsem);
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 
 	if (rc)

@@ -36,6 +36,9 @@ struct iommufd_container {
  * struct iommufd_ctx - one open file of /dev/iommu
  * @file: the file; whoever holds a context holds a reference to it
  * @objects: struct iommufd_object by id
+ * @takeover_mutex: makes its holder the only one that has the mutex of more than
+ *                  one pages object of this context, so that it does not matter
+ *                  in which order they are taken. Outside of iova_rwsem
  * @groups_lock: protects @groups
  * @groups: struct iommufd_group list
  * @destroy_wait: woken when the last call that uses an object ends
@@ -49,6 +52,7 @@ struct iommufd_container {
 struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
+	struct mutex takeover_mutex; /* see above */
 	struct mutex groups_lock; /* see above */
 	struct list_head groups;
 	wait_queue_head_t destroy_wait;

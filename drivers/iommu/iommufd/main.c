@@ -30,6 +30,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 		ictx->account_mode = PIN_ACCOUNT_MM;
 
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	mutex_init(&ictx->takeover_mutex);
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
 	mutex_init(&ictx->container.lock);
@@ -51,6 +52,7 @@ static int iommufd_fops_release(struct inode *inode, struct file *filp)
 	xa_destroy(&ictx->objects);
 	mutex_destroy(&ictx->container.lock);
 	mutex_destroy(&ictx->groups_lock);
+	mutex_destroy(&ictx->takeover_mutex);
 	kfree(ictx);
 	return 0;
 }
@@ -214,7 +216,7 @@ static void iommufd_fops_show_fdinfo(struct seq_file *m, struct file *filp)
 		if (IS_ERR(obj))
 			continue;
 		seq_printf(m, "object:\t%lu %s users=%u", id, obj->ops->name,
-			   refcount_read(&obj->users) - 1);
+			   max(refcount_read(&obj->users), 1U) - 1);
 		if (obj->ops->type == IOMMUFD_OBJ_DEVICE)
 			seq_printf(m, " %s", dev_name(to_idev(obj)->dev));
 		if (obj->ops->type == IOMMUFD_OBJ_HWPT)
