@@ -26,6 +26,7 @@ void pin_account_init(struct pin_account *account, enum pin_account_mode mode)
 	if (mode == PIN_ACCOUNT_USER && capable(CAP_IPC_LOCK))
 		mode = PIN_ACCOUNT_NONE;
 	account->mode = mode;
+	account->unlimited = capable(CAP_IPC_LOCK);
 	account->mm = current->mm;
 	mmgrab(account->mm);
 	account->charged = 0;
@@ -77,7 +78,7 @@ static int charge_mm(struct pin_account *account, unsigned long npages,
 	if (mmap_write_lock_killable(account->mm))
 		return -EINTR;
 	rc = __account_locked_vm(account->mm, npages, true, account->task,
-				 has_capability(account->task, CAP_IPC_LOCK));
+				 account->unlimited);
 	mmap_write_unlock(account->mm);
 	if (rc)
 		return refuse(refusal, -ENOMEM,

@@ -26,6 +26,7 @@ enum pin_account_mode {
 /**
  * struct pin_account - the payer for the pages of one owner
  * @mode: see &enum pin_account_mode
+ * @unlimited: the owner had CAP_IPC_LOCK when it became the payer
  * @mm: the owner's memory; only the struct is held, not its pages
  * @task: the owner's thread group leader, for its rlimit; not set if nobody
  *        is charged
@@ -34,6 +35,7 @@ enum pin_account_mode {
  */
 struct pin_account {
 	enum pin_account_mode mode;
+	bool unlimited;
 	struct mm_struct *mm;
 	struct task_struct *task;
 	struct user_struct *user;
