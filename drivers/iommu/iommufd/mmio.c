@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
+#include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
 
@@ -26,7 +27,7 @@
  *        driver: taken inside iopt_pages.mutex, and inside whatever the
  *        lending driver holds while it revokes
  * @revoked: nothing may translate to it
- * @maps: struct mmio_map list
+ * @maps: struct mmio_map by domain, then IOVA
  */
 struct iommufd_mmio {
 	struct kref kref;
@@ -35,25 +36,27 @@ struct iommufd_mmio {
 
 	struct mutex lock; /* see above */
 	bool revoked;
-	struct list_head maps;
+	struct rb_root maps;
 };
 
 /**
  * struct mmio_map - one place where it is mapped
- * @entry: link in iommufd_mmio.maps
+ * @node: link in iommufd_mmio.maps
  * @domain: in which table; outlives the record
  * @iova: first IOVA
  * @offset: first byte, from the start of the memory
  * @length: bytes
+ * @page: bytes of the largest translation to make
  * @prot: IOMMU_READ and so on
  * @present: the translation exists
  */
 struct mmio_map {
-	struct list_head entry;
+	struct rb_node node;
 	struct iommu_domain *domain;
 	unsigned long iova;
 	u64 offset;
 	size_t length;
+	size_t page;
 	int prot;
 	bool present;
 };
@@ -101,7 +104,7 @@ struct iommufd_mmio *iommufd_mmio_create(phys_addr_t phys, size_t length)
 		return NULL;
 	kref_init(&mmio->kref);
 	mutex_init(&mmio->lock);
-	INIT_LIST_HEAD(&mmio->maps);
+	mmio->maps = RB_ROOT;
 	mmio->phys = phys;
 	mmio->length = length;
 	return mmio;
@@ -113,7 +116,7 @@ static void mmio_release(struct kref *kref)
 	struct iommufd_mmio *mmio =
 		container_of(kref, struct iommufd_mmio, kref);
 
-	WARN_ON(!list_empty(&mmio->maps));
+	WARN_ON(!RB_EMPTY_ROOT(&mmio->maps));
 	mutex_destroy(&mmio->lock);
 	kfree(mmio);
 }
@@ -149,6 +152,44 @@ phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio)
 	return mmio->phys;
 }
 
+/* The next one of all, or the first after NULL. */
+static struct mmio_map *map_next(struct iommufd_mmio *mmio,
+				 struct mmio_map *map)
+{
+	return rb_entry_safe(map ? rb_next(&map->node) : rb_first(&mmio->maps),
+			     struct mmio_map, node);
+}
+
+static bool map_less(struct rb_node *a, const struct rb_node *b)
+{
+	const struct mmio_map *map = rb_entry(a, struct mmio_map, node);
+	const struct mmio_map *other = rb_entry(b, struct mmio_map, node);
+
+	if (map->domain != other->domain)
+		return map->domain < other->domain;
+	return map->iova < other->iova;
+}
+
+static struct mmio_map *map_find(struct iommufd_mmio *mmio,
+				 struct iommu_domain *domain,
+				 unsigned long iova)
+{
+	struct rb_node *node = mmio->maps.rb_node;
+
+	while (node) {
+		struct mmio_map *map = rb_entry(node, struct mmio_map, node);
+
+		if (map->domain == domain && map->iova == iova)
+			return map;
+		if (domain < map->domain ||
+		    (domain == map->domain && iova < map->iova))
+			node = node->rb_left;
+		else
+			node = node->rb_right;
+	}
+	return NULL;
+}
+
 static void map_remove(struct mmio_map *map)
 {
 	if (!map->present)
@@ -160,11 +201,23 @@ static void map_remove(struct mmio_map *map)
 
 static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
 {
-	int rc = iommu_map(map->domain, map->iova, mmio->phys + map->offset,
-			   map->length, map->prot, GFP_KERNEL_ACCOUNT);
+	phys_addr_t phys = mmio->phys + map->offset;
+	size_t done = 0, n;
+	int rc;
 
-	map->present = !rc;
-	return rc;
+	for (; done < map->length; done += n) {
+		n = min(map->length - done,
+			map->page - ((phys + done) & (map->page - 1)));
+		rc = iommu_map(map->domain, map->iova + done, phys + done, n,
+			       map->prot, GFP_KERNEL_ACCOUNT);
+		if (rc) {
+			if (done)
+				iommu_unmap(map->domain, map->iova, done);
+			return rc;
+		}
+	}
+	map->present = true;
+	return 0;
 }
 
 /**
@@ -176,11 +229,11 @@ static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
  */
 void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
 {
-	struct mmio_map *map;
+	struct mmio_map *map = NULL;
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = true;
-	list_for_each_entry(map, &mmio->maps, entry)
+	while ((map = map_next(mmio, map)))
 		map_remove(map);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
@@ -194,11 +247,11 @@ EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
  */
 void iommufd_mmio_restore(struct iommufd_mmio *mmio)
 {
-	struct mmio_map *map;
+	struct mmio_map *map = NULL;
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = false;
-	list_for_each_entry(map, &mmio->maps, entry)
+	while ((map = map_next(mmio, map)))
 		if (!map->present)
 			map_install(mmio, map);
 }
@@ -358,13 +411,15 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
  * @offset: first byte of the memory
  * @length: bytes
  * @prot: IOMMU_READ and so on
+ * @small_pages: make no translation larger than PAGE_SIZE
  *
  * If the memory is revoked the mapping comes into being when it is restored.
  *
  * Return: 0, -ENOMEM, or the error of the IOMMU driver.
  */
 int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
-		     unsigned long iova, u64 offset, size_t length, int prot)
+		     unsigned long iova, u64 offset, size_t length, int prot,
+		     bool small_pages)
 {
 	struct mmio_map *map;
 	int rc = 0;
@@ -376,6 +431,7 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 	map->iova = iova;
 	map->offset = offset;
 	map->length = length;
+	map->page = small_pages ? PAGE_SIZE : 1UL << (BITS_PER_LONG - 1);
 	/* Device memory is not cached, and some tables want to know. */
 	map->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 
@@ -385,7 +441,7 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 	if (rc)
 		kfree(map);
 	else
-		list_add(&map->entry, &mmio->maps);
+		rb_add(&map->node, &mmio->maps, map_less);
 	return rc;
 }
 
@@ -403,13 +459,10 @@ void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 	struct mmio_map *map;
 
 	guard(mutex)(&mmio->lock);
-	list_for_each_entry(map, &mmio->maps, entry) {
-		if (map->domain != domain || map->iova != iova)
-			continue;
-		map_remove(map);
-		list_del(&map->entry);
-		kfree(map);
+	map = map_find(mmio, domain, iova);
+	if (WARN_ON(!map))
 		return;
-	}
-	WARN_ON(1);
+	map_remove(map);
+	rb_erase(&map->node, &mmio->maps);
+	kfree(map);
 }

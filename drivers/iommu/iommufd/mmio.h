@@ -32,7 +32,8 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio);
 
 int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
-		     unsigned long iova, u64 offset, size_t length, int prot);
+		     unsigned long iova, u64 offset, size_t length, int prot,
+		     bool small_pages);
 void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 			unsigned long iova);
 

@@ -115,6 +115,19 @@ struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 	return pages;
 }
 
+static unsigned int file_seals(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	if (shmem_file(file))
+		return SHMEM_I(inode)->seals;
+#ifdef CONFIG_HUGETLBFS
+	return HUGETLBFS_I(inode)->seals;
+#else
+	return 0;
+#endif
+}
+
 /**
  * iopt_pages_alloc_file - describe a part of a memfd
  * @file: the memfd; a reference is taken
@@ -148,6 +161,10 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
 	if (!(file->f_mode & FMODE_READ) ||
 	    (writable && !(file->f_mode & FMODE_WRITE)))
 		return ERR_PTR(-EACCES);
+	/* That against new mappings is not in i_mmap_writable. */
+	if (writable &&
+	    (file_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+		return ERR_PTR(-EPERM);
 
 	pages = pages_alloc(touched_pages(offset_in_page(start), length),
 			    writable, mode);
@@ -242,12 +259,6 @@ void iopt_pages_release(struct kref *kref)
 	kmem_cache_free(pages_cache, pages);
 }
 
-static bool has_user(struct iopt_pages *pages, unsigned long index,
-		     unsigned long last)
-{
-	return interval_tree_iter_first(&pages->users, index, last);
-}
-
 /*
  * Find the first part of [*index, last] that no user covers. Only such a part
  * is to be pinned for a new user, or unpinned for one that left.
@@ -270,40 +281,27 @@ static bool next_unused(struct iopt_pages *pages, unsigned long *index,
 	return true;
 }
 
-/* Indices that the folio of @pfn, seen at @index, may stand behind. */
-static void folio_extent(struct iopt_pages *pages, struct folio *folio,
-			 unsigned long pfn, unsigned long index,
-			 unsigned long *first, unsigned long *last)
-{
-	unsigned long before = pfn - folio_pfn(folio);
-	unsigned long after = folio_nr_pages(folio) - before - 1;
-
-	*first = index - min(index, before);
-	*last = index + min(pages->npages - 1 - index, after);
-}
-
 /*
- * A folio of a file is pinned once as long as any of its indices has a user,
- * because memfd_pin_folios() pins by folio and no exported function can turn
- * one such pin into one per page.
+ * memfd_pin_folios() pins a folio once, whatever part of it is wanted. Each index
+ * gets a pin of its own, as from get_user_pages(): if only a part has users and a
+ * hole is punched, the file may get another folio for the rest.
  */
-static void unpin_file_run(struct iopt_pages *pages, unsigned long index,
-			   unsigned long pfn, unsigned long npages)
+static int pin_each_page(struct folio *folio, unsigned long npages)
 {
-	while (npages) {
-		struct folio *folio = page_folio(pfn_to_page(pfn));
-		unsigned long first, last, n;
+	int more = npages - 1;
 
-		folio_extent(pages, folio, pfn, index, &first, &last);
-		n = min(npages, last - index + 1);
-		if (!has_user(pages, first, last))
-			unpin_user_page_range_dirty_lock(folio_page(folio, 0),
-							 1, pages->writable);
-		index += n;
-		pfn += n;
-		npages -= n;
-	}
+	if (!more)		/* always so if it is not a large folio */
+		return 0;
+	if (folio_ref_count(folio) > INT_MAX / 2 - more)
+		return -ENOMEM;
+	folio_ref_add(folio, more);
+	atomic_add(more, &folio->_pincount);
+	mod_node_page_state(folio_pgdat(folio), NR_FOLL_PIN_ACQUIRED, more);
+	return 0;
 }
+
+/* Runs to unpin before others get the processor. */
+#define UNPIN_RUNS 1024
 
 /* Unpin indices that are pinned and have no user any more. */
 static void unpin_range(struct iopt_pages *pages, unsigned long index,
@@ -311,18 +309,18 @@ static void unpin_range(struct iopt_pages *pages, unsigned long index,
 {
 	struct pfn_cursor cursor = pfn_cursor_init(&pages->store, index, last);
 	unsigned long start = index;
+	unsigned int runs = 0;
 
 	trace_iommufd_unpin(pages, index, last);
 	while (index <= last) {
 		unsigned long pfn;
 		unsigned long n = pfn_cursor_next(&cursor, &pfn);
 
-		if (pages->source == IOPT_PAGES_FILE)
-			unpin_file_run(pages, index, pfn, n);
-		else
-			unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
-							 pages->writable);
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
+						 pages->writable);
 		index += n;
+		if (!(++runs % UNPIN_RUNS))
+			cond_resched();
 	}
 	pfn_store_forget(&pages->store, start, last);
 	pages->npinned -= last - start + 1;
@@ -374,6 +372,29 @@ static long pin_user_batch(struct iopt_pages *pages, unsigned long index,
 	return pinned;
 }
 
+/*
+ * Store the pages that a folio of the file has from @index on, and turn its pin
+ * into one for each of them. Return their number, or an errno: -EFAULT if the
+ * folio is not at @index any more, because the file was changed meanwhile.
+ */
+static long store_folio(struct iopt_pages *pages, struct folio *folio,
+			unsigned long index, unsigned long last)
+{
+	unsigned long nr = folio_nr_pages(folio);
+	unsigned long skip = PHYS_PFN(pages->file_start) + index - folio->index;
+	unsigned long npages;
+	int rc;
+
+	if (index > last || skip >= nr)
+		return -EFAULT;
+	npages = min(last - index + 1, nr - skip);
+	rc = pfn_store_set_run(&pages->store, index, folio_pfn(folio) + skip,
+			       npages);
+	if (!rc)
+		rc = pin_each_page(folio, npages);
+	return rc ? rc : npages;
+}
+
 /* Pin a batch of folios. Return how many indices are pinned and stored. */
 static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
 			   unsigned long last, struct folio **list,
@@ -383,30 +404,21 @@ static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
 	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE - 1;
 	unsigned long start = index;
 	pgoff_t offset;
-	long i, nr;
-	int rc = 0;
+	long i, nr, n = 0;
 
 	nr = memfd_pin_folios(pages->file, pos, end, list, max, &offset);
 	if (nr <= 0)
 		return nr ? nr : -EFAULT;
 
 	for (i = 0; i < nr; i++) {
-		unsigned long skip = i ? 0 : offset >> PAGE_SHIFT;
-		unsigned long pfn = folio_pfn(list[i]) + skip;
-		unsigned long first, ext_last, n;
-
-		folio_extent(pages, list[i], pfn, index, &first, &ext_last);
-		n = min(last, ext_last) - index + 1;
-		if (!rc)
-			rc = pfn_store_set_run(&pages->store, index, pfn, n);
-		if (rc || has_user(pages, first, ext_last))
+		if (n >= 0)
+			n = store_folio(pages, list[i], index, last);
+		if (n < 0)
 			unpin_folio(list[i]);
-		if (!rc)
+		else
 			index += n;
 	}
-	if (rc && index == start)
-		return rc;
-	return index - start;
+	return index > start ? index - start : n;
 }
 
 /* Pin indices that have no user yet. All or nothing. */
@@ -727,7 +739,7 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 		return iommufd_mmio_map(slice->pages->mmio, domain, iova,
 					slice->index * PAGE_SIZE +
 						slice->page_offset,
-					slice->length, prot);
+					slice->length, prot, small_pages);
 
 	cursor = pfn_cursor_init(&slice->pages->store, slice->index,
 				 iopt_slice_last_index(slice));

@@ -5,6 +5,9 @@
  *
  * Without a device nothing is pinned, and the alignment is one byte.
  */
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "kselftest_harness.h"
@@ -475,6 +478,60 @@ TEST_F(ctx, iova_ranges_emsgsize)
 					      &alignment));
 	EXPECT_EQ(1, range.start);
 	EXPECT_EQ(2, range.last);
+}
+
+struct ranges_call {
+	int fd;
+	__u32 id;
+	struct iommu_iova_range *range;
+	int rc;
+};
+
+static void *ask_ranges(void *arg)
+{
+	struct ranges_call *call = arg;
+	__u32 num = 1;
+
+	call->rc = ioas_iova_ranges(call->fd, call->id, call->range, &num,
+				    NULL);
+	return NULL;
+}
+
+/* A user whose memory takes its time keeps nobody from the address space. */
+TEST_F(ctx, iova_ranges_into_slow_memory)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_zeropage zero = {};
+	struct uffdio_register reg = {};
+	struct ranges_call call = { .fd = self->fd, .id = self->id };
+	struct uffd_msg msg;
+	pthread_t thread;
+	__u64 iova;
+	int uffd;
+
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd: errno %d", errno);
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	call.range = mem_private(self->ps);
+	ASSERT_NE(MAP_FAILED, (void *)call.range);
+	reg.range.start = (uintptr_t)call.range;
+	reg.range.len = self->ps;
+	reg.mode = UFFDIO_REGISTER_MODE_MISSING;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg));
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask_ranges, &call));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+	/* The other thread is in the middle of it */
+	EXPECT_EQ(0, ioas_map(self->fd, self->id, self->buf, self->ps, &iova,
+			      MAP_RW));
+	EXPECT_EQ(0, UNMAP(iova, self->ps));
+	zero.range = reg.range;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, call.rc);
+	EXPECT_EQ(UINT64_MAX, call.range->last);
+	close(uffd);
 }
 
 TEST_F(ctx, iova_ranges_bad)
@@ -1263,6 +1320,27 @@ TEST_F(ctx, vfio_ioas_destroyed)
 	ASSERT_EQ(0, obj_destroy(self->fd, self->id));
 	EXPECT_EQ(-ENODEV, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_GET, &id));
 	EXPECT_TRUE(ctx_is_empty(self->fd));
+}
+
+/* A seal against writing holds for devices, too. */
+TEST_F(ctx, map_file_sealed)
+{
+	static const int seals[] = { F_SEAL_WRITE, F_SEAL_FUTURE_WRITE };
+	unsigned int i;
+	__u64 iova = 0;
+	int memfd;
+
+	for (i = 0; i != ARRAY_SIZE(seals); i++) {
+		memfd = memfd_new(self->ps, MFD_ALLOW_SEALING);
+		ASSERT_LE(0, memfd);
+		ASSERT_EQ(0, fcntl(memfd, F_ADD_SEALS, seals[i]));
+		EXPECT_EQ(-EPERM, ioas_map_file(self->fd, self->id, memfd, 0,
+						self->ps, &iova, MAP_RW));
+		EXPECT_EQ(0, ioas_map_file(self->fd, self->id, memfd, 0,
+					   self->ps, &iova,
+					   IOMMU_IOAS_MAP_READABLE));
+		close(memfd);
+	}
 }
 
 /* IOMMU_IOAS_CHANGE_PROCESS */

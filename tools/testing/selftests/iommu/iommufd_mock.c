@@ -6,6 +6,11 @@
  * The mock has IOVA from 16 MiB to 2 GiB and pages of half a CPU page, so that
  * code that takes the two for equal is found out.
  */
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
 #include "kselftest_harness.h"
 #include "mock_calls.h"
 #include "fail_nth.h"
@@ -146,6 +151,38 @@ TEST_F(iommu, busy_objects)
 	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, self->dev[0].idev));
 	EXPECT_EQ(0, obj_destroy(self->fd, self->ioas));
 	EXPECT_TRUE(ctx_is_empty(self->fd));
+}
+
+static volatile __u32 destroy_id;
+
+static void *destroyer(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (destroy_id != UINT32_MAX)
+		obj_destroy(fd, destroy_id);
+	return NULL;
+}
+
+/* The user destroys a device object at the moment when its owner does. */
+TEST_F(iommu, destroy_against_unbind)
+{
+	struct mock_device dev;
+	pthread_t threads[4];
+	unsigned int i;
+
+	destroy_id = 0;
+	for (i = 0; i != ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, destroyer,
+					    &self->fd));
+	for (i = 0; i != 200; i++) {
+		ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &dev));
+		destroy_id = dev.idev;
+		EXPECT_EQ(0, mock_detach(self->fd, &dev));
+	}
+	destroy_id = UINT32_MAX;
+	for (i = 0; i != ARRAY_SIZE(threads); i++)
+		EXPECT_EQ(0, pthread_join(threads[i], NULL));
 }
 
 TEST_F(iommu, device_is_not_an_ioas)
@@ -782,6 +819,72 @@ TEST_F(iommu, file_truncated)
 	close(memfd);
 }
 
+/* Write a setting in /sys, and get what it was: the word in brackets */
+static int set_choice(const char *path, const char *to, char *was, size_t size)
+{
+	char all[256] = {}, *start, *end;
+	int fd = open(path, O_RDWR);
+	int rc = -1;
+
+	if (fd < 0)
+		return -1;
+	if (read(fd, all, sizeof(all) - 1) > 0) {
+		start = strchr(all, '[');
+		end = start ? strchr(start, ']') : NULL;
+		if (end && was)
+			snprintf(was, size, "%.*s", (int)(end - start - 1),
+				 start + 1);
+		rc = end && write(fd, to, strlen(to)) > 0 ? 0 : -1;
+	}
+	close(fd);
+	return rc;
+}
+
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+/*
+ * A hole is punched in a file when a part of a huge page is pinned, and the rest
+ * is pinned after that: two huge pages, of which each has its own pins.
+ */
+TEST_F(iommu, file_hole_in_pinned_huge_page)
+{
+	int memfd = memfd_new(SZ_2M, 0);
+	size_t ps = self->ps;
+	char was[32] = "never";
+	__u32 plain;
+	char *mem;
+	int i;
+
+	ASSERT_LE(0, memfd);
+	if (set_choice(SHMEM_ENABLED, "force", was, sizeof(was)))
+		SKIP(return, "no huge pages of shmem");
+	mem = mmap(NULL, SZ_2M, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &plain));
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, plain, memfd, 0, SZ_2M, BASE));
+	for (i = 0; i != 2; i++) {
+		mem[0] = 1;
+		mem[ps] = 1;
+		ASSERT_EQ(0, ioas_copy_at(self->fd, self->ioas,
+					  BASE + i * SZ_2M, plain,
+					  i ? BASE + ps : BASE,
+					  i ? SZ_2M - ps : ps));
+		EXPECT_EQ(0, CHECK_MAP(BASE + i * SZ_2M, i ? SZ_2M - ps : ps,
+				       mem + (i ? ps : 0)));
+		ASSERT_EQ(0, fallocate(memfd, FALLOC_FL_PUNCH_HOLE |
+				       FALLOC_FL_KEEP_SIZE, 0, SZ_2M));
+	}
+	EXPECT_EQ(self->pinned + (long)(SZ_2M / ps), pages_pinned());
+	/* The mock looks whether what it unmaps is pinned */
+	ASSERT_EQ(0, UNMAP(BASE, ps));
+	EXPECT_EQ(self->pinned + (long)(SZ_2M / ps) - 1, pages_pinned());
+	ASSERT_EQ(0, UNMAP(BASE + SZ_2M, SZ_2M - ps));
+	EXPECT_EQ(self->pinned, pages_pinned());
+	EXPECT_EQ(0, set_choice(SHMEM_ENABLED, was, NULL, 0));
+	munmap(mem, SZ_2M);
+	close(memfd);
+}
+
 /* Copies */
 
 TEST_F(iommu, copy_shares_pins)
@@ -1194,6 +1297,62 @@ TEST_F(iommu, memlock_at_attach)
 		_exit(0);
 	}
 	EXPECT_EQ(0, wait_child(pid));
+}
+
+static int set_ipc_lock(bool effective)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+	const __u32 bit = 1U << CAP_IPC_LOCK;
+
+	if (syscall(SYS_capget, &header, data))
+		return -1;
+	if (effective)
+		data[0].effective |= bit;
+	else
+		data[0].effective &= ~bit;
+	return syscall(SYS_capset, &header, data);
+}
+
+/* What counts is whether the limit held for whoever mapped when he did. */
+TEST_F(iommu, memlock_capability)
+{
+	const size_t limit = 64 * self->ps;
+	char *mem = mem_shared(2 * limit);
+	struct rlimit rlimit = { limit, limit };
+	struct mock_device dev;
+	int fd, with, mode;
+	__u32 ioas;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	for (mode = 0; mode != 2; mode++) {
+		for (with = 0; with != 2; with++) {
+			fd = iommufd_open();
+			ASSERT_LE(0, fd);
+			ASSERT_EQ(0, option_set(fd, IOMMU_OPTION_RLIMIT_MODE,
+						0, mode));
+			ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+			pid = fork();
+			if (!pid) {
+				CHILD_CHECK(!setrlimit(RLIMIT_MEMLOCK,
+						       &rlimit));
+				CHILD_CHECK(!set_ipc_lock(with));
+				CHILD_CHECK(!ioas_map_at(fd, ioas, mem,
+							 2 * limit, BASE));
+				CHILD_CHECK(!set_ipc_lock(!with));
+				CHILD_CHECK(mock_attach(fd, ioas, &dev) ==
+					    (with ? 0 : -ENOMEM));
+				_exit(0);
+			}
+			EXPECT_EQ(0, wait_child(pid)) {
+				TH_LOG("mode %d, capable %d", mode, with);
+			}
+			close(fd);
+		}
+	}
 }
 
 TEST_F(iommu, pinned_vm)
