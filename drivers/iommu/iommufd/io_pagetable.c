@@ -277,10 +277,12 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
 				       iova);
 
 	for (node = interval_tree_iter_first(&iopt->allowed, lowest, highest);
-	     node; node = interval_tree_iter_next(node, lowest, highest))
+	     node; node = interval_tree_iter_next(node, lowest, highest)) {
 		if (!find_unreserved(iopt, max(node->start, lowest),
 				     min(node->last, highest), want, iova))
 			return 0;
+		cond_resched();
+	}
 	return -ENOSPC;
 }
 
@@ -686,11 +688,32 @@ static void allow_access(struct io_pagetable *iopt, unsigned long start,
 		iopt_area_of(node)->prevent_access = false;
 }
 
+/* With @wait for all who are making or removing areas, so that none is busy. */
+static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
+			   unsigned long last, bool wait,
+			   struct iova_node *busy, unsigned long *unmapped)
+{
+	struct iopt_area *areas;
+	int rc;
+
+	if (wait)
+		down_write(&iopt->domains_rwsem);
+	else
+		down_read(&iopt->domains_rwsem);
+	rc = take_areas(iopt, start, last, &areas, busy);
+	if (!rc)
+		remove_areas(iopt, areas, unmapped);
+	if (wait)
+		up_write(&iopt->domains_rwsem);
+	else
+		up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
 static int unmap_range(struct io_pagetable *iopt, unsigned long start,
-		       unsigned long last, unsigned long *unmapped)
+		       unsigned long last, bool wait, unsigned long *unmapped)
 {
 	struct iova_node busy = {};
-	struct iopt_area *areas;
 	unsigned int tries = 0;
 	int rc;
 
@@ -698,13 +721,13 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 	for (;;) {
 		unsigned long was_busy = busy.start;
 
-		scoped_guard(rwsem_read, &iopt->domains_rwsem) {
-			rc = take_areas(iopt, start, last, &areas, &busy);
-			if (!rc)
-				remove_areas(iopt, areas, unmapped);
-		}
+		rc = take_and_remove(iopt, start, last, wait, &busy, unmapped);
 		if (rc != -EAGAIN)
 			break;
+		if (!wait && fatal_signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
 		/*
 		 * prevent_access keeps new pins out, so that each round gets
 		 * rid of one area's accesses, unless one does not obey.
@@ -731,7 +754,7 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
  *
  * Return: 0; or with nothing changed: -ENOENT if the range is empty or would
  * cut an area, -EBUSY if another thread is making or removing an area in it,
- * -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
+ * -EINTR if the caller was killed while an access was asked to let go, -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)
@@ -743,7 +766,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 		return -EINVAL;
 	if (check_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
-	rc = unmap_range(iopt, iova, last, unmapped);
+	rc = unmap_range(iopt, iova, last, false, unmapped);
 	if (!rc && !*unmapped)
 		return -ENOENT;
 	return rc;
@@ -754,11 +777,25 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
  * @iopt: the address space
  * @unmapped: receives the bytes of the areas that were there, maybe none
  *
- * Return: 0, or -EBUSY if another thread is making or removing an area.
+ * Return: 0, -EBUSY if another thread is making or removing an area, or -EINTR if
+ * the caller was killed while an access was asked to let go.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
-	return unmap_range(iopt, 0, ULONG_MAX, unmapped);
+	return unmap_range(iopt, 0, ULONG_MAX, false, unmapped);
+}
+
+/**
+ * iopt_clear - unmap everything, whatever others do
+ * @iopt: the address space
+ *
+ * What is being mapped or unmapped is waited for; what comes later stays.
+ */
+void iopt_clear(struct io_pagetable *iopt)
+{
+	unsigned long unmapped;
+
+	WARN_ON(unmap_range(iopt, 0, ULONG_MAX, true, &unmapped));
 }
 
 /* The alignment that all domains and options ask for together. */
@@ -977,12 +1014,13 @@ void iopt_remove_pin_access(struct io_pagetable *iopt)
  */
 int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
 {
-	bool old = iopt->small_pages;
+	bool old;
 	int rc;
 
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
+	old = iopt->small_pages;
 	if (old == small_pages)
 		return 0;
 	if (small_pages && !list_empty(&iopt->domains) && iopt->areas.nr)

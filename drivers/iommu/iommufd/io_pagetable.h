@@ -239,6 +239,7 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+void iopt_clear(struct io_pagetable *iopt);
 
 void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable);
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova);

@@ -174,6 +174,7 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 				      node->start, node->last, bad->start,
 				      bad->last, reserved->why, reserved->name);
 		}
+		cond_resched();
 	}
 	swap(*allowed, iopt->allowed);
 	return 0;
@@ -190,5 +191,6 @@ void iopt_free_allowed(struct rb_root_cached *allowed)
 	while ((node = interval_tree_iter_first(allowed, 0, ULONG_MAX))) {
 		interval_tree_remove(node, allowed);
 		kfree(node);
+		cond_resched();
 	}
 }

@@ -267,7 +267,7 @@ static u64 common_page_sizes(struct io_pagetable *iopt)
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	list_for_each_entry(item, &iopt->domains, entry)
 		sizes &= item->domain->pgsize_bitmap;
-	if (sizes & ~PAGE_MASK)
+	if (!sizes || (sizes & ~PAGE_MASK))
 		sizes = (sizes & PAGE_MASK) | PAGE_SIZE;
 	return sizes;
 }
@@ -476,7 +476,8 @@ out_put:
 /* Wait for all maps and unmaps that others are in the middle of. */
 static int wait_for_others(struct io_pagetable *iopt)
 {
-	if (down_write_killable(&iopt->domains_rwsem))
+	if (fatal_signal_pending(current) ||
+	    down_write_killable(&iopt->domains_rwsem))
 		return -EINTR;
 	up_write(&iopt->domains_rwsem);
 	return 0;
@@ -749,7 +750,6 @@ static void stop_log(struct iommufd_ioas *ioas)
 void iommufd_vfio_forget(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
-	unsigned long unmapped;
 
 	lockdep_assert_held(&ictx->container.lock);
 
@@ -760,10 +760,7 @@ void iommufd_vfio_forget(struct iommufd_ctx *ictx)
 		return;
 	scoped_guard(mutex, &ioas->mutex)
 		stop_log(ioas);
-	while (iopt_unmap_all(&ioas->iopt, &unmapped) == -EBUSY) {
-		down_write(&ioas->iopt.domains_rwsem);
-		up_write(&ioas->iopt.domains_rwsem);
-	}
+	iopt_clear(&ioas->iopt);
 	iopt_set_cuttable(&ioas->iopt, false);
 	iommufd_object_put(ictx, &ioas->obj);
 }
