@@ -452,6 +452,9 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 		return -EINVAL;
 	if (old == hwpt)
 		return 0;
+	/* The core sees to that for the first attach only. */
+	if (hwpt->item.domain->owner != dev_iommu_ops(idev->dev))
+		return -EINVAL;
 
 	list_for_each_entry(cur, &igroup->devices, entry) {
 		rc = check_coherency(cur, hwpt);
