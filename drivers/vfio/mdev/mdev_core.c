@@ -182,27 +182,32 @@ static void mdev_device_del(struct mdev_device *mdev)
  */
 int mdev_device_remove(struct mdev_device *mdev)
 {
-	struct mdev_parent *parent = mdev->type->parent;
-	bool active;
+	struct mdev_parent *parent;
 
-	if (!down_read_trylock(&parent->unreg_sem))
-		return -ENODEV;
-
-	mutex_lock(&mdev_list_lock);
-	active = mdev->active;
-	mdev->active = false;
-	mutex_unlock(&mdev_list_lock);
-
-	if (active)
-		mdev_device_del(mdev);
+	scoped_guard(mutex, &mdev_list_lock) {
+		if (!mdev->active)
+			return -EAGAIN;
+		/* It is there as long as the device is active */
+		parent = mdev->type->parent;
+		if (!down_read_trylock(&parent->unreg_sem))
+			return -ENODEV;
+		mdev->active = false;
+	}
+	mdev_device_del(mdev);
 	up_read(&parent->unreg_sem);
-	return active ? 0 : -EAGAIN;
+	return 0;
 }
 
 static int mdev_device_del_cb(struct device *dev, void *data)
 {
-	if (dev->bus == &mdev_bus_type)
-		mdev_device_del(to_mdev_device(dev));
+	struct mdev_device *mdev;
+
+	if (dev->bus != &mdev_bus_type)
+		return 0;
+	mdev = to_mdev_device(dev);
+	scoped_guard(mutex, &mdev_list_lock)
+		mdev->active = false;
+	mdev_device_del(mdev);
 	return 0;
 }
 

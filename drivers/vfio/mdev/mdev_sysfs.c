@@ -238,11 +238,14 @@ static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
 	ret = kstrtoul(buf, 0, &val);
 	if (ret)
 		return -EINVAL;
-	/* False for all but one who try at the same time */
-	if (!val || !device_remove_file_self(dev, attr))
+	if (!val)
 		return count;
-
-	ret = mdev_device_remove(to_mdev_device(dev));
+	/* Whoever unregisters the parent does not wait for a file that is gone */
+	get_device(dev);
+	/* False for all but one who try at the same time */
+	if (device_remove_file_self(dev, attr))
+		ret = mdev_device_remove(to_mdev_device(dev));
+	put_device(dev);
 	return ret ? ret : count;
 }
 static DEVICE_ATTR_WO(remove);
