@@ -214,7 +214,7 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 
 	/* Through a group, binding is the container's business */
 	if (df->group)
-		return -ENOTTY;
+		return -EINVAL;
 
 	ret = vfio_device_block_group(device);
 	if (ret)

@@ -173,6 +173,7 @@ static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
 	if (lanes & PCI_COMMAND_MEMORY & ~val && vfio_pci_memory_enabled(vdev))
 		vfio_pci_memory_zap(vdev);
 	ret = write_command_hw(vdev, bits, val);
+	vfio_pci_intx_sync(vdev);
 	/* what vfio_pci_memory_enabled() goes by */
 	if (!ret)
 		vfio_pci_config_set_shadow(c, PCI_COMMAND, bits, val);
@@ -512,8 +513,10 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 	config = vfio_pci_config_build(&desc);
 	if (IS_ERR(config))
 		return PTR_ERR(config);
-	vdev->config = config;
-	vdev->vconfig = config->shadow;
+	scoped_guard(rwsem_write, &vdev->memory_lock) {
+		vdev->config = config;
+		vdev->vconfig = config->shadow;
+	}
 	vdev->extended_caps = config->size > PCI_CFG_SPACE_SIZE;
 	return 0;
 }

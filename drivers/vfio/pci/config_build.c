@@ -258,7 +258,8 @@ static int build_cap(struct vfio_pci_config *c,
 	}
 
 	set_regs(c, pos, len, &cap->regs[cap->second && cap->second(full)]);
-	if (!l->extended)
+	/* what is cut off is not there */
+	if (!l->extended && len >= min(full, 8))
 		remember(c, l->id[i], pos);
 	return 0;
 }

@@ -19,6 +19,8 @@
 #define DEVCTL2_10BIT_TAG	0x1000
 /* and End-End TLP Prefix Blocking */
 #define DEVCTL2_EETLP_BLOCK	0x8000
+/* and VF Resizable BAR */
+#define EXT_CAP_ID_VF_REBAR	0x24
 
 /* Header type 0. BARs and the ROM BAR depend on their sizes, see config_build.c. */
 static const struct cfg_reg header_regs[] = {
@@ -490,6 +492,8 @@ static const struct cfg_cap ext_caps[] = {
 	[PCI_EXT_CAP_ID_PL_16GT] = { CAP_HIDDEN, 0x30 },
 	[PCI_EXT_CAP_ID_NPEM] = { CAP_HIDDEN, 0x10 },
 	[PCI_EXT_CAP_ID_PL_32GT] = { CAP_HIDDEN, 0x30 },
+	/* Would move the BARs of VFs that the kernel has laid out */
+	[EXT_CAP_ID_VF_REBAR] = { CAP_HIDDEN, .len_fn = rebar_len },
 	[PCI_EXT_CAP_ID_DOE] = { CAP_HIDDEN, PCI_DOE_CAP_SIZEOF },
 };
 

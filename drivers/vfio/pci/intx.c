@@ -49,7 +49,9 @@ static irqreturn_t intx_handler(int irq, void *dev_id)
 
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		if (!vdev->pci_2_3) {
-			disable_irq_nosync(irq);
+			/* unless somebody masked it while we were on our way */
+			if (!intx->masked)
+				disable_irq_nosync(irq);
 			intx->masked = true;
 			ret = IRQ_HANDLED;
 		} else if (!intx->masked && pci_check_and_mask_intx(vdev->pdev)) {
@@ -96,6 +98,38 @@ static bool intx_unmask_locked(struct vfio_pci_core_device *vdev)
 	}
 	intx->masked = false;
 	return false;
+}
+
+/**
+ * vfio_pci_intx_sync - make Interrupt Disable what it has to be
+ * @vdev: an enabled device
+ *
+ * For whoever has written the Command register as it was some time ago: the
+ * handler or an unmask may have changed it meanwhile.
+ */
+void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev)
+{
+	guard(spinlock_irqsave)(&vdev->irqlock);
+	if (vdev->intx.enabled && vdev->pci_2_3)
+		pci_intx(vdev->pdev, !vdev->intx.masked);
+}
+
+/**
+ * vfio_pci_intx_unused - keep a device quiet that has no handler for INTx
+ * @vdev: an enabled device
+ *
+ * Others that share the line would have to put up with what nobody handles. But
+ * some devices send no MSI either while INTx is disabled.
+ */
+void vfio_pci_intx_unused(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+
+	if (vdev->pci_2_3)
+		pci_intx(pdev, !!(pdev->dev_flags &
+				  PCI_DEV_FLAGS_MSI_INTX_DISABLE_BUG));
+	else if (vdev->nointx)
+		pci_intx(pdev, 0);
 }
 
 static void intx_mask(struct vfio_pci_core_device *vdev)
@@ -229,6 +263,7 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 		scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 			intx->enabled = false;
 			intx->trigger = NULL;
+			vfio_pci_intx_unused(vdev);
 		}
 		kfree(intx->name);
 		intx->name = NULL;
@@ -251,9 +286,13 @@ void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev)
 	vfio_virqfd_disable(&intx->unmask);
 
 	/* from here on nobody masks or unmasks at the interrupt controller */
-	scoped_guard(spinlock_irqsave, &vdev->irqlock)
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		intx->enabled = false;
+		if (vdev->pci_2_3)
+			pci_intx(vdev->pdev, 0);
+	}
 	free_irq(vdev->pdev->irq, vdev);
+	vfio_pci_intx_unused(vdev);
 
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		trigger = intx->trigger;

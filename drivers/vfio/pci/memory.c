@@ -166,6 +166,9 @@ u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev)
 	u16 cmd;
 
 	down_write(&vdev->memory_lock);
+	/* its registers tell the user; nothing answers in D3hot */
+	if (vdev->pdev->current_state != PCI_D0)
+		vfio_pci_set_power_state(vdev, PCI_D0);
 	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
 	if (!(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(vdev->pdev, PCI_COMMAND,
@@ -188,8 +191,9 @@ void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
 		pci_read_config_word(vdev->pdev, PCI_COMMAND, &now);
 		pci_write_config_word(vdev->pdev, PCI_COMMAND,
 				      now & ~PCI_COMMAND_MEMORY);
+		vfio_pci_intx_sync(vdev);
 	}
-	up_write(&vdev->memory_lock);
+	vfio_pci_memory_unlock(vdev);
 }
 
 static unsigned int vma_bar(const struct vm_area_struct *vma)

@@ -331,9 +331,8 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 	pci_free_irq_vectors(vdev->pdev);
 	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 
-	/* the PCI core has just given INTx back to a device that has no use for it */
-	if (vdev->nointx)
-		pci_intx(vdev->pdev, 0);
+	/* the PCI core has just given INTx back */
+	vfio_pci_intx_unused(vdev);
 
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 	vdev->msi_qmax = 0;

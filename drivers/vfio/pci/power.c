@@ -47,6 +47,7 @@ int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 {
 	struct pci_dev *pdev = vdev->pdev;
 	pci_power_t old = pdev->current_state;
+	u16 cmd = 0;
 	int ret;
 
 	/* VFs need their PF powered */
@@ -60,12 +61,19 @@ int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 		vdev->pm_save = pci_store_saved_state(pdev);
 	}
 
+	/* what the user wrote to it in D3hot holds when that is over, too */
+	if (vdev->pm_save && vfio_pci_is_d3(old))
+		pci_read_config_word(pdev, PCI_COMMAND, &cmd);
+
 	ret = pci_set_power_state(pdev, state);
 
 	if (vdev->pm_save && pdev->current_state == PCI_D0) {
 		if (vfio_pci_is_d3(old)) {
 			pci_load_and_free_saved_state(pdev, &vdev->pm_save);
 			pci_restore_state(pdev);
+			if (cmd != (u16)~0)
+				pci_write_config_word(pdev, PCI_COMMAND, cmd);
+			vfio_pci_intx_sync(vdev);
 		} else {
 			kfree(vdev->pm_save);
 			vdev->pm_save = NULL;
@@ -223,6 +231,7 @@ static int runtime_resume(struct device *dev)
 			vfio_pci_p2p_restore(vdev);
 		}
 	}
+	vfio_pci_intx_sync(vdev);
 	vfio_pci_intx_resume(vdev);
 	return 0;
 }

@@ -34,6 +34,7 @@ int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
 	/* a reset starts and ends in D0 */
 	vfio_pci_set_power_state(vdev, PCI_D0);
 	ret = pci_try_reset_function(vdev->pdev);
+	vfio_pci_intx_sync(vdev);
 	trace_vfio_pci_reset(vdev, false, ret);
 	return ret;
 }
@@ -358,8 +359,10 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 	}
 	ret = pci_reset_bus(pdev);
 	trace_vfio_pci_reset(vdev, true, ret);
-	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		vfio_pci_intx_sync(cur);
 		vfio_pci_memory_unlock(cur);
+	}
 
 	set_pm_put(dev_set, NULL);
 	return ret;

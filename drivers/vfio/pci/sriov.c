@@ -324,7 +324,7 @@ static int sriov_enable(struct vfio_pci_core_device *vdev, int nr_virtfn)
 	down_write(&vdev->memory_lock);
 	vdev->sriov_active = true;
 	vfio_pci_set_power_state(vdev, PCI_D0);
-	up_write(&vdev->memory_lock);
+	vfio_pci_memory_unlock(vdev);
 	ret = pci_enable_sriov(pdev, nr_virtfn);
 	if (ret)
 		goto err_power;

@@ -143,6 +143,7 @@ static void probe_intx(struct vfio_pci_core_device *vdev)
 	if (!pdev->irq || pdev->irq == IRQ_NOTCONNECTED)
 		vdev->nointx = true;
 
+	/* as the user finds it */
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (vdev->pci_2_3 && cmd & PCI_COMMAND_INTX_DISABLE)
 		pci_write_config_word(pdev, PCI_COMMAND,
@@ -196,6 +197,7 @@ static int enable_powered(struct vfio_pci_core_device *vdev)
 	ret = vfio_pci_config_init(vdev);
 	if (ret)
 		goto err_state;
+	vfio_pci_intx_unused(vdev);
 	probe_msix(vdev);
 	vdev->has_vga = !vfio_pci_vga_disabled() && vfio_pci_is_vga(pdev);
 	return 0;
@@ -308,7 +310,9 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	vfio_pci_irqs_release(vdev);
 	vfio_pci_ioeventfds_release(vdev);
 	release_regions(vdev);
-	vfio_pci_config_free(vdev);
+	/* who wakes a PF for its VFs looks at it */
+	scoped_guard(rwsem_write, &vdev->memory_lock)
+		vfio_pci_config_free(vdev);
 	release_barmaps(vdev);
 	vfio_pci_release_mmaps(vdev);
 	vdev->rom_probed = false;
@@ -662,6 +666,8 @@ module_init(vfio_pci_core_init);
 static void __exit vfio_pci_core_cleanup(void)
 {
 	vfio_pci_p2p_exit();
+	/* callbacks of ours, see irqs.c */
+	rcu_barrier();
 }
 module_exit(vfio_pci_core_cleanup);
 

@@ -128,6 +128,8 @@ void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
 /* intx.c */
 int vfio_pci_intx_set(struct vfio_pci_core_device *vdev, u32 flags,
 		      unsigned int start, unsigned int count, void *data);
+void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev);
+void vfio_pci_intx_unused(struct vfio_pci_core_device *vdev);
 void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev);
 void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
 				bool disabled);

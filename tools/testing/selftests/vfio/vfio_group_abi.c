@@ -187,7 +187,7 @@ TEST_F(group, device)
 		  flags);
 
 	/* The container does that */
-	EXPECT_EQ(-ENOTTY, vu_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	EXPECT_EQ(-EINVAL, vu_ioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
 	EXPECT_EQ(-ENOTTY, vu_attach(dev, &pt_id));
 	EXPECT_EQ(-ENOTTY, vu_detach(dev));
 
