@@ -4,6 +4,7 @@
  * says otherwise, and out of question under lockdown, because such a device
  * reads and writes all memory for whoever drives it.
  */
+#include <linux/iommufd.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/security.h>
@@ -50,4 +51,20 @@ bool vfio_noiommu_allowed(void)
 {
 	return READ_ONCE(vfio_noiommu) &&
 	       !security_locked_down(LOCKDOWN_PCI_ACCESS);
+}
+
+/**
+ * vfio_noiommu_init - let containers tell whether devices may do without an IOMMU
+ */
+void __init vfio_noiommu_init(void)
+{
+	iommufd_vfio_compat_set_no_iommu_policy(vfio_noiommu_allowed);
+}
+
+/**
+ * vfio_noiommu_cleanup - undo vfio_noiommu_init()
+ */
+void vfio_noiommu_cleanup(void)
+{
+	iommufd_vfio_compat_set_no_iommu_policy(NULL);
 }

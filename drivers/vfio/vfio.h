@@ -180,10 +180,20 @@ static inline long vfio_df_ioctl_detach(struct vfio_device_file *df,
 /* noiommu.c */
 #if IS_ENABLED(CONFIG_VFIO_NOIOMMU)
 bool vfio_noiommu_allowed(void);
+void __init vfio_noiommu_init(void);
+void vfio_noiommu_cleanup(void);
 #else
 static inline bool vfio_noiommu_allowed(void)
 {
 	return false;
+}
+
+static inline void __init vfio_noiommu_init(void)
+{
+}
+
+static inline void vfio_noiommu_cleanup(void)
+{
 }
 #endif
 

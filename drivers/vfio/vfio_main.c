@@ -332,6 +332,7 @@ static int __init vfio_init(void)
 	if (ret)
 		goto err_cdev;
 
+	vfio_noiommu_init();
 	vfio_debugfs_create_root();
 	return 0;
 
@@ -349,6 +350,7 @@ err_unmount:
 static void __exit vfio_exit(void)
 {
 	vfio_debugfs_remove_root();
+	vfio_noiommu_cleanup();
 	vfio_group_cleanup();
 	vfio_cdev_cleanup();
 	class_unregister(&vfio_dev_class);

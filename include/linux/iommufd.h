@@ -117,6 +117,7 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id);
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx);
+void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void));
 int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 				  struct iommu_group *group);
 void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,

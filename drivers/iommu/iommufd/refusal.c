@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "refusal.h"
+#include "trace.h"
 
 /**
  * refusal_init - prepare an empty record
@@ -42,6 +43,8 @@ int refuse(struct refusal *refusal, int error, const char *fmt, ...)
 	va_start(args, fmt);
 	vscnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	/* For whoever asks after a program that has ended because of it */
+	trace_iommufd_refuse(error, text);
 
 	spin_lock(&refusal->lock);
 	refusal->count++;

@@ -111,6 +111,20 @@ DEFINE_EVENT(iommufd_device, iommufd_detach,
 	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
 	TP_ARGS(dev, dev_id, pt_id, rc));
 
+TRACE_EVENT(iommufd_refuse,
+	TP_PROTO(int error, const char *reason),
+	TP_ARGS(error, reason),
+	TP_STRUCT__entry(
+		__field(int, error)
+		__string(reason, reason)
+	),
+	TP_fast_assign(
+		__entry->error = error;
+		__assign_str(reason);
+	),
+	TP_printk("error=%d %s", __entry->error, __get_str(reason))
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

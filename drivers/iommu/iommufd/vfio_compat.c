@@ -9,6 +9,7 @@
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 #include <uapi/linux/vfio.h>
@@ -28,6 +29,22 @@ static bool disable_hugepages;
 module_param(disable_hugepages, bool, 0644);
 MODULE_PARM_DESC(disable_hugepages,
 		 "Use no large IOMMU pages in VFIO containers, as vfio_iommu_type1.disable_hugepages. (default: false)");
+
+/* Who decides whether devices may do without an IOMMU, while it is loaded */
+static DECLARE_RWSEM(no_iommu_rwsem);
+static bool (*no_iommu_allowed)(void);
+
+/**
+ * iommufd_vfio_compat_set_no_iommu_policy - who decides about devices without IOMMU
+ * @allowed: may they be used at this time? Called with a lock held; NULL for
+ *           nobody, after which the previous one is not called any more
+ */
+void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void))
+{
+	guard(rwsem_write)(&no_iommu_rwsem);
+	no_iommu_allowed = allowed;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, IOMMUFD_VFIO);
 
 /**
  * iommufd_vfio_get_ioas - use the IOAS of a container
@@ -194,6 +211,17 @@ static bool all_coherent(struct iommufd_ctx *ictx)
 	return coherent;
 }
 
+/* Could this process have a group without IOMMU in the container? */
+static bool may_do_without_iommu(struct iommufd_ctx *ictx)
+{
+	scoped_guard(rwsem_read, &no_iommu_rwsem)
+		if (!no_iommu_allowed || !no_iommu_allowed())
+			return false;
+	if (!READ_ONCE(ictx->no_iommu_mode) && READ_ONCE(ictx->vfio_ioas))
+		return false;
+	return capable(CAP_SYS_RAWIO);
+}
+
 static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 {
 	bool no_iommu = READ_ONCE(ictx->no_iommu_mode);
@@ -206,7 +234,7 @@ static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 	case VFIO_DMA_CC_IOMMU:
 		return all_coherent(ictx);
 	case VFIO_NOIOMMU_IOMMU:
-		return no_iommu;
+		return may_do_without_iommu(ictx);
 	default:
 		return 0;
 	}
@@ -218,9 +246,11 @@ static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	struct iommufd_ioas *ioas;
 	int rc = 0;
 
-	if (READ_ONCE(ictx->no_iommu_mode))
-		return type == VFIO_NOIOMMU_IOMMU && capable(CAP_SYS_RAWIO) ?
-		       0 : -EINVAL;
+	if (READ_ONCE(ictx->no_iommu_mode)) {
+		if (type != VFIO_NOIOMMU_IOMMU)
+			return -EINVAL;
+		return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
+	}
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
 		return -EINVAL;
 	ioas = iommufd_vfio_get_ioas(ictx);
