@@ -76,6 +76,17 @@ int vfio_assign_device_set(struct vfio_device *device, void *set_id)
 EXPORT_SYMBOL_GPL(vfio_assign_device_set);
 
 /**
+ * vfio_device_set_retract - let a device be found in its set no more
+ * @device: a device that was registered, and keeps the set and its lock
+ */
+void vfio_device_set_retract(struct vfio_device *device)
+{
+	mutex_lock(&device->dev_set->lock);
+	list_del_init(&device->dev_set_list);
+	mutex_unlock(&device->dev_set->lock);
+}
+
+/**
  * vfio_release_device_set - undo vfio_assign_device_set()
  * @device: a device that nobody uses any more, in a set or not
  */

@@ -129,6 +129,38 @@ static int vfio_group_refuse(struct vfio_group *group, int errno,
 	return errno;
 }
 
+/**
+ * vfio_group_with_device - do something with a device that stays
+ * @data: the group
+ * @fn: what to do with it
+ * @arg: for @fn
+ *
+ * The driver of the device is not unbound before @fn returns.
+ *
+ * Return: what @fn returns, or -ENODEV if all devices are leaving.
+ */
+int vfio_group_with_device(void *data,
+			   int (*fn)(struct device *dev, void *arg), void *arg)
+{
+	struct vfio_group *group = data;
+	struct vfio_device *device;
+	bool found = false;
+	int ret;
+
+	scoped_guard(mutex, &group->devices_lock) {
+		list_for_each_entry(device, &group->devices, group_next) {
+			found = vfio_device_try_get_registration(device);
+			if (found)
+				break;
+		}
+	}
+	if (!found)
+		return -ENODEV;
+	ret = fn(device->dev, arg);
+	vfio_device_put_registration(device);
+	return ret;
+}
+
 /*
  * From here until vfio_group_unset_container() no driver of the kernel gets at
  * the group, whether the user takes devices out of it or not. The iommufd claims
@@ -158,7 +190,8 @@ static int vfio_group_set_container(struct vfio_group *group,
 						 "set container: a device of the group has a driver of the kernel, see blocked_by of the others");
 	}
 
-	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group);
+	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group,
+				       group);
 	if (ret) {
 		if (group->kind == VFIO_IOMMU_PHYSICAL)
 			iommu_group_release_dma_owner(group->iommu_group);

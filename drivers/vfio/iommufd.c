@@ -320,13 +320,15 @@ EXPORT_SYMBOL(vfio_dma_rw);
  *        confines it
  * @kind: what confines the group's devices
  * @iommu_group: the group
+ * @group: our side of it
  *
  * Return: 0; -EINVAL if @ictx has been made a container of the other sort
  * (with translation or without) before; else what
  * iommufd_vfio_compat_add_group() returns.
  */
 int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind,
-			     struct iommu_group *iommu_group)
+			     struct iommu_group *iommu_group,
+			     struct vfio_group *group)
 {
 	int ret;
 
@@ -338,7 +340,8 @@ int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind
 		return ret;
 	if (kind != VFIO_IOMMU_PHYSICAL)
 		iommu_group = NULL;
-	return iommufd_vfio_compat_add_group(ictx, iommu_group);
+	return iommufd_vfio_compat_add_group(ictx, iommu_group,
+					     vfio_group_with_device, group);
 }
 
 /**

@@ -85,6 +85,7 @@ static inline int vfio_df_refuse(struct vfio_device_file *df, int errno,
 }
 
 /* device_set.c */
+void vfio_device_set_retract(struct vfio_device *device);
 void vfio_release_device_set(struct vfio_device *device);
 
 /* external.c */
@@ -105,7 +106,8 @@ int vfio_feature_dma_logging_report(struct vfio_device *device, u32 flags,
 
 /* iommufd.c */
 int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind,
-			     struct iommu_group *iommu_group);
+			     struct iommu_group *iommu_group,
+			     struct vfio_group *group);
 void vfio_iommufd_compat_leave(struct iommufd_ctx *ictx,
 			       enum vfio_iommu_kind kind,
 			       struct iommu_group *iommu_group);
@@ -298,6 +300,8 @@ struct vfio_group *vfio_group_from_file(struct file *file);
 struct iommu_group *vfio_group_get_iommu_group(struct vfio_group *group);
 bool vfio_group_enforced_coherent(struct vfio_group *group);
 void vfio_group_set_kvm(struct vfio_group *group, struct kvm *kvm);
+int vfio_group_with_device(void *data,
+			   int (*fn)(struct device *dev, void *arg), void *arg);
 
 #else
 struct vfio_group;
@@ -366,6 +370,13 @@ static inline bool vfio_group_enforced_coherent(struct vfio_group *group)
 
 static inline void vfio_group_set_kvm(struct vfio_group *group, struct kvm *kvm)
 {
+}
+
+static inline int
+vfio_group_with_device(void *data, int (*fn)(struct device *dev, void *arg),
+		       void *arg)
+{
+	return -ENODEV;
 }
 #endif
 #endif

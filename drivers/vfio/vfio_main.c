@@ -295,13 +295,16 @@ void vfio_unregister_group_dev(struct vfio_device *device)
 	 * New users come through (1) the group's list and (2) the character
 	 * device. Close both, then (3) the drain sees off those who are in.
 	 * Attributes and debugfs files, which may look at the group, have their
-	 * readers out before the group is left.
+	 * readers out before the group is left. (4) Other members of the set
+	 * reach for it when they are reset; its memory may last longer than
+	 * what it stands for.
 	 */
 	vfio_device_group_retract(device);
 	vfio_device_del(device);
 	vfio_device_drain(device);
 	vfio_device_debugfs_exit(device);
 	vfio_device_leave_group(device);
+	vfio_device_set_retract(device);
 }
 EXPORT_SYMBOL_GPL(vfio_unregister_group_dev);
 

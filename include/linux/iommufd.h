@@ -101,6 +101,23 @@ void iommufd_mmio_destroy(struct iommufd_mmio *mmio);
 
 void iommufd_ctx_get(struct iommufd_ctx *ictx);
 
+/**
+ * iommufd_vfio_with_device_t - do something with a device of a group
+ * @group: as given to iommufd_vfio_compat_add_group()
+ * @fn: what to do
+ * @arg: for @fn
+ *
+ * A container is set up at any time, also while devices of its groups are
+ * unplugged. Whoever adds a group picks a device, and sees to it that its
+ * driver is not unbound before @fn returns: until then the IOMMU keeps what it
+ * knows of the device.
+ *
+ * Return: what @fn returns, or -ENODEV if there is no device left.
+ */
+typedef int iommufd_vfio_with_device_t(void *group,
+				       int (*fn)(struct device *dev, void *arg),
+				       void *arg);
+
 #if IS_ENABLED(CONFIG_IOMMUFD)
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
@@ -119,7 +136,9 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);
 int iommufd_vfio_compat_set_no_iommu(struct iommufd_ctx *ictx);
 void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void));
 int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
-				  struct iommu_group *group);
+				  struct iommu_group *group,
+				  iommufd_vfio_with_device_t *with_device,
+				  void *with_group);
 void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 				      struct iommu_group *group);
 #else

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -323,6 +324,71 @@ void uvfio_device_from_fd(struct uvfio_device *dev, int fd)
 {
 	memset(dev, 0, sizeof(*dev));
 	dev->fd = fd;
+}
+
+/* Room for one descriptor, aligned as its header wants it */
+union fd_control {
+	char buf[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/*
+ * uvfio_device_send - pass a device file on
+ * @sock: a connected Unix socket
+ *
+ * The sender may close its own descriptor at once, or exit.
+ */
+int uvfio_device_send(const struct uvfio_device *dev, int sock)
+{
+	union fd_control control = {};
+	char byte = 'd';
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &dev->fd, sizeof(int));
+	if (sendmsg(sock, &msg, MSG_NOSIGNAL) != 1)
+		return fail(errno, "sendmsg");
+	return 0;
+}
+
+/* uvfio_device_receive - take the device file that uvfio_device_send() passes */
+int uvfio_device_receive(struct uvfio_device *dev, int sock)
+{
+	union fd_control control = {};
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *cmsg;
+	ssize_t n;
+	int fd;
+
+	memset(dev, 0, sizeof(*dev));
+	dev->fd = -1;
+	n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return fail(errno, "recvmsg");
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!n || !cmsg || cmsg->cmsg_level != SOL_SOCKET ||
+	    cmsg->cmsg_type != SCM_RIGHTS ||
+	    cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		return fail(ENOMSG, "no descriptor came through the socket");
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
+	uvfio_device_from_fd(dev, fd);
+	return 0;
 }
 
 void uvfio_device_close(struct uvfio_device *dev)

@@ -88,6 +88,8 @@ void uvfio_dma_free(struct uvfio_iommu *iommu, struct uvfio_dma *dma);
 
 int uvfio_device_open(struct uvfio_device *dev, const char *bdf);
 void uvfio_device_from_fd(struct uvfio_device *dev, int fd);
+int uvfio_device_send(const struct uvfio_device *dev, int sock);
+int uvfio_device_receive(struct uvfio_device *dev, int sock);
 void uvfio_device_close(struct uvfio_device *dev);
 int uvfio_device_bind(struct uvfio_device *dev,
 		      struct uvfio_iommu *iommu);

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "nvme.h"
@@ -41,6 +43,8 @@ static const char * const irq_names[] = {
 struct args {
 	const char *bdf;
 	int fd;
+	const char *give;		/* socket to pass the device through */
+	const char *socket;		/* socket to get it through */
 	enum nvme_irq_mode irq_mode;
 	unsigned int queues;
 	unsigned int timeout_ms;
@@ -273,6 +277,82 @@ out:
 	uvfio_dma_free(&nvme->iommu, &page);
 }
 
+/* ---- the device of another process --------------------------------------- */
+
+/* A Unix socket and its address, or -1 with a line about it. */
+static int unix_socket(const char *path, struct sockaddr_un *address)
+{
+	int sock;
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(address->sun_path)) {
+		report(false, "%s: too long for a socket", path);
+		return -1;
+	}
+	strcpy(address->sun_path, path);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		report(false, "socket: %s", strerror(errno));
+	return sock;
+}
+
+/* Open the device, pass it to the first who connects, and be done with it. */
+static void give_device(const char *bdf, const char *path)
+{
+	struct uvfio_device device;
+	struct sockaddr_un address;
+	int sock, peer;
+
+	if (uvfio_device_open(&device, bdf)) {
+		report(false, "%s", uvfio_error());
+		return;
+	}
+	sock = unix_socket(path, &address);
+	if (sock < 0)
+		goto out;
+	if (bind(sock, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(sock, 1)) {
+		report(false, "%s: %s", path, strerror(errno));
+		goto out_sock;
+	}
+	peer = accept(sock, NULL, NULL);
+	unlink(path);
+	if (peer < 0) {
+		report(false, "%s: %s", path, strerror(errno));
+		goto out_sock;
+	}
+	if (uvfio_device_send(&device, peer))
+		report(false, "%s", uvfio_error());
+	else
+		report(true, "%s: opened and given away", bdf);
+	close(peer);
+out_sock:
+	close(sock);
+out:
+	uvfio_device_close(&device);
+}
+
+/* The device file that somebody gives, or -1. */
+static int take_device(const char *path)
+{
+	struct uvfio_device device = { .fd = -1 };
+	struct sockaddr_un address;
+	int sock;
+
+	sock = unix_socket(path, &address);
+	if (sock < 0)
+		return -1;
+	if (connect(sock, (struct sockaddr *)&address, sizeof(address)))
+		report(false, "%s: %s", path, strerror(errno));
+	else if (uvfio_device_receive(&device, sock))
+		report(false, "%s", uvfio_error());
+	else
+		report(true, "got a device that another process has opened");
+	close(sock);
+	return device.fd;
+}
+
 /* ---- the program ------------------------------------------------------- */
 
 static void report_interrupts(struct nvme *nvme)
@@ -326,6 +406,9 @@ static void usage(FILE *out)
 	fputs("usage: vfio-nvme [options] BDF\n"
 	      "  BDF                PCI address of an NVMe controller that is bound to vfio-pci\n"
 	      "  --fd N             use the open vfio device file N in place of BDF's\n"
+	      "  --give SOCKET      open BDF's file, pass it to who connects to SOCKET, and\n"
+	      "                     do nothing else\n"
+	      "  --socket SOCKET    get the file from such a process in place of BDF's\n"
 	      "  --irq KIND         msix (default), msi, intx, or poll for none\n"
 	      "  --queues N         I/O queues (default 2)\n"
 	      "  --timeout SECONDS  for each command (default 10)\n"
@@ -386,6 +469,12 @@ static bool parse_option(int opt, const char *arg, struct args *args)
 			return false;
 		args->fd = (int)n;
 		return true;
+	case 'g':
+		args->give = arg;
+		return true;
+	case 'S':
+		args->socket = arg;
+		return true;
 	case 'i':
 		return parse_irq(arg, &args->irq_mode);
 	case 'q':
@@ -426,6 +515,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "fd", required_argument, NULL, 'f' },
+		{ "give", required_argument, NULL, 'g' },
+		{ "socket", required_argument, NULL, 'S' },
 		{ "irq", required_argument, NULL, 'i' },
 		{ "queues", required_argument, NULL, 'q' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -440,6 +531,7 @@ int main(int argc, char **argv)
 	};
 	struct args args = { .fd = -1, .queues = 2, .timeout_ms = 10000 };
 	struct nvme nvme;
+	bool named;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -452,11 +544,22 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind + !!(args.fd < 0) != argc) {
+	named = args.fd < 0 && !args.socket;
+	if (optind + named != argc || (args.give && !named) ||
+	    (args.fd >= 0 && args.socket)) {
 		usage(stderr);
 		return 2;
 	}
-	args.bdf = args.fd < 0 ? argv[optind] : "the device";
+	args.bdf = named ? argv[optind] : "the device";
+	if (args.give) {
+		give_device(args.bdf, args.give);
+		return report_status();
+	}
+	if (args.socket) {
+		args.fd = take_device(args.socket);
+		if (args.fd < 0)
+			return report_status();
+	}
 
 	if (nvme_open(&nvme, args.bdf, args.fd, args.irq_mode, args.queues,
 		      args.timeout_ms)) {

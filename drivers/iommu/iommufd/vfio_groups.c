@@ -24,6 +24,8 @@
  * @entry: link in iommufd_container.groups
  * @igroup: the group, owned by the context; NULL for one of software devices
  * @name: for messages
+ * @with_device: finds a device of the group
+ * @with_group: for @with_device
  * @ioas: where its ranges are reserved, or NULL; holds a reference
  * @hwpt: a table that suits it, of @ioas; holds a reference
  */
@@ -31,26 +33,11 @@ struct member {
 	struct list_head entry;
 	struct iommufd_group *igroup;
 	char name[24];
+	iommufd_vfio_with_device_t *with_device;
+	void *with_group;
 	struct iommufd_ioas *ioas;
 	struct iommufd_hwpt *hwpt;
 };
-
-static int take_device(struct device *dev, void *data)
-{
-	struct device **taken = data;
-
-	*taken = get_device(dev);
-	return 1;
-}
-
-/* Any device of the group: they share an IOMMU. */
-static struct device *some_device(struct iommu_group *group)
-{
-	struct device *dev = NULL;
-
-	iommu_group_for_each_dev(group, &dev, take_device);
-	return dev;
-}
 
 static void unreserve(struct member *member)
 {
@@ -154,10 +141,28 @@ static void detach_member(struct iommufd_ctx *ictx, struct member *member)
 	member->ioas = NULL;
 }
 
+/* Any device of the group will do: they share an IOMMU. */
+static int attach_with(struct device *dev, void *arg)
+{
+	struct member *member = arg;
+	struct iommufd_ctx *ictx = member->igroup->ictx;
+	int rc;
+
+	rc = iommufd_check_isolation(ictx, dev);
+	if (rc)
+		return rc;
+	rc = reserve(member, member->igroup->group);
+	if (rc)
+		return rc;
+	rc = take_table(ictx, member, dev);
+	if (rc)
+		unreserve(member);
+	return rc;
+}
+
 static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 {
 	struct iommufd_ioas *ioas;
-	struct device *dev;
 	int rc;
 
 	if (!member->igroup || member->ioas)
@@ -172,27 +177,9 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 		return rc;
 	member->ioas = ioas;
 
-	rc = -ENODEV;
-	dev = some_device(member->igroup->group);
-	if (!dev)
-		goto err_ioas;
-	rc = iommufd_check_isolation(ictx, dev);
-	if (rc)
-		goto err_dev;
-	rc = reserve(member, member->igroup->group);
-	if (rc)
-		goto err_dev;
-	rc = take_table(ictx, member, dev);
-	if (rc)
-		goto err_unreserve;
-	put_device(dev);
-	return 0;
-
-err_unreserve:
-	unreserve(member);
-err_dev:
-	put_device(dev);
-err_ioas:
+	rc = member->with_device(member->with_group, attach_with, member);
+	if (!rc)
+		return 0;
 	iommufd_object_release(&ioas->obj);
 	member->ioas = NULL;
 	/* So type 1 says that the group does not go with what is mapped. */
@@ -227,18 +214,40 @@ int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx)
 	return rc;
 }
 
+/**
+ * struct find_igroup - the argument of find_igroup_with()
+ * @ictx: whose view of the group
+ * @igroup: receives it
+ */
+struct find_igroup {
+	struct iommufd_ctx *ictx;
+	struct iommufd_group *igroup;
+};
+
+static int find_igroup_with(struct device *dev, void *arg)
+{
+	struct find_igroup *find = arg;
+	struct iommufd_group *igroup = iommufd_group_get(find->ictx, dev);
+
+	if (IS_ERR(igroup))
+		return PTR_ERR(igroup);
+	find->igroup = igroup;
+	return 0;
+}
+
 static int name_group(struct iommufd_ctx *ictx, struct member *member,
 		      struct iommu_group *group)
 {
-	struct device *dev = some_device(group);
+	struct find_igroup find = { .ictx = ictx };
+	int rc;
 
-	if (!dev)
-		return -ENODEV;
+	rc = member->with_device(member->with_group, find_igroup_with, &find);
+	if (rc)
+		return rc;
+	member->igroup = find.igroup;
 	snprintf(member->name, sizeof(member->name), "group %d",
 		 iommu_group_id(group));
-	member->igroup = iommufd_group_get(ictx, dev);
-	put_device(dev);
-	return PTR_ERR_OR_ZERO(member->igroup);
+	return 0;
 }
 
 static void free_member(struct member *member)
@@ -253,12 +262,16 @@ static void free_member(struct member *member)
  * @ictx: the container, which has an IOAS
  * @group: the group; or NULL for one of software devices. @ictx owns its DMA
  *         until iommufd_vfio_compat_remove_group()
+ * @with_device: finds a device of @group, until then
+ * @with_group: for @with_device
  *
  * Return: 0; if VFIO_SET_IOMMU has been called, what that could say about the
- * group; -ENODEV if the group is empty, or -ENOMEM.
+ * group; -ENODEV if the group has lost its devices, or -ENOMEM.
  */
 int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
-				  struct iommu_group *group)
+				  struct iommu_group *group,
+				  iommufd_vfio_with_device_t *with_device,
+				  void *with_group)
 {
 	struct iommufd_container *container = &ictx->container;
 	struct member *member;
@@ -267,6 +280,8 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 	member = kzalloc(sizeof(*member), GFP_KERNEL_ACCOUNT);
 	if (!member)
 		return -ENOMEM;
+	member->with_device = with_device;
+	member->with_group = with_group;
 	if (group) {
 		rc = name_group(ictx, member, group);
 		if (rc) {

@@ -293,6 +293,89 @@ static int set_pm_get(struct vfio_device_set *dev_set)
 	return 0;
 }
 
+/* Up to, but not including @end */
+static void set_unlock_devices(struct vfio_device_set *dev_set,
+			       struct vfio_pci_core_device *end)
+{
+	struct vfio_pci_core_device *cur;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		if (cur == end)
+			break;
+		pci_dev_unlock(cur->pdev);
+	}
+}
+
+static bool set_trylock_devices(struct vfio_device_set *dev_set)
+{
+	struct vfio_pci_core_device *cur;
+
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		if (!pci_dev_trylock(cur->pdev)) {
+			set_unlock_devices(dev_set, cur);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void prepare_for_reset(struct pci_dev *pdev)
+{
+	const struct pci_error_handlers *handlers = pdev->driver->err_handler;
+
+	if (handlers && handlers->reset_prepare)
+		handlers->reset_prepare(pdev);
+	/* whatever state it was in, it comes out of the reset in D0 */
+	pci_set_power_state(pdev, PCI_D0);
+	pci_save_state(pdev);
+	/* no DMA, and no interrupt from a device that is not set up */
+	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+}
+
+static void restore_after_reset(struct pci_dev *pdev)
+{
+	const struct pci_error_handlers *handlers = pdev->driver->err_handler;
+
+	pci_restore_state(pdev);
+	if (handlers && handlers->reset_done)
+		handlers->reset_done(pdev);
+}
+
+/*
+ * pci_reset_bus() locks, and afterwards unlocks, the devices that it finds on
+ * the bus, and these may be others when one is plugged in meanwhile. The members
+ * of the set stay the same: they are all that was on the bus.
+ */
+static int set_reset_bus(struct vfio_device_set *dev_set,
+			 struct pci_dev *bridge)
+{
+	struct vfio_pci_core_device *cur;
+	int ret;
+
+	if (!pci_dev_trylock(bridge))
+		return -EAGAIN;
+	if (!set_trylock_devices(dev_set)) {
+		pci_dev_unlock(bridge);
+		return -EAGAIN;
+	}
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		prepare_for_reset(cur->pdev);
+	ret = pci_bridge_secondary_bus_reset(bridge);
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		restore_after_reset(cur->pdev);
+	set_unlock_devices(dev_set, NULL);
+	pci_dev_unlock(bridge);
+	return ret;
+}
+
+static int set_reset(struct vfio_device_set *dev_set, struct pci_dev *pdev)
+{
+	lockdep_assert_held(&dev_set->lock);
+
+	return resets_slot(pdev) ? pci_reset_bus(pdev) :
+				   set_reset_bus(dev_set, pdev->bus->self);
+}
+
 /**
  * struct reset_claim - what the caller of a hot reset proves ownership by
  * @ictx: the iommufd that it holds, or NULL
@@ -357,7 +440,7 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 			vfio_pci_memory_zap(cur);
 		vfio_pci_set_power_state(cur, PCI_D0);
 	}
-	ret = pci_reset_bus(pdev);
+	ret = set_reset(dev_set, pdev);
 	trace_vfio_pci_reset(vdev, true, ret);
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
 		vfio_pci_intx_sync(cur);
@@ -481,7 +564,7 @@ void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set)
 	if (!pdev || set_pm_get(dev_set))
 		return;
 
-	if (!pci_reset_bus(pdev))
+	if (!set_reset(dev_set, pdev))
 		list_for_each_entry(cur, &dev_set->device_list,
 				    vdev.dev_set_list)
 			cur->needs_reset = false;

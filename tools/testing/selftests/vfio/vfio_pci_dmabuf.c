@@ -9,176 +9,40 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "vfio_pci_edu.h"
-#include "../../../../drivers/vfio/test/vfio_test.h"
-
-#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
-#define VFIO_DEVICE_FEATURE_DMA_BUF	11
-
-struct vfio_region_dma_range {
-	__u64 offset;
-	__u64 length;
-};
-
-struct vfio_device_feature_dma_buf {
-	__u32	region_index;
-	__u32	open_flags;
-	__u32	flags;
-	__u32	nr_ranges;
-	struct vfio_region_dma_range dma_ranges[];
-};
-#endif
+#include "vfio_pci_p2p.h"
 
 #define GET		VFIO_DEVICE_FEATURE_GET
 #define SET		VFIO_DEVICE_FEATURE_SET
 #define PROBE		VFIO_DEVICE_FEATURE_PROBE
 
-#define RD		IOMMU_IOAS_MAP_READABLE
-#define WR		IOMMU_IOAS_MAP_WRITEABLE
-
-#define SHMEM_BAR	2
-#define PAGE		4096UL
 #define BAR_PAGES	8
-#define IOVA_MEM	0x1000000UL
-#define IOVA_BAR	0x2000000UL
 #define IOVA_REGS	0x3000000UL
 
 /* Registers of igb: one that nobody changes, which a reset sets to its default */
 #define IGB_VET		0x38
 
-#define MAX_RANGES	8
-
-/* A request for a dma-buf, as it should be but for what a test changes */
-struct request {
-	__u32 argsz;
-	__u32 op;
-	__u32 index;
-	__u32 open_flags;
-	__u32 flags;
-	__u32 nr;
-	struct vfio_region_dma_range range[MAX_RANGES];
-};
-
-/* The fd, or a negative errno */
-static int get_dmabuf(int dev, const struct request *req)
-{
-	union {
-		struct vfio_device_feature feature;
-		char room[sizeof(struct vfio_device_feature) +
-			  sizeof(struct vfio_device_feature_dma_buf) +
-			  sizeof(req->range)];
-	} u = { .room = {} };
-	struct vfio_device_feature_dma_buf *get = (void *)u.feature.data;
-
-	u.feature.argsz = req->argsz ? req->argsz : sizeof(u);
-	u.feature.flags = (req->op ? req->op : GET) |
-			  VFIO_DEVICE_FEATURE_DMA_BUF;
-	get->region_index = req->index;
-	get->open_flags = req->open_flags;
-	get->flags = req->flags;
-	get->nr_ranges = req->nr;
-	memcpy(get->dma_ranges, req->range, sizeof(req->range));
-	return vu_ioctl(dev, VFIO_DEVICE_FEATURE, &u);
-}
-
-static int export(const struct vp_dev *d, unsigned int bar, __u64 offset,
-		  __u64 length, __u32 open_flags)
-{
-	struct request req = {
-		.index = bar,
-		.open_flags = open_flags,
-		.nr = 1,
-		.range = { { offset, length } },
-	};
-
-	return get_dmabuf(d->fd, &req);
-}
-
-static int set_feature(const struct vp_dev *d, __u32 feature)
-{
-	struct vfio_device_feature arg = {
-		.argsz = sizeof(arg),
-		.flags = SET | feature,
-	};
-
-	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &arg);
-}
-
-static int open_files(void)
-{
-	int i, nr = 0;
-
-	for (i = 0; i < 256; i++)
-		nr += fcntl(i, F_GETFD) >= 0;
-	return nr;
-}
-
 FIXTURE(dmabuf)
 {
-	struct vp_dev edu, shmem;
-	volatile char *edu_bar;
-	volatile char *bar;
-	char *mem;
-	__u32 ioas;
+	struct p2p p;
 	int fd;
 };
 
-static int map_bar(FIXTURE_DATA(dmabuf) *self)
-{
-	self->bar = vp_mmap(&self->shmem, SHMEM_BAR, 0, BAR_PAGES * PAGE);
-	return (void *)self->bar == MAP_FAILED ? -errno : 0;
-}
-
 FIXTURE_SETUP(dmabuf)
 {
-	__u32 pt;
-	int ret;
+	const char *missing;
+	int ret = p2p_open(&self->p, BAR_PAGES * PAGE, &missing);
 
 	self->fd = -1;
-	vp_init(&self->edu);
-	vp_init(&self->shmem);
-	ret = vp_open(&self->edu, EDU_VENDOR, EDU_DEVICE, 0);
 	if (ret == -ENODEV)
-		SKIP(return, "no edu device");
+		SKIP(return, "%s", missing);
 	ASSERT_EQ(0, ret);
-	ret = vp_open(&self->shmem, IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0);
-	if (ret == -ENODEV)
-		SKIP(return, "no ivshmem device");
-	ASSERT_EQ(0, ret);
-
-	ASSERT_EQ(0, vu_ioas_alloc(self->edu.iommufd, &self->ioas));
-	pt = self->ioas;
-	ASSERT_EQ(0, vu_attach(self->edu.fd, &pt));
-	ASSERT_EQ(0, vp_set_command(&self->edu, PCI_COMMAND_MASTER |
-				    PCI_COMMAND_MEMORY, 0));
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-
-	self->edu_bar = vp_mmap(&self->edu, 0, 0, PAGE);
-	ASSERT_NE(MAP_FAILED, (void *)self->edu_bar);
-	ASSERT_EQ(0, map_bar(self));
-	self->mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, (void *)self->mem);
-	ASSERT_EQ(0, vu_ioas_map(self->edu.iommufd, self->ioas, self->mem,
-				 PAGE, IOVA_MEM));
 }
 
 FIXTURE_TEARDOWN(dmabuf)
 {
 	if (self->fd >= 0)
 		close(self->fd);
-	EXPECT_EQ(0, vp_close(&self->edu));
-	EXPECT_EQ(0, vp_close(&self->shmem));
-}
-
-/* Put @byte into the engine's buffer, and from there to @iova */
-static bool send(struct __test_metadata *_metadata,
-		 FIXTURE_DATA(dmabuf) *self, __u64 iova, char byte)
-{
-	memset(self->mem, byte, 64);
-	EXPECT_TRUE(edu_from_iova(self->edu_bar, IOVA_MEM));
-	return edu_to_iova(self->edu_bar, iova);
+	EXPECT_EQ(0, p2p_close(&self->p));
 }
 
 /* The first 4 bytes at @iova, as the device reads them */
@@ -187,29 +51,30 @@ static __u32 fetch(struct __test_metadata *_metadata,
 {
 	__u32 val;
 
-	EXPECT_TRUE(edu_from_iova(self->edu_bar, iova));
-	EXPECT_TRUE(edu_to_iova(self->edu_bar, IOVA_MEM));
-	memcpy(&val, self->mem + pos, sizeof(val));
+	EXPECT_TRUE(edu_from_iova(self->p.edu_bar, iova));
+	EXPECT_TRUE(edu_to_iova(self->p.edu_bar, IOVA_MEM));
+	memcpy(&val, self->p.mem + pos, sizeof(val));
 	return val;
 }
 
 static int map(FIXTURE_DATA(dmabuf) *self, __u64 start, __u64 length,
 	       __u32 prot)
 {
-	return vu_ioas_map_file(self->edu.iommufd, self->ioas, self->fd, start,
-				length, IOVA_BAR, prot);
+	return vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas, self->fd,
+				start, length, IOVA_BAR, prot);
 }
 
 static int unmap(FIXTURE_DATA(dmabuf) *self, __u64 length)
 {
-	return vu_ioas_unmap(self->edu.iommufd, self->ioas, IOVA_BAR, length);
+	return vu_ioas_unmap(self->p.edu.iommufd, self->p.ioas, IOVA_BAR,
+			     length);
 }
 
 TEST_F(dmabuf, requests)
 {
 	const size_t header = sizeof(struct vfio_device_feature) +
 			      sizeof(struct vfio_device_feature_dma_buf);
-	const struct request good = {
+	const struct dmabuf_request good = {
 		.index = SHMEM_BAR,
 		.open_flags = O_RDWR | O_CLOEXEC,
 		.nr = 1,
@@ -219,7 +84,7 @@ TEST_F(dmabuf, requests)
 	const struct {
 		const char *what;
 		int ret;
-		struct request change;
+		struct dmabuf_request change;
 	} bad[] = {
 #define BAD(ret, ...) { #__VA_ARGS__, -(ret), { __VA_ARGS__ } }
 		BAD(EINVAL, .op = SET),
@@ -254,12 +119,12 @@ TEST_F(dmabuf, requests)
 		BAD(ENODEV, .index = ~0U),
 #undef BAD
 	};
-	int files = open_files();
-	struct request req;
+	int files = vu_open_files();
+	struct dmabuf_request req;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		const struct request *c = &bad[i].change;
+		const struct dmabuf_request *c = &bad[i].change;
 
 		req = good;
 		req.argsz = c->argsz;
@@ -273,23 +138,23 @@ TEST_F(dmabuf, requests)
 			req.nr = c->nr;
 		if (c->nr || c->range[0].offset || c->range[0].length)
 			memcpy(req.range, c->range, sizeof(req.range));
-		EXPECT_EQ(bad[i].ret, get_dmabuf(self->shmem.fd, &req))
+		EXPECT_EQ(bad[i].ret, dmabuf_get(self->p.shmem.fd, &req))
 			TH_LOG("%s", bad[i].what);
 	}
 
 	req = good;
 	req.nr = 0;
-	EXPECT_EQ(-EINVAL, get_dmabuf(self->shmem.fd, &req));
+	EXPECT_EQ(-EINVAL, dmabuf_get(self->p.shmem.fd, &req));
 	req = good;
 	req.op = PROBE | GET;
-	EXPECT_EQ(0, get_dmabuf(self->shmem.fd, &req));
+	EXPECT_EQ(0, dmabuf_get(self->p.shmem.fd, &req));
 	req.op = PROBE | SET;
-	EXPECT_EQ(-EINVAL, get_dmabuf(self->shmem.fd, &req));
-	EXPECT_EQ(files, open_files());
+	EXPECT_EQ(-EINVAL, dmabuf_get(self->p.shmem.fd, &req));
+	EXPECT_EQ(files, vu_open_files());
 
 	req = good;
 	req.argsz = header + sizeof(good.range[0]);
-	self->fd = get_dmabuf(self->shmem.fd, &req);
+	self->fd = dmabuf_get(self->p.shmem.fd, &req);
 	EXPECT_LE(0, self->fd);
 }
 
@@ -309,7 +174,7 @@ TEST_F(dmabuf, request_not_there)
 	feature->argsz = sizeof(*feature) + sizeof(*get) +
 			 sizeof(get->dma_ranges[0]);
 	feature->flags = GET | VFIO_DEVICE_FEATURE_DMA_BUF;
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->shmem.fd, VFIO_DEVICE_FEATURE,
+	EXPECT_EQ(-EFAULT, vu_ioctl(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
 				    feature));
 
 	feature = (void *)(mem + PAGE - sizeof(*feature) - sizeof(*get));
@@ -321,7 +186,7 @@ TEST_F(dmabuf, request_not_there)
 		.region_index = SHMEM_BAR,
 		.nr_ranges = 1,
 	};
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->shmem.fd, VFIO_DEVICE_FEATURE,
+	EXPECT_EQ(-EFAULT, vu_ioctl(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
 				    feature));
 	munmap(mem, PAGE);
 }
@@ -337,13 +202,13 @@ TEST_F(dmabuf, io_bar)
 	if (ret == -ENODEV)
 		SKIP(return, "no pci-testdev device");
 	ASSERT_EQ(0, ret);
-	EXPECT_EQ(-EINVAL, export(&d, 1, 0, PAGE, O_RDWR));
+	EXPECT_EQ(-EINVAL, dmabuf_export(&d, 1, 0, PAGE, O_RDWR));
 	EXPECT_EQ(0, vp_close(&d));
 }
 
 TEST_F(dmabuf, file)
 {
-	struct request req = {
+	struct dmabuf_request req = {
 		.index = SHMEM_BAR,
 		.open_flags = O_RDONLY,
 		.nr = 2,
@@ -351,7 +216,7 @@ TEST_F(dmabuf, file)
 	};
 	char path[64], target[64] = {};
 
-	self->fd = get_dmabuf(self->shmem.fd, &req);
+	self->fd = dmabuf_get(self->p.shmem.fd, &req);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(3 * PAGE, lseek(self->fd, 0, SEEK_END));
 	EXPECT_EQ(O_RDONLY, fcntl(self->fd, F_GETFL) & O_ACCMODE);
@@ -364,7 +229,7 @@ TEST_F(dmabuf, file)
 	close(self->fd);
 
 	req.open_flags = O_RDWR | O_CLOEXEC;
-	self->fd = get_dmabuf(self->shmem.fd, &req);
+	self->fd = dmabuf_get(self->p.shmem.fd, &req);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(O_RDWR, fcntl(self->fd, F_GETFL) & O_ACCMODE);
 	EXPECT_NE(0, fcntl(self->fd, F_GETFD) & FD_CLOEXEC);
@@ -372,25 +237,25 @@ TEST_F(dmabuf, file)
 
 TEST_F(dmabuf, dma_to_bar_and_back)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR | O_CLOEXEC);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	self->bar[0] = 1;
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x5a));
-	EXPECT_EQ(0x5a, self->bar[0]);
-	EXPECT_EQ(0x5a, self->bar[63]);
-	self->bar[0] = 0x17;
+	self->p.bar[0] = 1;
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x5a));
+	EXPECT_EQ(0x5a, self->p.bar[0]);
+	EXPECT_EQ(0x5a, self->p.bar[63]);
+	self->p.bar[0] = 0x17;
 	EXPECT_EQ(0x5a5a5a17, fetch(_metadata, self, IOVA_BAR, 0));
 
 	EXPECT_EQ(0, unmap(self, PAGE));
-	self->bar[0] = 1;
-	send(_metadata, self, IOVA_BAR, 0x5b);
-	EXPECT_EQ(1, self->bar[0]);
+	self->p.bar[0] = 1;
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x5b);
+	EXPECT_EQ(1, self->p.bar[0]);
 }
 
 TEST_F(dmabuf, part)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 2 * PAGE, 3 * PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 2 * PAGE, 3 * PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EINVAL, map(self, 0, 0, RD | WR));
 	EXPECT_EQ(-EINVAL, map(self, 3 * PAGE, PAGE, RD | WR));
@@ -400,22 +265,22 @@ TEST_F(dmabuf, part)
 	EXPECT_EQ(-EINVAL, map(self, PAGE / 2, PAGE, RD | WR));
 
 	ASSERT_EQ(0, map(self, PAGE, 2 * PAGE, RD | WR));
-	self->bar[3 * PAGE] = 1;
-	self->bar[4 * PAGE] = 1;
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x41));
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR + PAGE, 0x42));
-	EXPECT_EQ(0x41, self->bar[3 * PAGE]);
-	EXPECT_EQ(0x42, self->bar[4 * PAGE]);
+	self->p.bar[3 * PAGE] = 1;
+	self->p.bar[4 * PAGE] = 1;
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x41));
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR + PAGE, 0x42));
+	EXPECT_EQ(0x41, self->p.bar[3 * PAGE]);
+	EXPECT_EQ(0x42, self->p.bar[4 * PAGE]);
 	/* the end */
-	self->bar[5 * PAGE] = 1;
-	send(_metadata, self, IOVA_BAR + 2 * PAGE, 0x43);
-	EXPECT_EQ(1, self->bar[5 * PAGE]);
+	self->p.bar[5 * PAGE] = 1;
+	p2p_send(_metadata, &self->p, IOVA_BAR + 2 * PAGE, 0x43);
+	EXPECT_EQ(1, self->p.bar[5 * PAGE]);
 	EXPECT_EQ(0, unmap(self, 2 * PAGE));
 }
 
 TEST_F(dmabuf, several_ranges)
 {
-	struct request req = {
+	struct dmabuf_request req = {
 		.index = SHMEM_BAR,
 		.open_flags = O_RDWR,
 		.nr = 4,
@@ -427,30 +292,30 @@ TEST_F(dmabuf, several_ranges)
 	static const unsigned int where[] = { 4, 5, 0, 4 };
 	unsigned int i;
 
-	self->fd = get_dmabuf(self->shmem.fd, &req);
+	self->fd = dmabuf_get(self->p.shmem.fd, &req);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(4 * PAGE, lseek(self->fd, 0, SEEK_END));
 	ASSERT_EQ(0, map(self, 0, 4 * PAGE, RD | WR));
 	for (i = 0; i < 4; i++) {
-		self->bar[where[i] * PAGE] = 1;
-		ASSERT_TRUE(send(_metadata, self, IOVA_BAR + i * PAGE,
-				 0x30 + i));
-		EXPECT_EQ(0x30 + (char)i, self->bar[where[i] * PAGE]);
+		self->p.bar[where[i] * PAGE] = 1;
+		ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR + i * PAGE,
+				     0x30 + i));
+		EXPECT_EQ(0x30 + (char)i, self->p.bar[where[i] * PAGE]);
 	}
 	EXPECT_EQ(0, unmap(self, 4 * PAGE));
 
 	/* across the border of two */
 	ASSERT_EQ(0, map(self, PAGE, 2 * PAGE, RD | WR));
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x61));
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR + PAGE, 0x62));
-	EXPECT_EQ(0x61, self->bar[5 * PAGE]);
-	EXPECT_EQ(0x62, self->bar[0]);
-	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
-	send(_metadata, self, IOVA_BAR, 0x63);
-	send(_metadata, self, IOVA_BAR + PAGE, 0x64);
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	EXPECT_EQ(0x61, self->bar[5 * PAGE]);
-	EXPECT_EQ(0x62, self->bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x61));
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR + PAGE, 0x62));
+	EXPECT_EQ(0x61, self->p.bar[5 * PAGE]);
+	EXPECT_EQ(0x62, self->p.bar[0]);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x63);
+	p2p_send(_metadata, &self->p, IOVA_BAR + PAGE, 0x64);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0x61, self->p.bar[5 * PAGE]);
+	EXPECT_EQ(0x62, self->p.bar[0]);
 	EXPECT_EQ(0, unmap(self, 2 * PAGE));
 }
 
@@ -460,31 +325,31 @@ TEST_F(dmabuf, as_the_file_permits)
 	struct iommu_ioas_copy copy = {
 		.size = sizeof(copy),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | RD | WR,
-		.dst_ioas_id = self->ioas,
-		.src_ioas_id = self->ioas,
+		.dst_ioas_id = self->p.ioas,
+		.src_ioas_id = self->p.ioas,
 		.length = PAGE,
 		.dst_iova = IOVA_REGS,
 		.src_iova = IOVA_BAR,
 	};
 	char why[256];
 
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDONLY);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDONLY);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, RD | WR));
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, WR));
-	ASSERT_EQ(0, vu_fdinfo(self->edu.iommufd, "last-refusal", why,
+	ASSERT_EQ(0, vu_fdinfo(self->p.edu.iommufd, "last-refusal", why,
 			       sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "not open for writing"));
 	ASSERT_EQ(0, map(self, 0, PAGE, RD));
-	self->bar[0] = 0x21;
-	send(_metadata, self, IOVA_BAR, 0x50);
-	EXPECT_EQ(0x21, self->bar[0]);
+	self->p.bar[0] = 0x21;
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x50);
+	EXPECT_EQ(0x21, self->p.bar[0]);
 	EXPECT_EQ(0x21, fetch(_metadata, self, IOVA_BAR, 0) & 0xff);
-	EXPECT_EQ(-EPERM, vu_ioctl(self->edu.iommufd, IOMMU_IOAS_COPY, &copy));
+	EXPECT_EQ(-EPERM, vu_ioctl(self->p.edu.iommufd, IOMMU_IOAS_COPY, &copy));
 	EXPECT_EQ(0, unmap(self, PAGE));
 	close(self->fd);
 
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_WRONLY);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_WRONLY);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, RD));
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, WR));
@@ -493,22 +358,22 @@ TEST_F(dmabuf, as_the_file_permits)
 /* The mapping keeps what it needs */
 TEST_F(dmabuf, closed_while_mapped)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
 	close(self->fd);
 	self->fd = -1;
 
-	self->bar[0] = 1;
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x52));
-	EXPECT_EQ(0x52, self->bar[0]);
+	self->p.bar[0] = 1;
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x52));
+	EXPECT_EQ(0x52, self->p.bar[0]);
 	/* and can be taken away and given back without the file */
-	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
-	send(_metadata, self, IOVA_BAR, 0x53);
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	EXPECT_EQ(0x52, self->bar[0]);
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x54));
-	EXPECT_EQ(0x54, self->bar[0]);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x53);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(0x52, self->p.bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x54));
+	EXPECT_EQ(0x54, self->p.bar[0]);
 	EXPECT_EQ(0, unmap(self, PAGE));
 }
 
@@ -516,62 +381,62 @@ TEST_F(dmabuf, mapped_before_attach)
 {
 	__u32 other, pt;
 
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->edu.iommufd, &other));
-	ASSERT_EQ(0, vu_ioas_map_file(self->edu.iommufd, other, self->fd, 0,
+	ASSERT_EQ(0, vu_ioas_alloc(self->p.edu.iommufd, &other));
+	ASSERT_EQ(0, vu_ioas_map_file(self->p.edu.iommufd, other, self->fd, 0,
 				      PAGE, IOVA_BAR, RD | WR));
-	ASSERT_EQ(0, vu_ioas_map(self->edu.iommufd, other, self->mem, PAGE,
+	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, other, self->p.mem, PAGE,
 				 IOVA_MEM));
 	pt = other;
-	ASSERT_EQ(0, vu_attach(self->edu.fd, &pt));
-	self->bar[0] = 1;
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x33));
-	EXPECT_EQ(0x33, self->bar[0]);
+	ASSERT_EQ(0, vu_attach(self->p.edu.fd, &pt));
+	self->p.bar[0] = 1;
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x33));
+	EXPECT_EQ(0x33, self->p.bar[0]);
 }
 
 TEST_F(dmabuf, revoked_with_memory_enable)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	self->bar[0] = 1;
-	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
-	send(_metadata, self, IOVA_BAR, 0x44);
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	EXPECT_EQ(1, self->bar[0]);
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x45));
-	EXPECT_EQ(0x45, self->bar[0]);
+	self->p.bar[0] = 1;
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x44);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(1, self->p.bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x45));
+	EXPECT_EQ(0x45, self->p.bar[0]);
 }
 
 TEST_F(dmabuf, exported_while_memory_is_disabled)
 {
-	self->bar[0] = 1;
-	ASSERT_EQ(0, vp_set_command(&self->shmem, 0, PCI_COMMAND_MEMORY));
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->p.bar[0] = 1;
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	send(_metadata, self, IOVA_BAR, 0x46);
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	EXPECT_EQ(1, self->bar[0]);
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x47));
-	EXPECT_EQ(0x47, self->bar[0]);
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x46);
+	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(1, self->p.bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x47));
+	EXPECT_EQ(0x47, self->p.bar[0]);
 }
 
 TEST_F(dmabuf, revoked_in_low_power)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	self->bar[0] = 1;
-	ASSERT_EQ(0, set_feature(&self->shmem,
-				 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	send(_metadata, self, IOVA_BAR, 0x48);
-	ASSERT_EQ(0, set_feature(&self->shmem,
-				 VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
-	EXPECT_EQ(1, self->bar[0]);
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x49));
-	EXPECT_EQ(0x49, self->bar[0]);
+	self->p.bar[0] = 1;
+	ASSERT_EQ(0, vp_set_feature(&self->p.shmem,
+				    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x48);
+	ASSERT_EQ(0, vp_set_feature(&self->p.shmem,
+				    VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	EXPECT_EQ(1, self->p.bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x49));
+	EXPECT_EQ(0x49, self->p.bar[0]);
 }
 
 /* Registers that can be reset, read by the other device */
@@ -587,7 +452,7 @@ TEST_F(dmabuf, restored_after_reset)
 		SKIP(return, "no igb device");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, vp_set_command(&igb, PCI_COMMAND_MEMORY, 0));
-	self->fd = export(&igb, 0, 0, PAGE, O_RDONLY);
+	self->fd = dmabuf_export(&igb, 0, 0, PAGE, O_RDONLY);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD));
 
@@ -599,8 +464,8 @@ TEST_F(dmabuf, restored_after_reset)
 	EXPECT_EQ(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
 
 	/* D3hot is another state without memory */
-	memset(self->mem, 0x11, 64);
-	ASSERT_TRUE(edu_from_iova(self->edu_bar, IOVA_MEM));
+	memset(self->p.mem, 0x11, 64);
+	ASSERT_TRUE(edu_from_iova(self->p.edu_bar, IOVA_MEM));
 	ASSERT_EQ(0, vp_cfg_set(&igb, vp_find_cap(&igb, PCI_CAP_ID_PM) +
 				PCI_PM_CTRL, 2, 3));
 	EXPECT_NE(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
@@ -613,36 +478,35 @@ TEST_F(dmabuf, restored_after_reset)
 /* What its device was closed for never comes back */
 TEST_F(dmabuf, device_closed)
 {
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	self->bar[0] = 1;
-	vp_close_fds(&self->shmem);
-	send(_metadata, self, IOVA_BAR, 0x48);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->edu.iommufd, self->ioas,
+	self->p.bar[0] = 1;
+	vp_close_fds(&self->p.shmem);
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x48);
+	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
 					    RD | WR));
 
-	ASSERT_EQ(0, vp_open_bdf(&self->shmem));
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	ASSERT_EQ(0, map_bar(self));
-	EXPECT_EQ(1, self->bar[0]);
-	send(_metadata, self, IOVA_BAR, 0x49);
-	EXPECT_EQ(1, self->bar[0]);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->edu.iommufd, self->ioas,
+	ASSERT_EQ(0, vp_open_bdf(&self->p.shmem));
+	ASSERT_EQ(0, p2p_map_bar(&self->p));
+	EXPECT_EQ(1, self->p.bar[0]);
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x49);
+	EXPECT_EQ(1, self->p.bar[0]);
+	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
 					    RD | WR));
 	EXPECT_EQ(PAGE, lseek(self->fd, 0, SEEK_END));
 
 	/* a new one is as good as the first was */
 	close(self->fd);
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EEXIST, map(self, 0, PAGE, RD | WR));
 	EXPECT_EQ(0, unmap(self, PAGE));
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x4a));
-	EXPECT_EQ(0x4a, self->bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x4a));
+	EXPECT_EQ(0x4a, self->p.bar[0]);
 }
 
 /*
@@ -702,7 +566,7 @@ TEST_F(order, of_release)
 	ASSERT_EQ(0, vu_ioas_alloc(self->edu.iommufd, &ioas));
 	pt = ioas;
 	ASSERT_EQ(0, vu_attach(self->edu.fd, &pt));
-	fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	fd = dmabuf_export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, vu_ioas_map_file(self->edu.iommufd, ioas, fd, 0, PAGE,
 				      IOVA_BAR, RD | WR));
@@ -725,7 +589,7 @@ TEST_F(order, of_release)
 	/* it can be had again at once */
 	if (self->shmem.fd < 0) {
 		ASSERT_EQ(0, vp_open_bdf(&self->shmem));
-		fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+		fd = dmabuf_export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 		EXPECT_LE(0, fd);
 		close(fd);
 	}
@@ -737,7 +601,7 @@ TEST_F(dmabuf, unbound_while_exported)
 	int ret, status, i;
 	pid_t pid;
 
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
 
@@ -745,19 +609,19 @@ TEST_F(dmabuf, unbound_while_exported)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		/* the dma-buf stays open here, too */
-		vp_close_fds(&self->shmem);
-		ret = vu_give_to(self->shmem.bdf, NULL);
+		vp_close_fds(&self->p.shmem);
+		ret = vu_give_to(self->p.shmem.bdf, NULL);
 		_exit(ret ? 1 : 0);
 	}
 	usleep(500000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	EXPECT_TRUE(vu_sleeps(pid));
 	/* until then, all goes on */
-	self->bar[0] = 1;
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x4b));
-	EXPECT_EQ(0x4b, self->bar[0]);
+	self->p.bar[0] = 1;
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x4b));
+	EXPECT_EQ(0x4b, self->p.bar[0]);
 
-	vp_close_fds(&self->shmem);
+	vp_close_fds(&self->p.shmem);
 	for (i = 0; i < 200; i++) {
 		ret = waitpid(pid, &status, WNOHANG);
 		if (ret)
@@ -767,25 +631,16 @@ TEST_F(dmabuf, unbound_while_exported)
 	ASSERT_EQ(pid, ret);
 	EXPECT_EQ(0, status);
 
-	send(_metadata, self, IOVA_BAR, 0x4c);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->edu.iommufd, self->ioas,
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x4c);
+	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
 					    RD | WR));
-	ASSERT_EQ(0, vp_take(&self->shmem));
-	ASSERT_EQ(0, vp_set_command(&self->shmem, PCI_COMMAND_MEMORY, 0));
-	ASSERT_EQ(0, map_bar(self));
-	EXPECT_EQ(0x4b, self->bar[0]);
-	send(_metadata, self, IOVA_BAR, 0x4d);
-	EXPECT_EQ(0x4b, self->bar[0]);
+	ASSERT_EQ(0, vp_take(&self->p.shmem));
+	ASSERT_EQ(0, p2p_map_bar(&self->p));
+	EXPECT_EQ(0x4b, self->p.bar[0]);
+	p2p_send(_metadata, &self->p, IOVA_BAR, 0x4d);
+	EXPECT_EQ(0x4b, self->p.bar[0]);
 	EXPECT_EQ(0, unmap(self, PAGE));
-}
-
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 static bool stop_threads;
@@ -809,16 +664,16 @@ static void *toggle_memory(void *arg)
 /* Exports and mappings come and go while the memory does */
 TEST_F(dmabuf, races_with_memory_enable)
 {
-	struct toggler t = { .d = &self->shmem };
-	double end = seconds() + 4;
+	struct toggler t = { .d = &self->p.shmem };
+	double end = vu_seconds() + 4;
 	pthread_t thread;
 	int i;
 
 	__atomic_store_n(&stop_threads, false, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle_memory, &t));
-	for (i = 0; i < 4 || seconds() < end; i++) {
-		self->fd = export(&self->shmem, SHMEM_BAR, 0, 2 * PAGE,
-				  O_RDWR);
+	for (i = 0; i < 4 || vu_seconds() < end; i++) {
+		self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, 2 * PAGE,
+					 O_RDWR);
 		ASSERT_LE(0, self->fd);
 		ASSERT_EQ(0, map(self, 0, 2 * PAGE, RD | WR));
 		if (i % 2)
@@ -832,11 +687,11 @@ TEST_F(dmabuf, races_with_memory_enable)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_LT(0, t.rounds);
 
-	self->fd = export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	ASSERT_TRUE(send(_metadata, self, IOVA_BAR, 0x4e));
-	EXPECT_EQ(0x4e, self->bar[0]);
+	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x4e));
+	EXPECT_EQ(0x4e, self->p.bar[0]);
 }
 
 #define CLOSERS 16
@@ -854,19 +709,19 @@ static void *close_files(void *arg)
 TEST_F(dmabuf, races_with_close)
 {
 	int fds[CLOSERS], i, round;
-	double end = seconds() + 4;
+	double end = vu_seconds() + 4;
 	pthread_t thread;
 
-	for (round = 0; round < 4 || (round < 30 && seconds() < end); round++) {
+	for (round = 0; round < 4 || (round < 30 && vu_seconds() < end); round++) {
 		for (i = 0; i < CLOSERS; i++) {
-			fds[i] = export(&self->shmem, SHMEM_BAR, i * PAGE,
-					PAGE, O_RDWR);
+			fds[i] = dmabuf_export(&self->p.shmem, SHMEM_BAR,
+					       i * PAGE, PAGE, O_RDWR);
 			ASSERT_LE(0, fds[i]);
 		}
 		ASSERT_EQ(0, pthread_create(&thread, NULL, close_files, fds));
-		vp_close_fds(&self->shmem);
+		vp_close_fds(&self->p.shmem);
 		ASSERT_EQ(0, pthread_join(thread, NULL));
-		ASSERT_EQ(0, vp_open_bdf(&self->shmem));
+		ASSERT_EQ(0, vp_open_bdf(&self->p.shmem));
 	}
 }
 
@@ -894,13 +749,6 @@ FIXTURE_VARIANT_ADD(import, same_bridge) { .bridge = true };
 /* ivshmem and nvme, if the processor is known to pass on what they say */
 FIXTURE_VARIANT_ADD(import, host_bridge) { .bridge = false };
 
-static int import_op(int dev, __u32 op, struct vfio_test_import *arg)
-{
-	arg->argsz = sizeof(*arg);
-	arg->op = op;
-	return vu_ioctl(dev, VFIO_TEST_IMPORT, arg);
-}
-
 static int attach_import(int dev, int fd, __u32 device, __u32 flags)
 {
 	struct vfio_test_import arg = {
@@ -909,23 +757,14 @@ static int attach_import(int dev, int fd, __u32 device, __u32 flags)
 		.flags = flags,
 	};
 
-	return import_op(dev, VFIO_TEST_IMPORT_ATTACH, &arg);
+	return dmabuf_import(dev, VFIO_TEST_IMPORT_ATTACH, &arg);
 }
 
 static int detach_import(int dev)
 {
 	struct vfio_test_import arg = {};
 
-	return import_op(dev, VFIO_TEST_IMPORT_DETACH, &arg);
-}
-
-static __u32 device_number(const char *bdf)
-{
-	unsigned int domain, bus, dev, fn;
-
-	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
-		return 0;
-	return domain << 16 | bus << 8 | dev << 3 | fn;
+	return dmabuf_import(dev, VFIO_TEST_IMPORT_DETACH, &arg);
 }
 
 static __u64 bar_address(const char *bdf, unsigned int bar)
@@ -972,7 +811,7 @@ FIXTURE_SETUP(import)
 	}
 	ASSERT_EQ(0, vp_take(&self->d));
 	ASSERT_EQ(0, vp_set_command(&self->d, PCI_COMMAND_MEMORY, 0));
-	self->importer = device_number(importer);
+	self->importer = vp_device_number(importer);
 	self->phys = bar_address(self->d.bdf, bar);
 	ASSERT_NE(0, self->phys);
 
@@ -982,7 +821,7 @@ FIXTURE_SETUP(import)
 	ASSERT_LE(0, self->iommufd);
 	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
 
-	self->fd = export(&self->d, bar, PAGE, 2 * PAGE, O_RDWR);
+	self->fd = dmabuf_export(&self->d, bar, PAGE, 2 * PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ret = attach_import(self->dev, self->fd, self->importer, 0);
 	if (ret == -EBUSY) {
@@ -1008,7 +847,7 @@ static int map_import(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(import) *self, bool check)
 {
 	struct vfio_test_import arg = { .phys = self->phys + PAGE };
-	int ret = import_op(self->dev, VFIO_TEST_IMPORT_MAP, &arg);
+	int ret = dmabuf_import(self->dev, VFIO_TEST_IMPORT_MAP, &arg);
 
 	if (!ret) {
 		EXPECT_EQ(1, arg.nents);
@@ -1024,7 +863,7 @@ static struct vfio_test_import import_state(struct __test_metadata *_metadata,
 {
 	struct vfio_test_import arg = {};
 
-	EXPECT_EQ(0, import_op(self->dev, VFIO_TEST_IMPORT_STATE, &arg));
+	EXPECT_EQ(0, dmabuf_import(self->dev, VFIO_TEST_IMPORT_STATE, &arg));
 	return arg;
 }
 
@@ -1045,7 +884,7 @@ TEST_F(import, who_may)
 TEST_F(import, several_ranges)
 {
 	struct vfio_test_import arg = { .phys = self->phys };
-	struct request req = {
+	struct dmabuf_request req = {
 		.index = variant->bridge ? 0 : SHMEM_BAR,
 		.open_flags = O_RDWR,
 		.nr = 3,
@@ -1055,10 +894,10 @@ TEST_F(import, several_ranges)
 	};
 
 	close(self->fd);
-	self->fd = get_dmabuf(self->d.fd, &req);
+	self->fd = dmabuf_get(self->d.fd, &req);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, attach_import(self->dev, self->fd, self->importer, 0));
-	ASSERT_EQ(0, import_op(self->dev, VFIO_TEST_IMPORT_MAP, &arg));
+	ASSERT_EQ(0, dmabuf_import(self->dev, VFIO_TEST_IMPORT_MAP, &arg));
 	EXPECT_EQ(2, arg.nents);
 	EXPECT_EQ(4 * PAGE, arg.length);
 	EXPECT_EQ(0, arg.leads);
@@ -1094,16 +933,16 @@ TEST_F(import, late)
 	ASSERT_EQ(0, attach_import(self->dev, self->fd, self->importer,
 				   VFIO_TEST_IMPORT_LATE));
 	ASSERT_EQ(0, map_import(_metadata, self, !variant->bridge));
-	begin = seconds();
+	begin = vu_seconds();
 	ASSERT_EQ(0, vp_set_command(&self->d, 0, PCI_COMMAND_MEMORY));
-	EXPECT_LT(0.4, seconds() - begin);
+	EXPECT_LT(0.4, vu_seconds() - begin);
 	EXPECT_EQ(0, import_state(_metadata, self).nents);
 	ASSERT_EQ(0, vp_set_command(&self->d, PCI_COMMAND_MEMORY, 0));
 
 	ASSERT_EQ(0, map_import(_metadata, self, !variant->bridge));
-	begin = seconds();
+	begin = vu_seconds();
 	vp_close_fds(&self->d);
-	EXPECT_LT(0.4, seconds() - begin);
+	EXPECT_LT(0.4, vu_seconds() - begin);
 	EXPECT_EQ(0, import_state(_metadata, self).nents);
 }
 

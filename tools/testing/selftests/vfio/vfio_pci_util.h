@@ -311,6 +311,27 @@ static inline int vp_irq_info(const struct vp_dev *d, __u32 index,
 	return vu_ioctl(d->fd, VFIO_DEVICE_GET_IRQ_INFO, info);
 }
 
+/* A PCI address as one number */
+static inline __u32 vp_device_number(const char *bdf)
+{
+	unsigned int domain, bus, dev, fn;
+
+	if (sscanf(bdf, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
+		return 0;
+	return domain << 16 | bus << 8 | dev << 3 | fn;
+}
+
+/* A feature that takes no data */
+static inline int vp_set_feature(const struct vp_dev *d, __u32 feature)
+{
+	struct vfio_device_feature f = {
+		.argsz = sizeof(f),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &f);
+}
+
 /* How often an eventfd was signalled; waits at most @ms for the first */
 static inline int vp_events(int efd, int ms)
 {

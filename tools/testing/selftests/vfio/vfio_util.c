@@ -147,6 +147,19 @@ int vu_group(const char *bdf)
 	return ret ? ret : atoi(group);
 }
 
+int vu_remove(const char *bdf)
+{
+	char path[PATH_MAX];
+
+	vu_path(path, bdf, "remove");
+	return vu_write_file(path, "1");
+}
+
+int vu_rescan(void)
+{
+	return vu_write_file("/sys/bus/pci/rescan", "1");
+}
+
 int vu_give_to(const char *bdf, const char *driver)
 {
 	char path[PATH_MAX], now[VU_NAME_MAX];
@@ -400,6 +413,47 @@ int vu_fdinfo(int fd, const char *key, char *buf, size_t size)
 	}
 	fclose(file);
 	return ret;
+}
+
+long vu_pins(void)
+{
+	char name[64];
+	long value, pins = 0;
+	FILE *file;
+	int ret;
+
+	/* Each processor counts for itself; this adds up */
+	ret = vu_write_file("/proc/sys/vm/stat_refresh", "1");
+	if (ret)
+		return ret;
+	file = fopen("/proc/vmstat", "r");
+	if (!file)
+		return -errno;
+	while (fscanf(file, "%63s %ld", name, &value) == 2) {
+		if (!strcmp(name, "nr_foll_pin_acquired"))
+			pins += value;
+		else if (!strcmp(name, "nr_foll_pin_released"))
+			pins -= value;
+	}
+	fclose(file);
+	return pins;
+}
+
+double vu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+int vu_open_files(void)
+{
+	int fd, nr = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
 }
 
 int vu_send_fd(int sock, int fd)

@@ -49,6 +49,9 @@ int vu_driver(const char *bdf, char driver[VU_NAME_MAX]);
 /* Give a PCI device to a driver, or to none for NULL, whoever has it now */
 int vu_give_to(const char *bdf, const char *driver);
 int vu_group(const char *bdf);
+/* Take a PCI device out of the kernel's sight, and look for all that there are */
+int vu_remove(const char *bdf);
+int vu_rescan(void);
 
 /* ---- character devices */
 
@@ -88,7 +91,16 @@ int vu_device_info(int dev, struct vfio_device_info *info);
 /* The value of a key of fdinfo, or -ENOENT */
 int vu_fdinfo(int fd, const char *key, char *buf, size_t size);
 
-/* ---- processes */
+/* ---- memory */
+
+/* How many pages are pinned in the whole machine; a negative errno */
+long vu_pins(void);
+
+/* ---- time and processes */
+
+double vu_seconds(void);
+/* How many files this process has open */
+int vu_open_files(void);
 
 int vu_send_fd(int sock, int fd);
 int vu_recv_fd(int sock);

@@ -1,0 +1,742 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that go away while they are used, with DMA, interrupts and mapped
+ * registers: by the kernel's own removal, and by the machine, which QEMU is asked
+ * for. Uses QEMU's edu; a pcie-root-port named "port0" to plug one into, if
+ * there is one; and two edu in one group.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_edu.h"
+
+#define LENGTH		0x10000UL
+#define IOVA		0x1000000UL
+#define EDU_IDENTITY	0x010000edU
+#define SECOND		2048	/* where in the memory the device writes */
+
+/* What goes on here may be slow, but has to go on */
+#define PATIENCE_MS	60000
+
+/* ---- the user of the device, a process of its own */
+
+/**
+ * struct use - what the user and who watches it tell each other
+ * @ready: the device is in use
+ * @stop: give it back
+ * @asked: requests for that
+ * @copies: DMA from memory to the device and back
+ * @touches: accesses to mapped registers
+ * @irqs: interrupts
+ * @bad: things that went wrong
+ */
+struct use {
+	bool ready;
+	bool stop;
+	unsigned int asked;
+	unsigned int copies;
+	unsigned int touches;
+	unsigned int irqs;
+	unsigned int bad;
+};
+
+struct user {
+	struct use *use;
+	struct vp_dev d;
+	volatile char *bar;
+	char *mem;
+	int irq;
+	int req;
+};
+
+static void count(unsigned int *counter)
+{
+	__atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
+}
+
+static unsigned int counted(const unsigned int *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_SEQ_CST);
+}
+
+static bool is_set(const bool *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+static void set(bool *flag)
+{
+	__atomic_store_n(flag, true, __ATOMIC_SEQ_CST);
+}
+
+static void went_wrong(struct use *use, const char *what)
+{
+	printf("# user: %s\n", what);
+	count(&use->bad);
+}
+
+static void *copy_loop(void *arg)
+{
+	struct user *u = arg;
+	unsigned char byte;
+
+	for (byte = 1; !is_set(&u->use->stop); byte = byte % 250 + 1) {
+		memset(u->mem, byte, 64);
+		memset(u->mem + SECOND, 0, 64);
+		if (!edu_from_iova(u->bar, IOVA) ||
+		    !edu_to_iova(u->bar, IOVA + SECOND))
+			went_wrong(u->use, "DMA does not end");
+		else if (memcmp(u->mem, u->mem + SECOND, 64))
+			went_wrong(u->use, "DMA does not reach memory");
+		else
+			count(&u->use->copies);
+	}
+	return NULL;
+}
+
+static void *touch_loop(void *arg)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+	struct user *u = arg;
+
+	while (!is_set(&u->use->stop)) {
+		if (*(volatile __u32 *)(u->bar + EDU_ID) != EDU_IDENTITY)
+			went_wrong(u->use, "a register is not there");
+		else
+			count(&u->use->touches);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static void *irq_loop(void *arg)
+{
+	struct user *u = arg;
+
+	while (!is_set(&u->use->stop)) {
+		if (vp_bar_set(&u->d, 0, EDU_IRQ_RAISE, 1))
+			went_wrong(u->use, "a register cannot be written");
+		else if (vp_events(u->irq, PATIENCE_MS) < 1)
+			went_wrong(u->use, "no interrupt");
+		else
+			count(&u->use->irqs);
+		vp_bar_set(&u->d, 0, EDU_IRQ_ACK, 1);
+	}
+	return NULL;
+}
+
+static int open_by_cdev(struct user *u)
+{
+	__u32 ioas;
+	int ret;
+
+	ret = vp_open_bdf(&u->d);
+	if (!ret)
+		ret = vu_ioas_alloc(u->d.iommufd, &ioas);
+	if (!ret)
+		ret = vu_ioas_map(u->d.iommufd, ioas, u->mem, LENGTH, IOVA);
+	return ret ? ret : vu_attach(u->d.fd, &ioas);
+}
+
+static int container_open(int group)
+{
+	int ret, container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+
+	if (container < 0)
+		return -errno;
+	ret = vu_set_container(group, container);
+	if (!ret)
+		ret = vu_ioctl(container, VFIO_SET_IOMMU,
+			       (void *)VFIO_TYPE1v2_IOMMU);
+	if (ret) {
+		close(container);
+		return ret;
+	}
+	return container;
+}
+
+static int container_map(int container, void *mem)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)mem,
+		.iova = IOVA,
+		.size = LENGTH,
+	};
+
+	return vu_ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int open_by_group(struct user *u)
+{
+	int ret, group = vu_group_open(vu_group(u->d.bdf));
+
+	if (group < 0)
+		return group;
+	ret = container_open(group);
+	if (ret >= 0) {
+		u->d.iommufd = ret;
+		ret = container_map(ret, u->mem);
+	}
+	if (!ret) {
+		ret = vu_get_device_fd(group, u->d.bdf);
+		u->d.fd = ret;
+	}
+	/* kept by the device's file */
+	close(group);
+	return ret < 0 ? ret : 0;
+}
+
+static int set_up(struct user *u, bool by_group)
+{
+	int ret;
+
+	u->mem = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u->irq = eventfd(0, EFD_NONBLOCK);
+	u->req = eventfd(0, EFD_NONBLOCK);
+	if (u->mem == MAP_FAILED || u->irq < 0 || u->req < 0)
+		return -errno;
+	ret = by_group ? open_by_group(u) : open_by_cdev(u);
+	if (ret)
+		return ret;
+	ret = vp_set_command(&u->d, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY, 0);
+	if (ret)
+		return ret;
+	u->bar = vp_mmap(&u->d, 0, 0, 4096);
+	if ((void *)u->bar == MAP_FAILED)
+		return -errno;
+	ret = vp_irq_fds(&u->d, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &u->irq);
+	if (ret)
+		return ret;
+	return vp_irq_fds(&u->d, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &u->req);
+}
+
+static void use_device(const char *bdf, bool by_group, struct use *use)
+{
+	void *(*const loops[])(void *) = { copy_loop, touch_loop, irq_loop };
+	struct user u = { .use = use };
+	pthread_t threads[3];
+	int ret, i;
+
+	vp_init(&u.d);
+	snprintf(u.d.bdf, sizeof(u.d.bdf), "%s", bdf);
+	ret = set_up(&u, by_group);
+	if (ret) {
+		printf("# user: cannot be set up: %d\n", ret);
+		_exit(1);
+	}
+	for (i = 0; i < 3; i++)
+		if (pthread_create(&threads[i], NULL, loops[i], &u))
+			_exit(1);
+	set(&use->ready);
+	while (!is_set(&use->stop))
+		if (vp_events(u.req, 20) > 0)
+			count(&use->asked);
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	vp_close_fds(&u.d);
+	_exit(0);
+}
+
+/* ---- waiting */
+
+static void nap(void)
+{
+	usleep(10000);
+}
+
+static bool becomes_set(const bool *flag)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10 && !is_set(flag); i++)
+		nap();
+	return is_set(flag);
+}
+
+static bool rises(const unsigned int *counter, unsigned int above)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10 && counted(counter) <= above; i++)
+		nap();
+	return counted(counter) > above;
+}
+
+static bool goes_on(const struct use *use)
+{
+	struct use before = *use;
+
+	/* one that was under way may end, and the next has to */
+	return rises(&use->copies, before.copies + 1) &&
+	       rises(&use->touches, before.touches + 1) &&
+	       rises(&use->irqs, before.irqs + 1);
+}
+
+static bool goes_away(const char *path)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS / 10 && !access(path, F_OK); i++)
+		nap();
+	return access(path, F_OK) == -1;
+}
+
+/* Others than the test may have a page pinned for a moment */
+static bool pins_are(long pins)
+{
+	int i;
+
+	for (i = 0; i < 500 && vu_pins() != pins; i++)
+		nap();
+	return vu_pins() == pins;
+}
+
+/* ---- the machine */
+
+#define QMP_PORT	"/dev/virtio-ports/vm.qmp"
+#define PLUGGED		"{\"id\":\"plugged\"}"
+#define EDU_IN_PORT	"{\"driver\":\"edu\",\"id\":\"plugged\",\"bus\":\"port0\"}"
+
+/* Have the harness send a command to QEMU */
+static int qmp(const char *request, char *reply, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	fd = open(QMP_PORT, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, request, strlen(request));
+	while (n > 0 && len < size - 1 && !memchr(reply, '\n', len)) {
+		n = read(fd, reply + len, size - 1 - len);
+		if (n > 0)
+			len += n;
+	}
+	close(fd);
+	reply[len] = '\0';
+	return n > 0 && !strstr(reply, "\"error\":") ? 0 : -EIO;
+}
+
+static int qmp_execute(const char *command, const char *arguments)
+{
+	char request[512], reply[1024];
+	int ret;
+
+	snprintf(request, sizeof(request),
+		 "{\"execute\":\"%s\",\"arguments\":%s}\n", command, arguments);
+	ret = qmp(request, reply, sizeof(reply));
+	if (ret == -EIO)
+		printf("# %s: %s\n", command, reply);
+	return ret;
+}
+
+static int edu_devices(char bdf[16][VU_NAME_MAX])
+{
+	int nr = 0;
+
+	while (nr < 16 && vu_find_pci(EDU_VENDOR, EDU_DEVICE, nr, bdf[nr]))
+		nr++;
+	return nr;
+}
+
+/* The edu that was not there when there were these */
+static bool find_new(char old[16][VU_NAME_MAX], int nr_old,
+		     char bdf[VU_NAME_MAX])
+{
+	char now[16][VU_NAME_MAX];
+	int i, j, nr = edu_devices(now);
+
+	for (i = 0; i < nr; i++) {
+		for (j = 0; j < nr_old; j++)
+			if (!strcmp(now[i], old[j]))
+				break;
+		if (j == nr_old) {
+			memcpy(bdf, now[i], VU_NAME_MAX);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Plug one in and give it to vfio-pci, as soon as the kernel lets it have a driver */
+static int plug_in(char bdf[VU_NAME_MAX])
+{
+	char old[16][VU_NAME_MAX];
+	int i, ret, nr = edu_devices(old);
+
+	ret = qmp_execute("device_add", EDU_IN_PORT);
+	if (ret)
+		return ret;
+	for (i = 0; i < PATIENCE_MS / 10; i++) {
+		ret = find_new(old, nr, bdf) ? vu_give_to(bdf, "vfio-pci") :
+					       -ENOENT;
+		if (ret != -ENOENT && ret != -ENODEV)
+			return ret;
+		nap();
+	}
+	return ret;
+}
+
+/* While its bus is being reset, a device is not seen */
+static int find_again(const char *bdf)
+{
+	char path[PATH_MAX];
+	int i, ret = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	for (i = 0; !ret && i < 100; i++) {
+		ret = vu_rescan();
+		if (!access(path, F_OK))
+			return 0;
+		usleep(100000);
+	}
+	return ret ? ret : -ETIME;
+}
+
+/* ---- in use */
+
+FIXTURE(hotplug)
+{
+	char bdf[VU_NAME_MAX];
+	char dir[PATH_MAX];
+	char node[PATH_MAX];
+	struct use *use;
+	pid_t user;
+	pid_t remover;
+};
+
+FIXTURE_VARIANT(hotplug)
+{
+	bool machine;
+	bool by_group;
+	bool killed;
+};
+
+FIXTURE_VARIANT_ADD(hotplug, remove_cdev) { };
+FIXTURE_VARIANT_ADD(hotplug, remove_group) { .by_group = true };
+FIXTURE_VARIANT_ADD(hotplug, remove_cdev_killed) { .killed = true };
+FIXTURE_VARIANT_ADD(hotplug, remove_group_killed)
+{
+	.by_group = true, .killed = true
+};
+FIXTURE_VARIANT_ADD(hotplug, unplug_cdev) { .machine = true };
+FIXTURE_VARIANT_ADD(hotplug, unplug_group)
+{
+	.machine = true, .by_group = true
+};
+FIXTURE_VARIANT_ADD(hotplug, unplug_cdev_killed)
+{
+	.machine = true, .killed = true
+};
+FIXTURE_VARIANT_ADD(hotplug, unplug_group_killed)
+{
+	.machine = true, .by_group = true, .killed = true
+};
+
+/* Make it be there, after it was gone */
+static int come_back(FIXTURE_DATA(hotplug) *self, bool machine)
+{
+	int ret;
+
+	ret = machine ? plug_in(self->bdf) : find_again(self->bdf);
+	if (!ret && !machine)
+		ret = vu_give_to(self->bdf, "vfio-pci");
+	return ret ? ret : vu_cdev_path(self->bdf, self->node);
+}
+
+FIXTURE_SETUP(hotplug)
+{
+	int ret;
+
+	self->user = -1;
+	self->remover = -1;
+	self->bdf[0] = '\0';
+	self->use = mmap(NULL, sizeof(*self->use), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->use);
+	if (variant->machine) {
+		if (access(QMP_PORT, W_OK))
+			SKIP(return, "no way to have the machine unplug something");
+		ret = plug_in(self->bdf);
+		if (ret == -EIO) {
+			self->bdf[0] = '\0';
+			SKIP(return, "no pcie-root-port \"port0\"");
+		}
+		ASSERT_EQ(0, ret);
+	} else {
+		if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+			SKIP(return, "no edu device");
+		ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+	}
+	ASSERT_EQ(0, vu_cdev_path(self->bdf, self->node));
+	snprintf(self->dir, sizeof(self->dir), "/sys/bus/pci/devices/%s",
+		 self->bdf);
+}
+
+FIXTURE_TEARDOWN(hotplug)
+{
+	if (self->user > 0) {
+		kill(self->user, SIGKILL);
+		waitpid(self->user, NULL, 0);
+	}
+	if (self->remover > 0)
+		waitpid(self->remover, NULL, 0);
+	if (!variant->machine) {
+		if (self->bdf[0] && access(self->dir, F_OK))
+			vu_rescan();
+		if (self->bdf[0])
+			EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
+	} else if (self->bdf[0]) {
+		if (!access(self->dir, F_OK))
+			EXPECT_EQ(0, qmp_execute("device_del", PLUGGED));
+		EXPECT_TRUE(goes_away(self->dir));
+	}
+}
+
+static pid_t start_user(FIXTURE_DATA(hotplug) *self, bool by_group)
+{
+	pid_t pid;
+
+	memset(self->use, 0, sizeof(*self->use));
+	pid = fork();
+	if (!pid)
+		use_device(self->bdf, by_group, self->use);
+	return pid;
+}
+
+static pid_t start_removal(const char *bdf)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(vu_remove(bdf) ? 1 : 0);
+	return pid;
+}
+
+TEST_F_TIMEOUT(hotplug, in_use, 600)
+{
+	long pins = vu_pins();
+	struct use *use = self->use;
+	int status;
+
+	ASSERT_LE(0, pins);
+	self->user = start_user(self, variant->by_group);
+	ASSERT_LT(0, self->user);
+	ASSERT_TRUE(becomes_set(&use->ready));
+	EXPECT_TRUE(goes_on(use));
+
+	if (variant->machine) {
+		ASSERT_EQ(0, qmp_execute("device_del", PLUGGED));
+	} else {
+		self->remover = start_removal(self->bdf);
+		ASSERT_LT(0, self->remover);
+	}
+	/* the user is asked for it, and nobody else gets in */
+	EXPECT_TRUE(rises(&use->asked, 0));
+	EXPECT_TRUE(goes_away(self->node));
+	/* until it is given back, all goes on */
+	EXPECT_TRUE(goes_on(use));
+	EXPECT_EQ(0, access(self->dir, F_OK));
+
+	if (variant->killed)
+		kill(self->user, SIGKILL);
+	else
+		set(&use->stop);
+	ASSERT_EQ(self->user, waitpid(self->user, &status, 0));
+	self->user = -1;
+	EXPECT_EQ(variant->killed, WIFSIGNALED(status));
+	if (!variant->killed)
+		EXPECT_EQ(0, status);
+	EXPECT_EQ(0, use->bad);
+	if (!variant->machine) {
+		ASSERT_EQ(self->remover, waitpid(self->remover, &status, 0));
+		self->remover = -1;
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_TRUE(goes_away(self->dir));
+	EXPECT_TRUE(pins_are(pins));
+
+	/* It comes back as good as new */
+	ASSERT_EQ(0, come_back(self, variant->machine));
+	self->user = start_user(self, variant->by_group);
+	ASSERT_LT(0, self->user);
+	ASSERT_TRUE(becomes_set(&use->ready));
+	EXPECT_TRUE(goes_on(use));
+	set(&use->stop);
+	ASSERT_EQ(self->user, waitpid(self->user, &status, 0));
+	self->user = -1;
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, use->bad);
+	EXPECT_TRUE(pins_are(pins));
+}
+
+/* ---- a container is set up while devices of its group come and go */
+
+FIXTURE(mates)
+{
+	char bdf[2][VU_NAME_MAX];
+};
+
+FIXTURE_SETUP(mates)
+{
+	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
+				 self->bdf[1])) {
+		self->bdf[0][0] = '\0';
+		SKIP(return, "no two edu devices in one group");
+	}
+	ASSERT_EQ(0, vu_give_to(self->bdf[0], "vfio-pci"));
+	ASSERT_EQ(0, vu_give_to(self->bdf[1], "vfio-pci"));
+}
+
+FIXTURE_TEARDOWN(mates)
+{
+	if (!self->bdf[0][0])
+		return;
+	vu_rescan();
+	EXPECT_EQ(0, vu_give_to(self->bdf[0], NULL));
+	EXPECT_EQ(0, vu_give_to(self->bdf[1], NULL));
+}
+
+/**
+ * struct setter - who sets up containers
+ * @group: for which group
+ * @mem: what is mapped
+ * @use: how it goes: @copies counts containers, @touches devices
+ * @bdf: the devices of the group
+ */
+struct setter {
+	int group;
+	void *mem;
+	struct use use;
+	char (*bdf)[VU_NAME_MAX];
+};
+
+static void setter_bad(struct setter *s, const char *what, int ret)
+{
+	printf("# %s: %d\n", what, ret);
+	count(&s->use.bad);
+}
+
+static void set_up_once(struct setter *s, unsigned int round)
+{
+	struct vfio_device_info info;
+	int group, container, dev, ret;
+
+	group = vu_group_open(s->group);
+	if (group < 0) {
+		setter_bad(s, "group", group);
+		return;
+	}
+	container = container_open(group);
+	if (container < 0) {
+		/* all members that have the driver are on their way out */
+		if (container != -ENODEV)
+			setter_bad(s, "container", container);
+		close(group);
+		return;
+	}
+	count(&s->use.copies);
+	ret = container_map(container, s->mem);
+	if (ret)
+		setter_bad(s, "map", ret);
+	dev = vu_get_device_fd(group, s->bdf[round % 2]);
+	if (dev >= 0) {
+		count(&s->use.touches);
+		ret = vu_device_info(dev, &info);
+		if (ret)
+			setter_bad(s, "info", ret);
+		close(dev);
+	} else if (dev != -ENODEV && dev != -EAGAIN) {
+		/* on its way out, or in the hands of who takes it there */
+		setter_bad(s, "device", dev);
+	}
+	/* either of them first */
+	close(round % 4 < 2 ? group : container);
+	close(round % 4 < 2 ? container : group);
+}
+
+static void *set_up_loop(void *arg)
+{
+	struct setter *s = arg;
+	unsigned int i;
+
+	for (i = 0; !is_set(&s->use.stop); i++)
+		set_up_once(s, i);
+	return NULL;
+}
+
+/*
+ * One of the two is always there, so that the group stays; and each time it is
+ * the older one that goes, which is the one that is found first.
+ */
+TEST_F_TIMEOUT(mates, races_with_container, 600)
+{
+	struct setter s = { .bdf = self->bdf };
+	long pins = vu_pins();
+	unsigned int before;
+	pthread_t thread;
+	int i;
+
+	s.group = vu_group(self->bdf[0]);
+	s.mem = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, s.mem);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, set_up_loop, &s));
+	for (i = 0; i < 16; i++) {
+		EXPECT_TRUE(rises(&s.use.copies, counted(&s.use.copies)));
+		EXPECT_EQ(0, vu_remove(self->bdf[i % 2]));
+		ASSERT_EQ(0, find_again(self->bdf[i % 2]));
+		EXPECT_EQ(0, vu_give_to(self->bdf[i % 2], "vfio-pci"));
+		EXPECT_EQ(s.group, vu_group(self->bdf[i % 2]));
+	}
+	before = counted(&s.use.touches);
+	EXPECT_TRUE(rises(&s.use.touches, before + 1));
+	set(&s.use.stop);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	printf("# %u containers, %u devices\n", s.use.copies, s.use.touches);
+	EXPECT_EQ(0, s.use.bad);
+	EXPECT_TRUE(pins_are(pins));
+}
+
+/* The last device takes the group along, and the container's table */
+TEST_F(mates, group_goes_with_container)
+{
+	int group, container, nr = vu_group(self->bdf[0]);
+	char path[PATH_MAX];
+	long pins = vu_pins();
+	__u32 flags;
+	void *mem;
+
+	mem = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	group = vu_group_open(nr);
+	ASSERT_LE(0, group);
+	container = container_open(group);
+	ASSERT_LE(0, container);
+	ASSERT_EQ(0, container_map(container, mem));
+	EXPECT_EQ(0, vu_remove(self->bdf[0]));
+	EXPECT_EQ(0, vu_group_flags(group, &flags));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, self->bdf[0]));
+	EXPECT_EQ(0, vu_remove(self->bdf[1]));
+	EXPECT_EQ(-ENODEV, vu_group_flags(group, &flags));
+	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, self->bdf[1]));
+	EXPECT_EQ(-ENODEV, vu_set_container(group, container));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", nr);
+	EXPECT_TRUE(goes_away(path));
+	/* What was mapped is forgotten with the last group of the container */
+	EXPECT_TRUE(pins_are(pins));
+	close(group);
+	close(container);
+	EXPECT_EQ(0, vu_rescan());
+}
+
+TEST_HARNESS_MAIN
