@@ -105,9 +105,10 @@ static int write_plain(struct vfio_pci_core_device *vdev, unsigned int reg,
 		       u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
+	u32 bits = vfio_pci_config_hw_bits(c, reg, lanes);
 
 	vfio_pci_config_write_shadow(c, reg, lanes, val);
-	return write_hw(vdev, reg, vfio_pci_config_hw_bits(c, reg, lanes), val);
+	return bits ? write_hw(vdev, reg, bits, val) : 0;
 }
 
 /*

@@ -133,16 +133,32 @@ static void remember(struct vfio_pci_config *c, u16 id, unsigned int pos)
 /**
  * struct cap_list - the capabilities found in one of the two lists
  * @extended: the list of extended capabilities
- * @nr: entries of @pos and @id
- * @pos: where each capability starts, in the order of the list
- * @id: of each capability
+ * @nr: entries of @cap that are used
+ * @max: entries of @cap
+ * @cap: where each capability starts and what it is, in the order of the list
  */
 struct cap_list {
 	bool		extended;
 	unsigned int	nr;
-	u16		pos[EXT_CAPS_MAX];
-	u16		id[EXT_CAPS_MAX];
+	unsigned int	max;
+	struct {
+		u16	pos;
+		u16	id;
+	} cap[] __counted_by(max);
 };
+
+static struct cap_list *cap_list_alloc(bool extended, unsigned int max)
+{
+	struct cap_list *l;
+
+	l = kmalloc(struct_size(l, cap, max), GFP_KERNEL);
+	if (!l)
+		return NULL;
+	l->extended = extended;
+	l->nr = 0;
+	l->max = max;
+	return l;
+}
 
 static int walk_std(const struct vfio_pci_config_desc *d, struct cap_list *l)
 {
@@ -150,7 +166,6 @@ static int walk_std(const struct vfio_pci_config_desc *d, struct cap_list *l)
 	u32 dw;
 	int ret;
 
-	l->extended = false;
 	ret = vfio_pci_desc_read(d, PCI_COMMAND, &dw);
 	if (ret)
 		return ret;
@@ -161,14 +176,14 @@ static int walk_std(const struct vfio_pci_config_desc *d, struct cap_list *l)
 	if (ret)
 		return ret;
 	pos = dw & 0xfc;
-	while (pos >= PCI_STD_HEADER_SIZEOF && l->nr < STD_CAPS_MAX) {
+	while (pos >= PCI_STD_HEADER_SIZEOF && l->nr < l->max) {
 		ret = vfio_pci_desc_read(d, pos, &dw);
 		if (ret)
 			return ret;
 		if ((dw & 0xff) == 0xff)
 			break;
-		l->pos[l->nr] = pos;
-		l->id[l->nr++] = dw & 0xff;
+		l->cap[l->nr].pos = pos;
+		l->cap[l->nr++].id = dw & 0xff;
 		pos = (dw >> 8) & 0xfc;
 	}
 	return 0;
@@ -180,17 +195,14 @@ static int walk_ext(const struct vfio_pci_config_desc *d, struct cap_list *l)
 	u32 dw;
 	int ret;
 
-	l->extended = true;
-	if (d->size <= PCI_CFG_SPACE_SIZE)
-		return 0;
-	while (pos >= PCI_CFG_SPACE_SIZE && l->nr < EXT_CAPS_MAX) {
+	while (pos >= PCI_CFG_SPACE_SIZE && l->nr < l->max) {
 		ret = vfio_pci_desc_read(d, pos, &dw);
 		if (ret)
 			return ret;
 		if (!dw || dw == ~0U)
 			break;
-		l->pos[l->nr] = pos;
-		l->id[l->nr++] = PCI_EXT_CAP_ID(dw);
+		l->cap[l->nr].pos = pos;
+		l->cap[l->nr++].id = PCI_EXT_CAP_ID(dw);
 		pos = PCI_EXT_CAP_NEXT(dw);
 	}
 	return 0;
@@ -203,7 +215,7 @@ static void cut_loop(struct cap_list *l)
 
 	for (i = 1; i < l->nr; i++)
 		for (j = 0; j < i; j++)
-			if (l->pos[i] == l->pos[j]) {
+			if (l->cap[i].pos == l->cap[j].pos) {
 				l->nr = i;
 				return;
 			}
@@ -216,8 +228,8 @@ static unsigned int clip(const struct cap_list *l, unsigned int pos,
 	unsigned int i;
 
 	for (i = 0; i < l->nr; i++)
-		if (l->pos[i] > pos)
-			end = min_t(unsigned int, end, l->pos[i]);
+		if (l->cap[i].pos > pos)
+			end = min_t(unsigned int, end, l->cap[i].pos);
 	return min(len, end - pos);
 }
 
@@ -228,7 +240,7 @@ static int build_cap(struct vfio_pci_config *c,
 {
 	unsigned int end = l->extended ? d->size : PCI_CFG_SPACE_SIZE;
 	unsigned int hdr = l->extended ? 4 : 2;
-	unsigned int pos = l->pos[i], len;
+	unsigned int pos = l->cap[i].pos, len;
 	u32 dw;
 	int full, ret;
 
@@ -246,7 +258,7 @@ static int build_cap(struct vfio_pci_config *c,
 	if (cap->kind == CAP_RAW) {
 		memset(c->write + pos + hdr, 0xff, len - hdr);
 		/* CXL's describe the host's memory map */
-		if (l->extended && l->id[i] == PCI_EXT_CAP_ID_DVSEC) {
+		if (l->extended && l->cap[i].id == PCI_EXT_CAP_ID_DVSEC) {
 			ret = vfio_pci_desc_read(d, pos + PCI_DVSEC_HEADER1,
 						 &dw);
 			if (ret)
@@ -260,7 +272,7 @@ static int build_cap(struct vfio_pci_config *c,
 	set_regs(c, pos, len, &cap->regs[cap->second && cap->second(full)]);
 	/* what is cut off is not there */
 	if (!l->extended && len >= min(full, 8))
-		remember(c, l->id[i], pos);
+		remember(c, l->cap[i].id, pos);
 	return 0;
 }
 
@@ -296,13 +308,13 @@ static void link_std(struct vfio_pci_config *c,
 
 	*next = 0;
 	for (i = 0; i < l->nr; i++) {
-		if (vfio_pci_find_cap(false, l->id[i])->kind == CAP_HIDDEN) {
+		if (vfio_pci_find_cap(false, l->cap[i].id)->kind == CAP_HIDDEN) {
 			if (d->hide)
-				d->hide(d->ctx, false, l->id[i], l->pos[i]);
+				d->hide(d->ctx, false, l->cap[i].id, l->cap[i].pos);
 			continue;
 		}
-		*next = l->pos[i];
-		next = &c->shadow[l->pos[i] + PCI_CAP_LIST_NEXT];
+		*next = l->cap[i].pos;
+		next = &c->shadow[l->cap[i].pos + PCI_CAP_LIST_NEXT];
 		*next = 0;
 		any = true;
 	}
@@ -318,23 +330,23 @@ static void link_ext(struct vfio_pci_config *c,
 	u32 dw;
 
 	for (i = 0; i < l->nr; i++) {
-		if (vfio_pci_find_cap(true, l->id[i])->kind == CAP_HIDDEN) {
+		if (vfio_pci_find_cap(true, l->cap[i].id)->kind == CAP_HIDDEN) {
 			if (d->hide)
-				d->hide(d->ctx, true, l->id[i], l->pos[i]);
+				d->hide(d->ctx, true, l->cap[i].id, l->cap[i].pos);
 			/*
 			 * The list starts at a fixed position: the first one
 			 * cannot be left out, it becomes the null capability.
 			 */
-			put_unaligned_le32(0, c->shadow + l->pos[i]);
+			put_unaligned_le32(0, c->shadow + l->cap[i].pos);
 			if (i)
 				continue;
 		}
 		if (prev) {
 			dw = get_unaligned_le32(c->shadow + prev) & 0xfffff;
-			put_unaligned_le32(dw | (u32)l->pos[i] << 20,
+			put_unaligned_le32(dw | (u32)l->cap[i].pos << 20,
 					   c->shadow + prev);
 		}
-		prev = l->pos[i];
+		prev = l->cap[i].pos;
 		dw = get_unaligned_le32(c->shadow + prev) & 0xfffff;
 		put_unaligned_le32(dw, c->shadow + prev);
 	}
@@ -418,8 +430,10 @@ static struct vfio_pci_config *config_alloc(unsigned int size)
 struct vfio_pci_config *
 vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 {
-	struct cap_list *std __free(kfree) = kzalloc(sizeof(*std), GFP_KERNEL);
-	struct cap_list *ext __free(kfree) = kzalloc(sizeof(*ext), GFP_KERNEL);
+	bool extended = desc->size > PCI_CFG_SPACE_SIZE;
+	struct cap_list *std __free(kfree) = cap_list_alloc(false, STD_CAPS_MAX);
+	struct cap_list *ext __free(kfree) =
+		cap_list_alloc(true, extended ? EXT_CAPS_MAX : 0);
 	struct vfio_pci_config *c;
 	unsigned int i;
 	int ret;
@@ -437,7 +451,7 @@ vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 		goto err_destroy;
 	cut_loop(std);
 	for (i = 0; i < std->nr; i++) {
-		ret = build_cap(c, desc, std, i, vfio_pci_find_cap(false, std->id[i]));
+		ret = build_cap(c, desc, std, i, vfio_pci_find_cap(false, std->cap[i].id));
 		if (ret)
 			goto err_destroy;
 	}
@@ -447,7 +461,7 @@ vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 		goto err_destroy;
 	cut_loop(ext);
 	for (i = 0; i < ext->nr; i++) {
-		ret = build_cap(c, desc, ext, i, vfio_pci_find_cap(true, ext->id[i]));
+		ret = build_cap(c, desc, ext, i, vfio_pci_find_cap(true, ext->cap[i].id));
 		if (ret)
 			goto err_destroy;
 	}

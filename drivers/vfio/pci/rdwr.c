@@ -5,6 +5,7 @@
  */
 #include <linux/io.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/log2.h>
 #include <linux/nospec.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
@@ -173,6 +174,117 @@ static int io_move_tested(struct vfio_pci_core_device *vdev, bool test_mem,
 	return 0;
 }
 
+static int reg_from_user(u64 *val, const void __user *buf, size_t width)
+{
+	__le64 v64;
+	__le32 v32;
+	__le16 v16;
+	int ret;
+	u8 v8;
+
+	switch (width) {
+	case 8:
+		ret = get_user(v64, (const __le64 __user *)buf);
+		*val = le64_to_cpu(v64);
+		return ret;
+	case 4:
+		ret = get_user(v32, (const __le32 __user *)buf);
+		*val = le32_to_cpu(v32);
+		return ret;
+	case 2:
+		ret = get_user(v16, (const __le16 __user *)buf);
+		*val = le16_to_cpu(v16);
+		return ret;
+	default:
+		ret = get_user(v8, (const u8 __user *)buf);
+		*val = v8;
+		return ret;
+	}
+}
+
+static int reg_to_user(void __user *buf, u64 val, size_t width)
+{
+	switch (width) {
+	case 8:
+		return put_user(cpu_to_le64(val), (__le64 __user *)buf);
+	case 4:
+		return put_user(cpu_to_le32(val), (__le32 __user *)buf);
+	case 2:
+		return put_user(cpu_to_le16(val), (__le16 __user *)buf);
+	default:
+		return put_user((u8)val, (u8 __user *)buf);
+	}
+}
+
+static void reg_access(void __iomem *io, u64 *val, size_t width, bool iswrite)
+{
+	switch (width) {
+	case 8:
+		if (iswrite)
+			iowrite64(*val, io);
+		else
+			*val = ioread64(io);
+		break;
+	case 4:
+		if (iswrite)
+			iowrite32(*val, io);
+		else
+			*val = ioread32(io);
+		break;
+	case 2:
+		if (iswrite)
+			iowrite16(*val, io);
+		else
+			*val = ioread16(io);
+		break;
+	default:
+		if (iswrite)
+			iowrite8(*val, io);
+		else
+			*val = ioread8(io);
+	}
+}
+
+static int reg_access_tested(struct vfio_pci_core_device *vdev, bool test_mem,
+			     void __iomem *io, u64 *val, size_t width,
+			     bool iswrite)
+{
+	if (!test_mem) {
+		reg_access(io, val, width, iswrite);
+		return 0;
+	}
+	guard(rwsem_read)(&vdev->memory_lock);
+	if (!vfio_pci_memory_enabled(vdev))
+		return -EIO;
+	reg_access(io, val, width, iswrite);
+	return 0;
+}
+
+/* One whole register, as nearly all accesses are: no need to cut anything */
+static ssize_t register_rw(struct vfio_pci_core_device *vdev, bool test_mem,
+			   void __iomem *io, char __user *buf, size_t width,
+			   bool iswrite)
+{
+	u64 val;
+
+	if (iswrite && reg_from_user(&val, buf, width))
+		return -EFAULT;
+	if (reg_access_tested(vdev, test_mem, io, &val, width, iswrite))
+		return -EIO;
+	if (!iswrite && reg_to_user(buf, val, width))
+		return -EFAULT;
+	return width;
+}
+
+static bool is_register(loff_t off, size_t count, size_t x_start, size_t x_end,
+			unsigned int max_width)
+{
+	if (!count || count > max_width || !is_power_of_2(count) ||
+	    off & (count - 1))
+		return false;
+	return x_start >= x_end || off >= x_end || off + count <= x_start;
+}
+
 /**
  * vfio_pci_core_do_io_rw - move bytes between user memory and the device
  * @vdev: the device
@@ -209,6 +321,10 @@ ssize_t vfio_pci_core_do_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
 	u8 bounce[IO_BATCH];
 	ssize_t done = 0;
 	int ret;
+
+	if (is_register(off, count, x_start, x_end, max_width))
+		return register_rw(vdev, test_mem, io + off, buf, count,
+				   iswrite);
 
 	while (count) {
 		/* a batch ends where a register may end */
@@ -282,6 +398,7 @@ static ssize_t bar_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	struct resource *res = &vdev->pdev->resource[bar];
 	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
 	size_t hole = 0, hole_end = 0;
+	void __iomem *io;
 	ssize_t done;
 	int ret;
 
@@ -289,18 +406,22 @@ static ssize_t bar_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 		return -EINVAL;
 	count = min_t(u64, count, resource_size(res) - pos);
 
-	ret = vfio_pci_core_setup_barmap(vdev, bar);
-	if (ret)
-		return ret;
+	/* pairs with smp_store_release() in vfio_pci_core_setup_barmap() */
+	io = smp_load_acquire(&vdev->barmap[bar]);
+	if (!io) {
+		ret = vfio_pci_core_setup_barmap(vdev, bar);
+		if (ret)
+			return ret;
+		io = vdev->barmap[bar];
+	}
 	/* the vectors are the kernel's */
 	if (bar == vdev->msix_bar) {
 		hole = vdev->msix_offset;
 		hole_end = hole + vdev->msix_size;
 	}
 	done = vfio_pci_core_do_io_rw(vdev, res->flags & IORESOURCE_MEM,
-				      vdev->barmap[bar], buf, pos, count,
-				      hole, hole_end, iswrite,
-				      VFIO_PCI_IO_WIDTH_8);
+				      io, buf, pos, count, hole, hole_end,
+				      iswrite, VFIO_PCI_IO_WIDTH_8);
 	if (done > 0)
 		*ppos += done;
 	return done;

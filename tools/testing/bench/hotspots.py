@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Where the instructions of a map and an unmap go, by function of the guest's kernel.
+Where the instructions of a map and an unmap go, or with --vfio those of all that vfio.py measures, by function of the guest's kernel.
 
-A plugin of QEMU counts them (hotspots.c) while iommu_bench runs its test "trace", whose rounds it marks. The output has, for each
-kind of map and unmap, what one round costs in every function alone. --flow shows the cheapest round in the order of execution.
+A plugin of QEMU counts them (hotspots.c) while iommu_bench runs its test "trace", whose rounds it marks, or while vfio_bench runs.
+The output has, for each kind of round, what it costs in every function alone. --flow shows the cheapest round in the order of execution.
 """
 
 import argparse
@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE))
 import build  # noqa: E402
 import guest  # noqa: E402
 import run as bench  # noqa: E402
+import vfio  # noqa: E402
 from util import BUILD, Fail, chroot, inside, on_terminate, say  # noqa: E402
 
 SCRIPT = """
@@ -85,14 +86,30 @@ def report(listing, symbols, names, least, flow):
                 print(f"{count:12}  {name}")
 
 
+def profile(opts, listing, phases, args):
+    if guest.run_guest(opts):
+        raise Fail("the guest failed")
+    names = {entry["phase"]: entry["name"] for entry in map(json.loads, phases.read_text().splitlines()) if "phase" in entry}
+    report(listing, Symbols(opts.out / "kallsyms"), names, args.least, args.flow)
+    say(f"all of it: {opts.out.relative_to(BUILD.parent)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", choices=["stock", "lean", "lean-mainline"], default="lean")
     parser.add_argument("--backend", choices=["iommufd", "type1"], default="iommufd")
     parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="leave out what is less")
     parser.add_argument("--flow", action="store_true", help="show the order, too")
+    parser.add_argument("--vfio", choices=list(vfio.COLUMNS), metavar="COLUMN", help="a column of vfio.py, on the stock kernel")
     args = parser.parse_args()
     on_terminate()
+    if args.vfio:
+        out = BUILD / "bench" / f"hotspots-vfio-{args.vfio}"
+        out.mkdir(parents=True, exist_ok=True)
+        listing = out / "hotspots.txt"
+        profile(vfio.options(args.vfio, out, 3000, qemu_args=[f"-plugin {plugin()},out={listing}"]), listing,
+                out / "bench.jsonl", args)
+        return 0
     modules = args.kernel == "stock" and args.backend == "iommufd"
     load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
     out = BUILD / "bench" / f"hotspots-{args.kernel}-{args.backend}"
@@ -102,12 +119,7 @@ def main():
         command=["sh", "-c", SCRIPT, bench.program(), args.backend], kernel=args.kernel, modules=modules, devices=["edu"],
         load=load if args.kernel == "stock" else [], bind=["edu0"], icount=True, timeout=1500, name="hotspots", out=out,
         kmemleak=False, qemu_args=[f"-plugin {plugin()},out={listing}"])
-    if guest.run_guest(opts):
-        raise Fail("the guest failed")
-    names = {entry["phase"]: entry["name"] for entry in map(json.loads, (out / "phases.jsonl").read_text().splitlines())
-             if "phase" in entry}
-    report(listing, Symbols(out / "kallsyms"), names, args.least, args.flow)
-    say(f"all of it: {out.relative_to(BUILD.parent)}")
+    profile(opts, listing, out / "phases.jsonl", args)
     return 0
 
 

@@ -30,6 +30,9 @@
 #include <unistd.h>
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
+
+#include "mark.h"
+
 #ifdef HAVE_MOCK
 #define __EXPORTED_HEADERS__
 #include "iommufd_test.h"
@@ -876,60 +879,6 @@ static void t_null(void)
 	report("null_ioctl", v, reps, 0, lat_iters);
 	report("clock_gettime", w, reps, 0, lat_iters);
 	report("cpu_loop_1M", x, reps, 0, 1000000);
-}
-
-/*
- * Markers for hotspots.c, which counts what is executed between them: phase n
- * begins, 0 ends it. Elsewhere they do nothing.
- */
-#ifdef __x86_64__
-#define MARK(n)                                                       \
-	({                                                            \
-		asm volatile(".byte 0x0f, 0x1f, 0x80\n"               \
-			     ".long 0x4f420000 + %c0" ::"i"(n)        \
-			     : "memory");                             \
-	})
-#else
-#define MARK(n) ((void)(n))
-#endif
-
-static void mark(int phase)
-{
-	switch (phase) {
-	case 0:
-		MARK(0);
-		break;
-	case 1:
-		MARK(1);
-		break;
-	case 2:
-		MARK(2);
-		break;
-	case 3:
-		MARK(3);
-		break;
-	case 4:
-		MARK(4);
-		break;
-	case 5:
-		MARK(5);
-		break;
-	case 6:
-		MARK(6);
-		break;
-	case 7:
-		MARK(7);
-		break;
-	case 8:
-		MARK(8);
-		break;
-	case 9:
-		MARK(9);
-		break;
-	case 10:
-		MARK(10);
-		break;
-	}
 }
 
 /* A few rounds of each kind of map (phase 1, 3, ...) and unmap (2, 4, ...). */
