@@ -138,8 +138,9 @@ struct vfio_device {
  * @release: undo @init, after the last reference is gone
  * @bind_iommufd: tie the device to an iommufd and report the device id
  * @unbind_iommufd: undo @bind_iommufd, and @attach_ioas if still attached
- * @attach_ioas: attach the device to the IOAS or hwpt *pt_id, or move it there
- *               from where it is attached; reports the id of the hwpt in *pt_id
+ * @attach_ioas: attach the device to the IOAS or hwpt whose id is in @pt_id, or move
+ *               it there from where it is attached; the id of the hwpt is left
+ *               there
  * @detach_ioas: undo @attach_ioas
  * @open_device: the device gets its first user
  * @close_device: the device lost its last user
@@ -242,9 +243,9 @@ struct vfio_migration_ops {
 /**
  * struct vfio_log_ops - a device that logs its own DMA writes
  * @log_start: log writes to @ranges, an interval tree of @nnodes IOVA ranges
- *             (first and last byte). *page_size is the wanted granularity in
- *             bytes on entry and the chosen one on return. The driver may merge
- *             ranges with vfio_combine_iova_ranges()
+ *             (first and last byte). In @page_size is the wanted granularity
+ *             in bytes on entry and the chosen one on return. The driver may
+ *             merge ranges with vfio_combine_iova_ranges()
  * @log_stop: stop logging
  * @log_read_and_clear: report what was written in the range with
  *                      iova_bitmap_set(), and forget it

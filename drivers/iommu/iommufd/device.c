@@ -7,6 +7,7 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
@@ -746,4 +747,46 @@ out_free:
 out_put:
 	iommufd_object_put(ucmd->ictx, obj);
 	return rc;
+}
+
+static bool attached_to(struct iommufd_device *idev,
+			const struct iommufd_ioas *ioas)
+{
+	struct iommufd_group *igroup = idev->igroup;
+
+	guard(mutex)(&igroup->lock);
+	return idev->attached && igroup->hwpt->ioas == ioas;
+}
+
+/**
+ * iommufd_ioas_show_devices - print the devices of an address space as an fdinfo
+ *                             line
+ * @ictx: whose
+ * @ioas: the address space
+ * @m: where to print
+ */
+void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
+			       struct iommufd_ioas *ioas, struct seq_file *m)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	bool any = false;
+
+	xa_for_each(&ictx->objects, id, obj) {
+		/* An unbind waits for us, and so the name stays. */
+		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_DEVICE);
+		if (IS_ERR(obj))
+			continue;
+		if (attached_to(to_idev(obj), ioas)) {
+			if (!any)
+				seq_printf(m, "ioas-%u-devices:\t", ioas->obj.id);
+			else
+				seq_putc(m, ' ');
+			seq_puts(m, dev_name(to_idev(obj)->dev));
+			any = true;
+		}
+		iommufd_object_put(ictx, obj);
+	}
+	if (any)
+		seq_putc(m, '\n');
 }

@@ -33,6 +33,8 @@ static void access_unmap(struct io_pagetable *iopt, unsigned long iova,
 	KUNIT_EXPECT_EQ(t->test, length, iopt_area_length(t->pinned));
 	KUNIT_EXPECT_TRUE(t->test, t->pinned->prevent_access);
 	fixture_unpin_access(t);
+	if (t->when_asked)
+		t->when_asked(t);
 }
 
 static const struct iopt_access_ops access_ops = {

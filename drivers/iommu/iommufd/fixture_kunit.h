@@ -26,6 +26,7 @@
  * @pin: what an access holds in @pinned
  * @pinned: the area that an access holds a part of, or NULL
  * @asked: how often the access was asked to let go
+ * @when_asked: what else happens when it lets go, may be NULL
  */
 struct fixture {
 	struct kunit *test;
@@ -35,6 +36,7 @@ struct fixture {
 	struct iopt_slice pin;
 	struct iopt_area *pinned;
 	unsigned int asked;
+	void (*when_asked)(struct fixture *t);
 };
 
 int fixture_init(struct kunit *test);

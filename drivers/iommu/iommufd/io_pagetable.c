@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "io_pagetable.h"
 #include "refusal.h"
@@ -436,6 +437,19 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 	return 0;
 }
 
+/*
+ * Tell the user where the map is, which is all of the struct that changes. The
+ * areas are not ready yet, so that nobody has touched them if that fails.
+ */
+static int answer_map(struct io_pagetable *iopt, const struct iopt_map *map,
+		      struct iopt_area *areas)
+{
+	if (!map->answer || !put_user(map->iova, map->answer))
+		return 0;
+	unfill_areas(iopt, areas, NULL);
+	return -EFAULT;
+}
+
 /**
  * iopt_map_pages - map memory
  * @iopt: the address space
@@ -445,7 +459,8 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
  *
  * Return: 0; or with nothing changed: -EINVAL if the IOVA is reserved or not
  * aligned, -EEXIST if it is in use, -EOVERFLOW if the range wraps, -ENOSPC if
- * no IOVA is free, -ENOMEM, or what iopt_pages_use() and the IOMMU driver say.
+ * no IOVA is free, -ENOMEM, -EFAULT if the user cannot be told the IOVA, or what
+ * iopt_pages_use() and the IOMMU driver say.
  */
 int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 {
@@ -463,6 +478,8 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		rc = claim_areas(iopt, areas, map);
 	if (!rc) {
 		rc = fill_areas(iopt, areas);
+		if (!rc)
+			rc = answer_map(iopt, map, areas);
 		if (rc)
 			unclaim_areas(iopt, areas, NULL);
 	}
@@ -1034,31 +1051,4 @@ int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
 	}
 	iopt->alignment = calc_alignment(iopt, NULL);
 	return 0;
-}
-
-/**
- * iopt_get_stats - sum up an address space
- * @iopt: the address space
- * @stats: receives the sums
- */
-void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
-{
-	struct interval_tree_node *reserved;
-	struct iova_node *node;
-
-	*stats = (struct iopt_stats){};
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	stats->alignment = iopt->alignment;
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
-	     node = iova_tree_next(node, ULONG_MAX)) {
-		stats->areas++;
-		stats->mapped += iopt_area_length(iopt_area_of(node));
-	}
-	if (!list_empty(&iopt->domains))
-		stats->pinned = stats->mapped;
-	for (reserved = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
-	     reserved;
-	     reserved = interval_tree_iter_next(reserved, 0, ULONG_MAX))
-		stats->reserved++;
 }

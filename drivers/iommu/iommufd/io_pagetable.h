@@ -202,6 +202,7 @@ struct iopt_piece {
  * @prot: IOMMU_READ and so on
  * @fixed: @iova is given, else it is chosen and returned
  * @iova: IOVA of the first byte
+ * @answer: where to tell the user the IOVA, or NULL
  */
 struct iopt_map {
 	struct iopt_piece *pieces;
@@ -209,6 +210,7 @@ struct iopt_map {
 	int prot;
 	bool fixed;
 	unsigned long iova;
+	u64 __user *answer;
 };
 
 /**
@@ -267,5 +269,6 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 
 struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
 void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
+int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs);
 
 #endif

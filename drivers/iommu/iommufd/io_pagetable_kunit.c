@@ -675,6 +675,44 @@ static void iopt_test_access_unmap(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 }
 
+static void grow_neighbour(struct fixture *t)
+{
+	t->when_asked = NULL;
+	KUNIT_EXPECT_EQ(t->test, 0, fixture_unmap(t, SZ_2M, 16 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(t->test, 0,
+			fixture_map_at(t, SZ_2M, 16 * PAGE_SIZE,
+				       32 * PAGE_SIZE));
+}
+
+/*
+ * While an unmap waits for an access, the range changes so that it would cut a
+ * mapping. It fails, and the access can come back.
+ */
+static void iopt_test_access_unmap_fails(struct kunit *test)
+{
+	struct fixture *t = test->priv;
+	struct page *out[4];
+
+	fixture_add_domain(t, COMMON_SIZES);
+	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 16 * PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0,
+			fixture_map_at(t, SZ_2M, 16 * PAGE_SIZE,
+				       16 * PAGE_SIZE));
+	fixture_pin_access(t, SZ_1M, 4, 4, out);
+	t->when_asked = grow_neighbour;
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			fixture_unmap(t, SZ_1M, SZ_1M + 16 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, t->asked, 1);
+	KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 2);
+
+	fixture_pin_access(t, SZ_1M, 4, 4, out);
+	KUNIT_EXPECT_FALSE(test, t->pinned->prevent_access);
+	fixture_unpin_access(t);
+	fixture_pin_access(t, SZ_2M, 0, 4, out);
+	KUNIT_EXPECT_FALSE(test, t->pinned->prevent_access);
+	fixture_unpin_access(t);
+}
+
 static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_map),
 	KUNIT_CASE(iopt_test_map_without_domain),
@@ -701,6 +739,7 @@ static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_whole_pages),
 	KUNIT_CASE(iopt_test_access),
 	KUNIT_CASE(iopt_test_access_unmap),
+	KUNIT_CASE(iopt_test_access_unmap_fails),
 	{}
 };
 

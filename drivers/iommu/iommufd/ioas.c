@@ -235,21 +235,6 @@ static int map_whole(struct iommufd_ioas *ioas, struct iopt_pages *pages,
 	return rc;
 }
 
-/*
- * Tell the user where the map is, which is all of the struct that changes; a map
- * that nobody knows of is undone.
- */
-static int respond_map(u64 __user *iova, struct iommufd_ioas *ioas,
-		       const struct iopt_map *map)
-{
-	unsigned long unmapped;
-
-	if (!put_user(map->iova, iova))
-		return 0;
-	iopt_unmap(&ioas->iopt, map->iova, map->length, &unmapped);
-	return -EFAULT;
-}
-
 static int map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		      const struct iommu_ioas_map *cmd, struct iopt_map *map)
 {
@@ -312,8 +297,8 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
+	struct iopt_map map = { .answer = &user->iova };
 	struct iommufd_ioas *ioas;
-	struct iopt_map map;
 	int rc;
 
 	if (cmd->__reserved)
@@ -333,10 +318,6 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->iova;
 	rc = map_user(ucmd->ictx, ioas, cmd, &map);
-	if (rc)
-		goto out_put;
-	rc = respond_map(&user->iova, ioas, &map);
-out_put:
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -454,8 +435,8 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map_file __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
+	struct iopt_map map = { .answer = &user->iova };
 	struct iommufd_ioas *ioas;
-	struct iopt_map map;
 	struct file *file;
 	int rc;
 
@@ -481,9 +462,6 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	map.iova = cmd->iova;
 	rc = map_file(ucmd->ictx, ioas, cmd, file, &map);
 	fput(file);
-	if (rc)
-		goto out_put;
-	rc = respond_map(&user->iova, ioas, &map);
 out_put:
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
@@ -493,8 +471,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_copy __user *user = ucmd->ubuffer;
 	struct iommu_ioas_copy *cmd = ucmd->cmd;
+	struct iopt_map map = { .answer = &user->dst_iova };
 	struct iommufd_ioas *src, *dst;
-	struct iopt_map map;
 	int rc;
 
 	rc = check_map_flags(cmd->flags);
@@ -518,8 +496,6 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->dst_iova;
 	rc = iopt_copy(&dst->iopt, &src->iopt, cmd->src_iova, &map);
-	if (!rc)
-		rc = respond_map(&user->dst_iova, dst, &map);
 	iommufd_object_put(ucmd->ictx, &dst->obj);
 out_put_src:
 	iommufd_object_put(ucmd->ictx, &src->obj);
@@ -637,12 +613,37 @@ int iommufd_option(struct iommufd_ucmd *ucmd)
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
+static void show_runs(struct iommufd_ioas *ioas, struct seq_file *m)
+{
+	struct iopt_runs runs;
+	unsigned int order;
+	bool any = false;
+
+	/* What does not fit is done again, so the walk is for later. */
+	if (seq_has_overflowed(m) || iopt_count_runs(&ioas->iopt, &runs))
+		return;
+	for (order = 0; order != ARRAY_SIZE(runs.nr); order++) {
+		if (!runs.nr[order])
+			continue;
+		if (any)
+			seq_putc(m, ' ');
+		else
+			seq_printf(m, "ioas-%u-runs:\t", ioas->obj.id);
+		seq_printf(m, "%u:%lu", order, runs.nr[order]);
+		any = true;
+	}
+	if (any)
+		seq_putc(m, '\n');
+}
+
 /**
  * iommufd_ioas_show - print an address space as fdinfo lines
+ * @ictx: whose
  * @ioas: the address space
  * @m: where to print
  */
-void iommufd_ioas_show(struct iommufd_ioas *ioas, struct seq_file *m)
+void iommufd_ioas_show(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		       struct seq_file *m)
 {
 	struct iopt_stats stats;
 
@@ -650,4 +651,6 @@ void iommufd_ioas_show(struct iommufd_ioas *ioas, struct seq_file *m)
 	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
 		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
 		   stats.reserved, stats.alignment);
+	show_runs(ioas, m);
+	iommufd_ioas_show_devices(ictx, ioas, m);
 }

@@ -148,7 +148,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 int iommufd_option(struct iommufd_ucmd *ucmd);
-void iommufd_ioas_show(struct iommufd_ioas *ioas, struct seq_file *m);
+void iommufd_ioas_show(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		       struct seq_file *m);
 
 /**
  * struct iommufd_hwpt - a hardware page table
@@ -262,6 +263,8 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 void iommufd_group_put(struct iommufd_group *igroup);
 int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
+			       struct iommufd_ioas *ioas, struct seq_file *m);
 int iommufd_device_try_domain(struct iommufd_device *idev,
 			      struct iommu_domain *domain);
 

@@ -224,7 +224,7 @@ static void iommufd_fops_show_fdinfo(struct seq_file *m, struct file *filp)
 				   to_hwpt(obj)->automatic ? " automatic" : "");
 		seq_putc(m, '\n');
 		if (obj->ops->type == IOMMUFD_OBJ_IOAS)
-			iommufd_ioas_show(to_ioas(obj), m);
+			iommufd_ioas_show(ictx, to_ioas(obj), m);
 		iommufd_object_put(ictx, obj);
 	}
 }

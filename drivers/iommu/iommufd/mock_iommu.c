@@ -44,6 +44,36 @@ struct mock_domain {
 	bool track_dirty;
 };
 
+static bool misuse_expected;
+static atomic_t misuse_count = ATOMIC_INIT(0);
+
+/*
+ * A bug of the caller's, which is to be seen, unless a test makes it on purpose
+ * to see that it is found.
+ */
+#define MISUSE(condition)                                                      \
+	({                                                                     \
+		bool __misuse = !!(condition);                                 \
+									       \
+		if (__misuse && READ_ONCE(misuse_expected))                    \
+			atomic_inc(&misuse_count);                             \
+		else                                                           \
+			WARN_ON(__misuse);                                     \
+		__misuse;                                                      \
+	})
+
+/**
+ * mock_iommu_expect_misuse - count what is done wrong instead of warning of it
+ * @expect: whether to do so from now on
+ *
+ * Return: how often something has been done wrong since the last call.
+ */
+unsigned int mock_iommu_expect_misuse(bool expect)
+{
+	WRITE_ONCE(misuse_expected, expect);
+	return atomic_xchg(&misuse_count, 0);
+}
+
 static struct mock_domain *to_mock(struct iommu_domain *domain)
 {
 	return container_of(domain, struct mock_domain, domain);
@@ -107,11 +137,11 @@ static int map_leaf(struct mock_domain *mock, unsigned long iova,
 	for (i = 0; i != leaf_slots[flags & SLOT_SIZE_INDEX]; i++) {
 		void *slot = slot_value(phys + i * MOCK_IO_PAGE_SIZE, flags);
 
-		WARN_ON(!is_pinned(slot));
+		MISUSE(!is_pinned(slot));
 		rc = xa_insert(&mock->slots, index + i, slot, gfp);
 		if (rc) {
 			/* In use, or the IOTLB has not been flushed. */
-			WARN_ON(rc == -EBUSY);
+			MISUSE(rc == -EBUSY);
 			while (i--)
 				xa_erase(&mock->slots, index + i);
 			return rc;
@@ -129,11 +159,11 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 	unsigned int flags = 0;
 	int rc;
 
-	if (WARN_ON(!(domain->pgsize_bitmap & pgsize) ||
-		    !IS_ALIGNED(iova | phys, pgsize) ||
-		    iova < domain->geometry.aperture_start ||
-		    iova > domain->geometry.aperture_end ||
-		    length - 1 > domain->geometry.aperture_end - iova))
+	if (MISUSE(!(domain->pgsize_bitmap & pgsize) ||
+		   !IS_ALIGNED(iova | phys, pgsize) ||
+		   iova < domain->geometry.aperture_start ||
+		   iova > domain->geometry.aperture_end ||
+		   length - 1 > domain->geometry.aperture_end - iova))
 		return -EINVAL;
 
 	while (leaf_slots[flags] * MOCK_IO_PAGE_SIZE != pgsize)
@@ -161,16 +191,16 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		void *slot = slot_load(mock, index);
 		unsigned int n;
 
-		if (WARN_ON(!slot))
+		if (MISUSE(!slot))
 			break;
 		n = slot_leaf_slots(slot);
 		/* A part of a leaf cannot be unmapped. */
-		if (WARN_ON(index % n || n > end - index))
+		if (MISUSE(index % n || n > end - index))
 			break;
 
 		xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
 		while (n--) {
-			WARN_ON(!is_pinned(slot_load(mock, index)));
+			MISUSE(!is_pinned(slot_load(mock, index)));
 			xa_set_mark(&mock->slots, index++, MOCK_STALE);
 		}
 	}
@@ -188,7 +218,7 @@ static void flush_slots(struct mock_domain *mock, unsigned long index,
 
 	for (slot = xa_find(&mock->slots, &index, last, MOCK_STALE); slot;
 	     slot = xa_find_after(&mock->slots, &index, last, MOCK_STALE)) {
-		WARN_ON(!is_pinned(slot));
+		MISUSE(!is_pinned(slot));
 		xa_erase(&mock->slots, index);
 	}
 }
@@ -227,7 +257,7 @@ static void mock_domain_free(struct iommu_domain *domain)
 {
 	struct mock_domain *mock = to_mock(domain);
 
-	WARN_ON(!xa_empty(&mock->slots));
+	MISUSE(!xa_empty(&mock->slots));
 	xa_destroy(&mock->slots);
 	kfree(mock);
 }

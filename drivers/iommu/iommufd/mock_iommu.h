@@ -37,6 +37,8 @@ bool mock_domain_is(const struct iommu_domain *domain);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);
 
+unsigned int mock_iommu_expect_misuse(bool expect);
+
 int mock_iommu_register(void);
 void mock_iommu_unregister(void);
 

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
@@ -476,6 +477,75 @@ static void unpin_unused(struct iopt_pages *pages, unsigned long index,
 		index = hole_last + 1;
 	}
 	pin_account_uncharge(&pages->account, npages);
+}
+
+/**
+ * iopt_runs_finish - count the run that is being read
+ * @runs: the counts; what is read next begins a new run
+ */
+void iopt_runs_finish(struct iopt_runs *runs)
+{
+	if (runs->npages)
+		runs->nr[ilog2(runs->npages)]++;
+	runs->npages = 0;
+}
+
+static void runs_add(struct iopt_runs *runs, unsigned long pfn,
+		     unsigned long npages)
+{
+	if (runs->npages && pfn == runs->pfn + runs->npages) {
+		runs->npages += npages;
+		return;
+	}
+	iopt_runs_finish(runs);
+	runs->pfn = pfn;
+	runs->npages = npages;
+}
+
+/**
+ * iopt_pages_count_runs - count the runs of the memory that is pinned
+ * @pages: the pages; the caller has a reference and no lock
+ * @index: first index to look at
+ * @last: last index, inclusive
+ * @runs: the counts so far; what follows a run that was read last is a part of
+ *        it
+ *
+ * Holds the mutex of the pages meanwhile, which bounds how long the range
+ * should be. What nobody uses any more is not counted.
+ *
+ * Return: 0, or -EINTR if the caller was killed.
+ */
+int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
+			  unsigned long last, struct iopt_runs *runs)
+{
+	struct interval_tree_node *user;
+
+	if (pages->source == IOPT_PAGES_MMIO)
+		return 0;
+	/* Somebody may be pinning a lot. */
+	if (mutex_lock_killable(&pages->mutex))
+		return -EINTR;
+	while ((user = interval_tree_iter_first(&pages->users, index, last))) {
+		unsigned long end = min(user->last, last);
+		struct pfn_cursor cursor;
+
+		if (user->start > index) {
+			iopt_runs_finish(runs);
+			index = user->start;
+		}
+		cursor = pfn_cursor_init(&pages->store, index, end);
+		while (cursor.index <= end) {
+			unsigned long pfn;
+			unsigned long n = pfn_cursor_next(&cursor, &pfn);
+
+			runs_add(runs, pfn, n);
+		}
+		if (end == last)
+			break;
+		index = end + 1;
+	}
+	mutex_unlock(&pages->mutex);
+	return 0;
 }
 
 /**

@@ -95,6 +95,18 @@ static inline unsigned long iopt_slice_last_index(const struct iopt_slice *slice
 	       ((slice->page_offset + slice->length - 1) >> PAGE_SHIFT);
 }
 
+/**
+ * struct iopt_runs - how many runs memory consists of, by their length
+ * @nr: runs of at least 1 << index pages, and of less than twice as many
+ * @pfn: first PFN of the run that is being read, if there is one
+ * @npages: its pages so far, 0 if there is none
+ */
+struct iopt_runs {
+	unsigned long nr[BITS_PER_LONG - PAGE_SHIFT + 1];
+	unsigned long pfn;
+	unsigned long npages;
+};
+
 int iopt_pages_init(size_t room);
 void iopt_pages_exit(void);
 
@@ -141,6 +153,10 @@ int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		   struct refusal *refusal);
 void iopt_pages_unuse(struct iopt_pages *pages,
 		      struct interval_tree_node *user);
+
+int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
+			  unsigned long last, struct iopt_runs *runs);
+void iopt_runs_finish(struct iopt_runs *runs);
 
 int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 		   unsigned long iova, int prot, bool small_pages);
