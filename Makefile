@@ -25,8 +25,8 @@ REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko'
 INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
-.PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench check check-static check-kunit \
-	check-stock check-models check-clients check-debug fuzz clean distclean help
+.PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
+	check-stock check-models check-clients check-installed check-debug fuzz clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -94,6 +94,9 @@ check-models: ## Only a few selftests on each of the other IOMMUs that QEMU has
 check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users of our modules
 	@$(VM) check clients
 
+check-installed: ## Only 'make install' on a Debian 13 system with its own initramfs and udev, and what it is after a reboot
+	@$(VM) check installed
+
 check-debug: ## Only the selftests on the debug kernel
 	@$(VM) check debug
 
@@ -102,6 +105,9 @@ fuzz: ## Fuzz the ioctls on User-mode Linux with sanitizers (SECONDS=600; ON=deb
 
 bench: ## Measure map, unmap, copy and attach beside mainline's iommufd and type 1, in instructions (ARGS=--help)
 	@tools/testing/bench/run.py $(ARGS)
+
+bench-vfio: ## Measure regions, interrupts, opening and closing beside Debian's own vfio-pci, likewise
+	@tools/testing/bench/vfio.py $(ARGS)
 
 clean: ## Remove build/; downloads, kernels and the Debian root stay
 	@$(VM) clean

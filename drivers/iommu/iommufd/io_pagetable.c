@@ -771,7 +771,8 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
  *
  * Return: 0; or with nothing changed: -ENOENT if the range is empty or would
  * cut an area, -EBUSY if another thread is making or removing an area in it,
- * -EINTR if the caller was killed while an access was asked to let go, -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
+ * -EINTR if the caller was killed while an access was asked to let go, -EINVAL
+ * if the length is 0, -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)

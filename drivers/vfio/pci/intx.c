@@ -109,9 +109,10 @@ static bool intx_unmask_locked(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev)
 {
-	guard(spinlock_irqsave)(&vdev->irqlock);
-	if (vdev->intx.enabled && vdev->pci_2_3)
-		pci_intx(vdev->pdev, !vdev->intx.masked);
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		if (vdev->intx.enabled && vdev->pci_2_3)
+			pci_intx(vdev->pdev, !vdev->intx.masked);
+	}
 }
 
 /**

@@ -20,6 +20,8 @@ import qemu_cases
 from machine import Missing, Wrong
 
 CASES = {**qemu_cases.CASES, **linux_cases.CASES, **dpdk_cases.CASES}
+# Of other machines than the usual one
+OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES}
 LIMIT = 300		# seconds for a case
 
 
@@ -38,6 +40,7 @@ def clean_up(before):
             device.works()
         except (Wrong, OSError) as err:
             problems.append(f"{device.bdf}, given back: {err}")
+    problems += machine.reload_modules()
     try:
         machine.wait_for("as before", lambda: machine.state() == before, 20)
     except Wrong:
@@ -64,14 +67,18 @@ def run(function):
     return problems + clean_up(before), reason
 
 
+def matching(cases, patterns):
+    return {name: case for name, case in cases.items()
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
+
+
 def main():
     cases = CASES
     if sys.argv[1:] == ["--list"]:
-        print("\n".join([*CASES, *qemu_cases.UNSAFE_CASES]))
+        print("\n".join([*CASES, *OTHER_CASES]))
         return 0
     if sys.argv[1:]:
-        cases = {name: case for name, case in {**CASES, **qemu_cases.UNSAFE_CASES}.items()
-                 if any(fnmatch.fnmatchcase(name, pattern) for pattern in sys.argv[1:])}
+        cases = matching(CASES, sys.argv[1:]) or matching(OTHER_CASES, sys.argv[1:])
     signal.signal(signal.SIGALRM, out_of_time)
     for module in ("nvme", "e1000e", "igb", "virtio_net", "kvm_amd", "kvm_intel"):
         subprocess.run(["modprobe", "-q", module], stderr=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ DPDK's testpmd, which forwards packets between two network cards on one hub: wha
 """
 
 import contextlib
+import errno
 import re
 import shutil
 import struct
@@ -19,6 +20,7 @@ PAGES = 160		# huge ones
 SECONDS = 3		# of forwarding
 ENOUGH = 1000		# packets in each direction
 FRAMES = 100		# to virtual functions
+NO_IOMMU = Path("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")
 ENABLE_SRIOV = Path("/sys/module/vfio_pci/parameters/enable_sriov")
 TOKEN, OTHER_TOKEN = "3e0a5c2b-1122-4344-8566-778899aabbcc", "01020304-1122-4344-8566-778899aabbcc"
 DISCARD = 9		# testpmd's packets go to this UDP port
@@ -85,11 +87,20 @@ def is_test_packet(frame):
         struct.unpack_from("!H", frame, 36)[0] == DISCARD
 
 
+def two_e1000e():
+    return some("e1000e", 2)
+
+
+def igb_and_virtio():
+    """The second virtio-net is one that the IOMMU translates for."""
+    return [*some("igb", 1), some("virtio-net-pci", 2)[1]]
+
+
 @contextlib.contextmanager
-def started(*eal):
+def started(*eal, cards=two_e1000e):
     """A testpmd that forwards."""
-    cards = some("e1000e", 2)
-    witness, = some("virtio-net-pci", 1)
+    cards = cards()
+    witness = some("virtio-net-pci", 1)[0]
     if not shutil.which(PROGRAM):
         raise Missing(f"no {PROGRAM}: vm root dpdk-dev")
     for card in cards:
@@ -113,13 +124,33 @@ def enough(what, ports):
             raise Wrong(f"too few packets, says {what}: (received, sent) of each port: {ports}")
 
 
-def forwards(*eal):
+def forwards(*eal, cards=two_e1000e, iommu="IOMMU type 1 "):
     def case():
-        with started(*eal) as client:
+        with started(*eal, cards=cards) as client:
             enough(PROGRAM, client.finish())
-            if "IOMMU type 1 " not in client.said():
-                raise Wrong("not by a container of type 1")
+            if iommu not in client.said():
+                raise Wrong(f"not by a container of {iommu}")
     return case
+
+
+def without_iommu():
+    """Devices that no IOMMU confines, once the administrator has accepted that."""
+    if Path("/sys/kernel/iommu_groups").exists() and any(Path("/sys/kernel/iommu_groups").iterdir()):
+        raise Missing("this machine has an IOMMU")
+    card = two_e1000e()[0]
+    try:
+        card.give("vfio-pci")
+    except OSError as err:
+        expect("the refusal", err.errno, errno.EINVAL)
+    except Wrong:
+        expect("driver of a device without IOMMU", card.driver, None)
+    else:
+        raise Wrong("a device without IOMMU is given away unasked")
+    NO_IOMMU.write_text("Y")
+    try:
+        forwards("--iova-mode=pa", iommu="IOMMU type 8 ")()
+    finally:
+        NO_IOMMU.write_text("N")
 
 
 def killed():
@@ -145,7 +176,7 @@ def second_process():
 def virtual_functions():
     """The user of a physical function decides, by a token, who uses its virtual ones."""
     card, = some("igb", 1)
-    witness, = some("virtio-net-pci", 1)
+    witness = some("virtio-net-pci", 1)[0]
     before = ENABLE_SRIOV.read_text()
     ENABLE_SRIOV.write_text("Y")
     card.give("vfio-pci")
@@ -184,7 +215,12 @@ CASES = {
     "dpdk iova as va": forwards("--iova-mode=va"),
     "dpdk iova as pa": forwards("--iova-mode=pa"),
     "dpdk legacy memory": forwards("--iova-mode=va", "--legacy-mem"),
+    "dpdk legacy memory, iova as pa": forwards("--iova-mode=pa", "--legacy-mem"),
+    "dpdk igb and virtio-net": forwards("--iova-mode=va", cards=igb_and_virtio),
+    "dpdk igb and virtio-net, iova as pa": forwards("--iova-mode=pa", cards=igb_and_virtio),
     "dpdk second process": second_process,
     "dpdk killed": killed,
     "dpdk virtual functions": virtual_functions,
 }
+# Of machines without an IOMMU
+NO_IOMMU_CASES = {"dpdk no iommu": without_iommu}

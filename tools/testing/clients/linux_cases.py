@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from machine import SECTOR, Missing, Wrong, expect, some, wait_for
+from machine import SECTOR, TRACING, Missing, Wrong, expect, probed, some, traced, wait_for
 from qemu import HERE
 from qemu_cases import group, iommufd, started
 
@@ -25,7 +25,6 @@ MEGABYTES = 384
 FROM, TO, SECTORS = 2048, 32768, 8192
 NETWORK = "10.9.8."	# we are 1, it is 2
 SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891c
-TRACING = Path("/sys/kernel/tracing")
 # An IOMMU for the guest's guest: each transfer of its drivers maps and unmaps
 NESTED = {
     "machine": "q35",
@@ -75,20 +74,21 @@ def interrupts(device):
 
 @contextlib.contextmanager
 def counted(*events):
-    """Count events of iommufd; gives a function that tells how many there were."""
-    for event in events:
-        (TRACING / f"events/iommufd/{event}/enable").write_text("1")
-
+    """Count events of iommufd, more than can be kept; gives a function that tells how many there were."""
     def number():
         text = "".join(path.read_text() for path in TRACING.glob("per_cpu/cpu*/stats"))
         return sum(map(int, re.findall(r"(?m)^(?:entries|overrun): (\d+)", text)))
 
-    try:
+    with traced(*events):
         yield number
-    finally:
-        for event in events:
-            (TRACING / f"events/iommufd/{event}/enable").write_text("0")
-        (TRACING / "trace").write_text("")
+
+
+@contextlib.contextmanager
+def irqfds():
+    """Gives a function that tells how many eventfds have come to KVM's irqfd. (KVM has no event for that.)"""
+    with probed("p:clients_irqfd kvm:irqfd_wakeup") as event, traced(event):
+        profile = TRACING / "kprobe_profile"
+        yield lambda: sum(map(int, re.findall(r"(?m)^\s*clients_irqfd\s+(\d+)", profile.read_text())))
 
 
 def address(card):
@@ -102,7 +102,7 @@ def address(card):
 def works(way, machine="pc", more=(), append="", events=0):
     def case():
         disk, card = some("nvme", 1)[0], some("e1000e", 1)[0]
-        peer, = some("virtio-net-pci", 1)
+        peer = some("virtio-net-pci", 1)[0]
         accel = "kvm" if Path("/dev/kvm").exists() else "tcg"
         data = os.urandom(SECTORS * SECTOR)
         with disk.open() as handle:
@@ -110,7 +110,9 @@ def works(way, machine="pc", more=(), append="", events=0):
             os.pwrite(handle, bytes(len(data)), TO * SECTOR)
         for device in (disk, card):
             device.give("vfio-pci")
-        with tempfile.TemporaryDirectory() as name, peer.up(), counted("iommufd_map", "iommufd_unmap") as number:
+        by_irqfd = irqfds() if accel == "kvm" else contextlib.nullcontext()
+        with tempfile.TemporaryDirectory() as name, peer.up(), counted("iommufd/iommufd_map", "iommufd/iommufd_unmap") as number, \
+                by_irqfd as wakeups:
             folder = Path(name)
             address(peer)
             said = folder / "said"
@@ -128,11 +130,16 @@ def works(way, machine="pc", more=(), append="", events=0):
                     text = wait_for("the inner Linux", done, 240)
                 except Wrong as err:
                     raise Wrong(f"{err}; its console: {said.read_text(errors='replace')[-1500:]}") from None
+                total = 0
                 for device, kind in ((disk, "disk"), (card, "card")):
                     seen = int(re.search(rf"inner-linux: {kind} interrupts: (\d+)", text).group(1))
                     ours = interrupts(device)
                     if seen < 4 or ours < 4:
                         raise Wrong(f"MSI-X interrupts of the {kind}: {ours} here, {seen} in the guest")
+                    total += ours
+                # Each interrupt that came here went on to KVM without QEMU, and became one of the guest.
+                if wakeups and wakeups() < total:
+                    raise Wrong(f"of {total} MSI-X interrupts {wakeups()} went to KVM's irqfd")
                 if number() < events:
                     raise Wrong(f"only {number()} times something was mapped or unmapped, instead of {events}")
         with disk.open() as handle:
@@ -144,4 +151,5 @@ CASES = {
     "linux iommufd": works(iommufd),
     "linux group": works(group),
     "linux iommufd, iommu of the guest": works(iommufd, events=NESTED_EVENTS, **NESTED),
+    "linux group, iommu of the guest": works(group, events=NESTED_EVENTS, **NESTED),
 }

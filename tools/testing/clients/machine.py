@@ -6,10 +6,12 @@ import fcntl
 import os
 import socket
 import struct
+import subprocess
 import time
 from pathlib import Path
 
 PCI = Path("/sys/bus/pci/devices")
+TRACING = Path("/sys/kernel/tracing")
 MODULES = "iommufd vfio vfio_pci_core vfio_pci".split()
 SECTOR = 512
 
@@ -59,6 +61,16 @@ def state():
     return {"pinned pages": pinned(), **{f"use count of {name}": count for name, count in counts.items()}}
 
 
+def reload_modules():
+    """Take our modules out of the kernel, which nobody may use any more, and put them back. Gives problems."""
+    for command in (["rmmod", *reversed(MODULES)], ["modprobe", "-a", *MODULES]):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
+        if done.returncode:
+            return [f"{' '.join(command)}: {done.stdout.strip()}"]
+    return []
+
+
 @contextlib.contextmanager
 def huge_pages(number):
     """Huge pages of 2 MiB, as long as a case wants them."""
@@ -72,6 +84,34 @@ def huge_pages(number):
         yield
     finally:
         pool.write_text(before)
+
+
+@contextlib.contextmanager
+def traced(*events, only=None):
+    """Record events, or those of them that a filter lets through; gives a function that gives them as text."""
+    def switch(value):
+        for event in events:
+            (TRACING / f"events/{event}/filter").write_text(only or "0")
+            (TRACING / f"events/{event}/enable").write_text(value)
+
+    switch("1")
+    try:
+        yield (TRACING / "trace").read_text
+    finally:
+        switch("0")
+        (TRACING / "trace").write_text("")
+
+
+@contextlib.contextmanager
+def probed(definition):
+    """Set a probe, in the words of kprobe_events; gives the name of its event."""
+    name = definition.split()[0].partition(":")[2]
+    events = TRACING / "kprobe_events"
+    events.write_text(definition + "\n")
+    try:
+        yield f"kprobes/{name}"
+    finally:
+        events.write_text("")
 
 
 class Device:

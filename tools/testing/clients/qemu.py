@@ -153,6 +153,10 @@ class Qemu:
         return [(fds.parent / "fdinfo" / fd.name).read_text() for fd in fds.iterdir()
                 if os.readlink(fd) == "/dev/iommu"]
 
+    def locked(self):
+        """How many kB of memory it has locked."""
+        return int(re.search(r"(?m)^VmLck:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
+
     # ---- its end
 
     def finish(self, seconds=120):

@@ -5,12 +5,14 @@ reset; what it wrote is then read from the disk by the kernel's driver.
 """
 
 import contextlib
+import fcntl
 import os
 import re
+import struct
 import threading
 from pathlib import Path
 
-from machine import Disk, Missing, Wrong, below, expect, huge_pages, pinned, some, wait_for
+from machine import Disk, Missing, Wrong, below, expect, huge_pages, pinned, probed, some, traced, wait_for
 from qemu import MEGABYTES, NOBODY, PAGES, Qemu, boot_sector
 
 ENOUGH = MEGABYTES + 64 << 20		# bytes of locked memory for a guest's memory and firmware
@@ -18,6 +20,8 @@ TOO_LITTLE = MEGABYTES - 32 << 20
 BUSY = "Device or resource busy"
 NOT_PERMITTED = "Operation not permitted"
 INVALID = "Invalid argument"		# bound already
+IOMMU_OPTION, RLIMIT_MODE, BY_PROCESS = 0x3b87, 0, 1
+DIRTY_PAGES, START, STOP = 0x3b75, "1", "2"
 UNSAFE = Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts")
 
 SECTOR = boot_sector()
@@ -48,14 +52,21 @@ def iommufd_each(*given):
     return args, []
 
 
-def passed(*given):
-    """A launcher opens them, as libvirt does, and QEMU has no right to."""
+def passed(*given, by_process=False):
+    """A launcher opens them, and QEMU has no right to."""
     fds = [os.open("/dev/iommu", os.O_RDWR)]
+    if by_process:
+        fcntl.ioctl(fds[0], IOMMU_OPTION, struct.pack("=IIHHIQ", 24, RLIMIT_MODE, 0, 0, 0, BY_PROCESS))
     args = ["-object", f"iommufd,id=iommufd0,fd={fds[0]}"]
     for number, device in enumerate(given):
         fds.append(os.open(device.cdev, os.O_RDWR))
         args += vfio(device, number, f"fd={fds[-1]}", "iommufd=iommufd0")
     return args, fds
+
+
+def passed_by_process(*given):
+    """The same, as libvirt does it: QEMU shall pay for its own memory, and not for that of others of its user."""
+    return passed(*given, by_process=True)
 
 
 def group(*given):
@@ -70,7 +81,7 @@ def group(*given):
 def started(way, *given, more=(), **options):
     """A QEMU with devices, and more arguments and options; it is gone at the end."""
     args, fds = way(*given)
-    if way is passed:
+    if way in (passed, passed_by_process):
         options.setdefault("nobody_locks", ENOUGH)
     try:
         client = Qemu(*more, *args, fds=fds, **options)
@@ -144,13 +155,14 @@ def shared_group():
         second.verify(first)
         second.give("vfio-pci")
 
-    first.prepare(SECTOR, "l")
-    with started(iommufd, first) as client:
-        client.goes_on()
-        for way in (iommufd, group):
-            with started(way, second) as other:
-                other.refused(BUSY, NOT_PERMITTED)
-        client.goes_on()
+    for owner in (iommufd, group):
+        first.prepare(SECTOR, "l")
+        with started(owner, first) as client:
+            client.goes_on(1)
+            for way in (iommufd, group):
+                with started(way, second) as other:
+                    other.refused(BUSY, NOT_PERMITTED)
+            client.goes_on(1)
 
 
 def hot_reset():
@@ -198,6 +210,7 @@ def unbound(way):
     def case():
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "l")
+        before = pinned()
         with started(way, disk) as client:
             client.goes_on()
             client.greet()
@@ -208,6 +221,7 @@ def unbound(way):
             expect("the host still waits for the device", taking.is_alive(), False)
             expect("driver of the device", disk.driver, None)
             expect("status of QEMU, which has to run without the device", client.process.poll(), None)
+            wait_for("all pages to be unpinned", lambda: pinned() == before)
         boots(way)()
     return case
 
@@ -247,9 +261,9 @@ def hot_plug():
             disk.verify(disk)
 
 
-def refused_in_words(disk, reason, **options):
+def refused_in_words(disk, reason, way=passed, **options):
     """With descriptors passed: refused for a reason; gives what the context says of it."""
-    args, fds = passed(disk)
+    args, fds = way(disk)
     try:
         Qemu(*args, fds=fds, **options).refused(reason)
         return Path(f"/proc/self/fdinfo/{fds[0]}").read_text()
@@ -265,12 +279,56 @@ def locked_memory():
     told = refused_in_words(disk, "Cannot allocate memory", nobody_locks=TOO_LITTLE)
     if not re.search(rf"(?m)^last-refusal:.*memlock limit.*RLIMIT_MEMLOCK is {TOO_LITTLE >> 10} kB", told):
         raise Wrong(f"the context does not tell why it was refused: {told!r}")
-    # The limit is too low for two
+    # The limit is too low for two, one after the other ...
     for _ in range(2):
         disk.prepare(SECTOR, "e")
         with started(passed, disk) as client:
             client.finish()
         disk.verify(disk)
+    # ... and at the same time
+    other = some("nvme", 2)[1]
+    disk.prepare(SECTOR, "l")
+    other.give("vfio-pci")
+    with started(passed, disk) as client:
+        client.goes_on(1)
+        told = refused_in_words(other, "Cannot allocate memory", nobody_locks=ENOUGH)
+        if not re.search(r"(?m)^last-refusal:.*memlock limit: the user has", told):
+            raise Wrong(f"the context does not tell why it was refused: {told!r}")
+        client.goes_on(1)
+
+
+def locked_memory_of_process():
+    """Each process by itself: one below its limit is refused, in words, and two above do not add up."""
+    first, second = some("nvme", 2)
+    first.prepare(SECTOR, "l")
+    second.prepare(SECTOR, "s")
+    told = refused_in_words(first, "Cannot allocate memory", passed_by_process, nobody_locks=TOO_LITTLE)
+    if not re.search(rf"(?m)^last-refusal:.*memlock limit: the process .*MEMLOCK is {TOO_LITTLE >> 10} kB", told):
+        raise Wrong(f"the context does not tell why it was refused: {told!r}")
+    with started(passed_by_process, first) as client:
+        client.goes_on(1)
+        # The limit is too low for two of a user
+        with started(passed_by_process, second) as other:
+            other.goes_on(1)
+            for qemu in (client, other):
+                expect("accounting", re.search(r"(?m)^accounting:\t(\w+)", *qemu.iommufds()).group(1), "process")
+                locked = qemu.locked()
+                if not MEGABYTES << 10 <= locked <= ENOUGH >> 10:
+                    raise Wrong(f"{locked} kB are locked for a guest with {MEGABYTES} MB")
+        second.verify(second)
+        client.goes_on(1)
+
+
+@contextlib.contextmanager
+def owned_by_nobody(*nodes):
+    before = {node: os.stat(node) for node in nodes}
+    for node in before:
+        os.chown(node, NOBODY, NOBODY)
+    try:
+        yield
+    finally:
+        for node, was in before.items():
+            os.chown(node, was.st_uid, was.st_gid)
 
 
 def permitted():
@@ -278,14 +336,38 @@ def permitted():
     disk, = some("nvme", 1)
     for way, nodes in ((iommufd, lambda: ["/dev/iommu", disk.cdev]), (group, lambda: [disk.group])):
         disk.prepare(SECTOR, "e")
-        before = {node: os.stat(node) for node in nodes()}
-        for node in before:
-            os.chown(node, NOBODY, NOBODY)
-        with started(way, disk, nobody_locks=ENOUGH) as client:
+        with owned_by_nobody(*nodes()), started(way, disk, nobody_locks=ENOUGH) as client:
             client.finish()
-        for node, was in before.items():
-            os.chown(node, was.st_uid, was.st_gid)
         disk.verify(disk)
+
+
+def locked_memory_of_container():
+    """A container counts what its process has locked; when QEMU has ended for it, the trace still tells why."""
+    disk, = some("nvme", 1)
+    disk.prepare(SECTOR, "e")
+    with owned_by_nobody(disk.group), traced("iommufd/iommufd_refuse") as events:
+        with started(group, disk, nobody_locks=TOO_LITTLE) as client:
+            client.refused("Cannot allocate memory")
+        if not re.search(rf"iommufd_refuse: error=-12 memlock limit: the process .*is {TOO_LITTLE >> 10} kB", events()):
+            raise Wrong(f"the trace does not tell why it was refused: {events()[-500:]!r}")
+        with started(group, disk, nobody_locks=ENOUGH) as client:
+            client.finish()
+    disk.verify(disk)
+
+
+def dirty_rate():
+    """QEMU has a container log what is written, and stop that, while the guest reads and writes."""
+    disk, = some("nvme", 1)
+    disk.prepare(SECTOR, "l")
+    with probed("p:clients_ioctl iommufd:iommufd_vfio_ioctl cmd=%si:x32 flags=+u4(%dx):u32") as event, \
+            started(group, disk) as client, traced(event, only=f"cmd=={DIRTY_PAGES:#x}") as events:
+        client.goes_on(1)
+        client.command("calc-dirty-rate", {"calc-time": 1, "mode": "dirty-bitmap"})
+        wait_for("QEMU to measure", lambda: client.command("query-dirty-rate")["status"] == "measured")
+        found = re.findall(r" flags=(\d+)", events())
+        expect("requests to start and to stop", found, [START, STOP])
+        expect("what QEMU says", client.said(), "")
+        client.goes_on(1)
 
 
 def unsafe_interrupts():
@@ -315,6 +397,8 @@ CASES = {
     "qemu kvm group": boots(group, kvm=True),
     "qemu unprivileged": permitted,
     "qemu locked memory": locked_memory,
+    "qemu locked memory by process": locked_memory_of_process,
+    "qemu locked memory, group": locked_memory_of_container,
     "qemu memory memfd": boots(iommufd, memory="memory-backend-memfd,share=on"),
     "qemu memory hugetlb": boots(iommufd, memory="memory-backend-memfd,hugetlb=on,hugetlbsize=2M,share=on",
                                  pages=MEGABYTES // 2),
@@ -332,6 +416,7 @@ CASES = {
     "qemu unbound": unbound(iommufd),
     "qemu unbound, group": unbound(group),
     "qemu hot plug": hot_plug,
+    "qemu dirty rate, group": dirty_rate,
 }
 # Of machines without interrupt remapping
 UNSAFE_CASES = {"qemu unsafe interrupts": unsafe_interrupts}

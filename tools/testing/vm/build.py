@@ -38,6 +38,9 @@ SAMPLES = "samples/vfio-mdev"
 # The one header of mainline's iommufd that is ABI: the ioctls of the mock IOMMU, which test programs use.
 MOCK_ABI = "drivers/iommu/iommufd"
 ASIDE = [f"drivers/vfio/{name}" for name in VARIANTS] + [f"{MOCK_ABI}/iommufd_test.h"]
+# Of a newer kernel, whose selftests are run as well
+NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h", "tools/testing/selftests/iommu", "tools/testing/selftests/lib.mk",
+                   "tools/testing/selftests/kselftest*"]
 LAID_OVER = ("drivers", "include")
 PRODUCT = ["iommufd", "vfio", "vfio-pci-core", "vfio-pci", "mdev"]
 
@@ -337,10 +340,42 @@ def modules(werror=False, test=False):
     return target
 
 
-def userspace():
+def newer_selftests():
+    """
+    Series and place of what mainline's selftests of iommufd need, from the source of the newer kernel whose ABI is
+    ours. Fail says why they are not to be had.
+    """
+    debian.root()
+    series, version = debian.newer_source()
+    target = SRV / f"selftests-{version}"
+    with lock("newer-selftests"):
+        if target.exists():
+            return series, target
+        name = f"linux-source-{series}"
+        try:
+            deb = debian.package(name, version, at=debian.APT_NEWER)
+        except Fail:			# the suites that it comes from change every week
+            if debian.newer_source(update=True) == (series, version):
+                raise
+        else:
+            part = SRV / "selftests.part"
+            shutil.rmtree(part, ignore_errors=True)
+            (part / "tree").mkdir(parents=True)
+            with step(f"extracting mainline's selftests of {series}"):
+                run(["dpkg-deb", "-x", deb, part / "deb"], "unpacking the kernel source package")
+                chroot(["tar", "-xf", inside(part / f"deb/usr/src/{name}.tar.xz"), "-C", inside(part / "tree"),
+                        "--strip-components=1", "--wildcards", *[f"{name}/{path}" for path in NEWER_SELFTESTS]],
+                       what="extracting mainline's selftests")
+            replace_tree(part / "tree", target)
+            shutil.rmtree(part)
+            return series, target
+    return newer_selftests()
+
+
+def userspace(newer=None):
     """
     The programs of tools/ and the selftests, built where a guest finds them below /repo; gives the selftests as
-    (directory, program) pairs.
+    (directory, program) pairs. With what newer_selftests() gives also those.
     """
     tests = []
     source = pristine()
@@ -351,6 +386,8 @@ def userspace():
             folder = makefile.parent
             argv = ["make", f"-j{JOBS}", "-s", "-C", inside(folder), f"COLLECTION={folder.name}",
                     f"KSFT_DIR={inside(source)}/tools/testing/selftests", f"MOCK_ABI_DIR={inside(aside())}/{MOCK_ABI}"]
+            if newer:
+                argv.append(f"MAINLINE={newer[0]}={inside(newer[1])}")
             chroot(argv, what=f"building the {folder.name} selftests", stdout=2)
             listing = chroot([*argv, "emit_tests"], what="listing the selftests", stdout=subprocess.PIPE, text=True)
             tests += [tuple(line.split(":", 1)) for line in listing.splitlines() if ":" in line]

@@ -16,6 +16,7 @@ import guest
 import ktap
 import logscan
 import selfcheck
+import system
 from util import BUILD, CLONE, HERE, JOBS, REPO, Fail, chroot_argv, inside, lock, repo_files, say
 
 # What the selftests find in their machine; the guest knows each by its id, see vm-bind.
@@ -23,6 +24,12 @@ DEVICES = [
     "edu", "nvme", "e1000e", "igb", "pci-testdev", "ivshmem", "virtio-net-pci", "edu",
     # Two in one group, which a bridge reset resets
     "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
+    # An empty one, for tests to plug something into; one with a device that can be reset in all ways: with a faster link the
+    # kernel would wait after each reset for what QEMU does not report where devices are plugged in by ACPI
+    "pcie-root-port,id=port0,chassis=1,slot=1",
+    "pcie-root-port,id=port1,chassis=2,slot=2,x-speed=2_5", "nvme,bus=port1,addr=0",
+    # One with a VF; what that gets of the flexible resources is up to the driver of the PF
+    "nvme,max_ioqpairs=8,msix_qsize=9,sriov_max_vfs=1,sriov_vq_flexible=4,sriov_vi_flexible=3",
 ]
 
 # The IOMMUs other than the usual one, what is run with each on the stock kernel, and more of the command line.
@@ -35,27 +42,43 @@ MODELS = {
     "amd": (USUAL, ""),
     "virtio": (USUAL, UNSAFE),
     "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), *USUAL], UNSAFE),
+    "none": ([("vfio", "vfio_group_noiommu")], ""),
 }
+# More options of those runs. A kernel that lets a device do without an IOMMU says so (U).
+MODEL_OPTIONS = {"none": {"env": {"MAY_LOCK_DOWN": 1}, "taint": "U"}}
 
 # The same for programs of the distribution, see tools/testing/clients
 CLIENTS = "tools/testing/clients/clients.py"
 CLIENT_PACKAGES = ["binutils", "dpdk-dev"]
 CLIENT_DEVICES = [
     "nvme", "nvme", "e1000e", "e1000e", "igb",
-    # Not behind the IOMMU: there QEMU 10 writes to the wrong page where an element of a ring crosses pages.
-    "virtio-net-pci,iommu_platform=off",
+    # The kernel's not behind the IOMMU: there QEMU 10 writes to the wrong page where an element of a ring crosses pages.
+    # DPDK's elements do not.
+    "virtio-net-pci,iommu_platform=off", "virtio-net-pci",
     # Two in one group, of which each has a reset of its own
     "pcie-root-port,id=rootport,chassis=1,slot=1",
     "nvme,bus=rootport,addr=0.0,multifunction=on", "nvme,bus=rootport,addr=0.1",
     "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
 ]
-# With other IOMMUs: what is run there, on the first disk only
-CLIENT_IOMMUS = {
-    "intel-scalable": ["qemu iommufd", "qemu group"],
-    "intel-flts": ["qemu iommufd", "qemu group"],
-    "intel-nosc": ["qemu iommufd", "qemu group", "qemu kvm iommufd"],	# KVM asks for coherence
-    "intel-nointremap": ["qemu unsafe interrupts"],
+# A disk, a network card and its peer
+CLIENT_FEW = ["nvme", "e1000e", "e1000e", "virtio-net-pci,iommu_platform=off"]
+# The runs: IOMMU, devices, cases, and more options
+CLIENT_RUNS = {
+    "intel": ("intel", CLIENT_DEVICES, ["qemu *", "dpdk *"], {}),
+    # On two processors that take turns on one thread, a Linux in KVM in TCG stands still.
+    "linux": ("intel", CLIENT_FEW, ["linux *"], {"smp": 1}),
+    "intel-scalable": ("intel-scalable", CLIENT_FEW, ["qemu iommufd", "qemu group"], {}),
+    "intel-flts": ("intel-flts", CLIENT_FEW, ["qemu iommufd", "qemu group"], {}),
+    # KVM asks for coherence
+    "intel-nosc": ("intel-nosc", CLIENT_FEW, ["qemu iommufd", "qemu group", "qemu kvm iommufd"], {}),
+    "intel-nointremap": ("intel-nointremap", CLIENT_FEW, ["qemu unsafe interrupts"], {}),
+    "none": ("none", CLIENT_FEW, ["dpdk no iommu"], {"taint": "U"}),
 }
+
+SPHINX_PACKAGES = ["python3-sphinx"]
+
+# Those of the kernel itself, unmodified
+MAINLINE = ("mainline", "mainline.py")
 
 # A minute or so; "make fuzz" is for longer runs.
 FUZZ_RUNS = 3000
@@ -187,6 +210,32 @@ def static(results):
     documented = [name for name in ours if "/drivers/" in name or "/include/" in name]
     lines, _ = captured(["perl", "scripts/kernel-doc", "-none", "-Wall", *documented], tree)
     single(results, "kernel-doc -Wall", [line.replace(repo + "/", "") for line in lines if line.strip()])
+    single(results, "Sphinx", documents())
+
+
+def documents():
+    """What Sphinx says of the documents, with the kernel's configuration of it; the pages are in build/htmldocs."""
+    debian.root(SPHINX_PACKAGES)
+    tree, source, out = build.tree(), build.mirror() / "Documentation", CLONE / "htmldocs"
+    shutil.rmtree(out, ignore_errors=True)
+    settings = {"kerneldoc_srctree": inside(tree), "kerneldoc_bin": f"{inside(tree)}/scripts/kernel-doc"}
+    settings.update(dict.fromkeys(("version", "release"), debian.versions()["series"]))
+    argv = ["env", "PYTHONDONTWRITEBYTECODE=1", f"BUILDDIR={inside(out)}", f"srctree={inside(tree)}",
+            "sphinx-build", "-q", "-b", "html", "-c", f"{inside(tree)}/Documentation", "-d", f"{inside(out)}/.doctrees",
+            *[f"-D{key}={value}" for key, value in settings.items()], inside(source), inside(out)]
+    lines, status = captured(argv, f"{inside(tree)}/Documentation")
+    problems = [line.replace(inside(source.parent) + "/", "").replace(inside(tree) + "/", "") for line in lines
+                if line.strip() and not re.search(r"^Using \w+ theme$|dot\(1\) not found", line)]
+    if status:
+        problems.append(f"sphinx-build: exit status {status}")
+    for name in repo_files("Documentation"):
+        # Sphinx makes links of those that exist, and is silent about the others.
+        for other in re.findall(r"\bDocumentation/[\w./-]*\w", (REPO / name).read_text()):
+            if not (REPO / other).exists():
+                problems.append(f"{name}: there is no {other}")
+    if not problems:
+        shutil.copytree(out, BUILD / "htmldocs", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".doctrees"))
+    return problems
 
 
 def run_kunit(suites=None):
@@ -222,7 +271,8 @@ def kunit(results, suites=None, verbose=False):
 def run_tests(tests, kernel, **more):
     """Run selftests in one guest; gives the results of each, by (directory, program), and the run."""
     names = [f"{folder}/{program}" for folder, program in tests]
-    opts = guest.Options(command=["run-tests", *names], kernel=kernel, devices=DEVICES, memory="3G", **more)
+    more.setdefault("devices", DEVICES)
+    opts = guest.Options(command=["run-tests", *names], kernel=kernel, memory="3G", **more)
     say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
@@ -250,6 +300,7 @@ def selftests(results, kernel, folders=None):
     if not tests:
         results.failed.append(f"{name}: no selftests found")
         return
+    tests = [test for test in tests if test != MAINLINE]		# a part of its own
     at_boot = kernel == "debug" and "iommu" in folders	# KUnit suites
     outcomes, result = run_tests(tests, kernel, name=f"check-{name}", load=["iommufd", "vfio-pci"], timeout=2700,
                                  append="kunit.enable=1" if at_boot else "")
@@ -276,6 +327,25 @@ def selftests(results, kernel, folders=None):
     single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", problems)
 
 
+def mainline(results, kernel):
+    """Mainline's own selftests, of the stock kernel's version and of the one whose ABI is ours."""
+    newer = None
+    try:
+        newer = build.newer_selftests()
+    except Fail as err:
+        missing = (f"mainline: the selftests of Linux {debian.ABI}", f"not to be had: {err}")
+        results.skipped.append(missing)
+        tell_skipped([missing])
+    if MAINLINE not in build.userspace(newer):
+        raise Fail("mainline's selftests were not built")
+    for iommu in ("intel", "none"):
+        name = f"mainline: {kernel}, IOMMU {iommu}"
+        outcomes, result = run_tests([MAINLINE], kernel, name=f"check-mainline-{kernel}-{iommu}", iommu=iommu,
+                                     devices=[], test_modules=kernel == "stock", load=["iommufd"], timeout=3600)
+        collect(results, outcomes[MAINLINE], f"{name}: ")
+        single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
+
+
 def models(results):
     """Other IOMMUs: what they map, and what they are refused for."""
     available = build.userspace()
@@ -284,7 +354,8 @@ def models(results):
         if missing:
             raise Fail(f"no such selftests: {missing}")
         outcomes, result = run_tests(tests, "stock", name=f"check-{iommu}", iommu=iommu, timeout=600,
-                                     load=["iommufd", "vfio-pci"], append=append)
+                                     load=["iommufd", "vfio-pci"], append=append,
+                                     **MODEL_OPTIONS.get(iommu, {}))
         for (_, program), found in outcomes.items():
             collect(results, found, f"{iommu}: {program}: ")
         single(results, f"{iommu}: kernel log, taint and pinned pages", result.problems)
@@ -306,16 +377,24 @@ def demo(results):
 
 def clients(results):
     debian.root(CLIENT_PACKAGES)
-    runs = [("intel", CLIENT_DEVICES, []), *[(iommu, ["nvme"], cases) for iommu, cases in CLIENT_IOMMUS.items()]]
     problems = []
-    for iommu, devices, cases in runs:
-        say(f"running clients with the IOMMU {iommu}")
+    for name, (iommu, devices, cases, options) in CLIENT_RUNS.items():
+        say(f"running clients: {name}")
         result = guest.boot_once(guest.Options(
-            command=[CLIENTS, *cases], iommu=iommu, devices=devices, memory="3G", name=f"check-clients-{iommu}",
-            load=["iommufd", "vfio-pci"], timeout=1800))
-        collect(results, ktap.parse(result.text, CLIENTS), f"clients: {iommu}: ")
-        problems += [f"{iommu}: {line}" for line in result.problems]
+            command=[CLIENTS, *cases], iommu=iommu, devices=devices, memory="3G", name=f"check-clients-{name}",
+            load=["iommufd", "vfio-pci"], timeout=1800, **options))
+        collect(results, ktap.parse(result.text, CLIENTS), f"clients: {name}: ")
+        problems += [f"{name}: {line}" for line in result.problems]
     single(results, "clients: kernel log, taint and pinned pages after all that", problems)
+
+
+def installed(results):
+    for name, found in system.installed():
+        if name:
+            single(results, f"installed: {name}", found)
+        else:
+            collect(results, ktap.parse(found.text, "installed"), "installed: ")
+            single(results, "installed: kernel log and taint", found.problems)
 
 
 PARTS = {
@@ -327,7 +406,9 @@ PARTS = {
     "demo": demo,
     "models": models,
     "clients": clients,
-    # Mainline's tests give each case 30 s, which the sanitizers and an emulated processor use up.
+    "installed": installed,
+    "mainline": lambda results: mainline(results, "stock"),
+    "debug-mainline": lambda results: mainline(results, "debug"),
     "debug-iommu": lambda results: selftests(results, "debug", ["iommu"]),
     "debug-vfio": lambda results: selftests(results, "debug", ["vfio"]),
 }
@@ -335,11 +416,11 @@ PARTS = {
 GROUPS = {"debug": ["debug-iommu", "debug-vfio"]}
 
 
-# Not in what "make check" runs: takes long, and has a target of its own.
-BY_NAME = ["clients"]
+# Not in what "make check" runs: they take long, and most have a target of their own.
+BY_NAME = ["clients", "installed", "debug-mainline"]
 
 # The longest first, so that nothing long is left at the end.
-ORDER = ["debug-vfio", "stock", "debug-iommu", "models", "static", "fuzz", "kunit", "selfcheck", "demo", *BY_NAME]
+ORDER = ["debug-vfio", "stock", "debug-iommu", "models", "mainline", "static", "fuzz", "kunit", "selfcheck", "demo", *BY_NAME]
 # So many at a time: a guest keeps one processor busy.
 LANES = min(2, JOBS)
 
@@ -414,8 +495,10 @@ def check(parts, found=None):
             print(f"--- {parts[0]}", flush=True)
             results = one_part(parts[0])
         else:
-            debian.root()		# before they all want it
-            results = side_by_side(parts or [part for part in PARTS if part not in BY_NAME])
+            parts = parts or [part for part in PARTS if part not in BY_NAME]
+            more = CLIENT_PACKAGES if "clients" in parts else []
+            debian.root([*SPHINX_PACKAGES, *build.FUZZER_PACKAGES, *more])		# before they all want it
+            results = side_by_side(parts)
     print(f"--- all of it, in {time.monotonic() - begin:.0f} s")
     for name in results.failed:
         tell("FAILED", name)

@@ -13,6 +13,10 @@ SUITE = "trixie"
 CODENAMES = "buster bullseye bookworm trixie forky duke sid stable testing unstable oldstable".split()
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 APT = CACHE / "apt"
+# Where newer kernels are, of which only the tests are taken, and the one whose user ABI is ours.
+NEWER_SUITES = ("sid", "experimental")
+APT_NEWER = CACHE / "apt-newer"
+ABI = "7.2"
 DEBS = CACHE / "debs"
 
 # What is used inside the root: to build modules and kernels, to check, to run QEMU, to be a guest.
@@ -63,8 +67,8 @@ def host_sources():
             if re.split(r"[-/]", suite)[0] in CODENAMES]
 
 
-def sources():
-    """Lines of a sources.list for Debian 13 on the mirror that the host uses, or on MIRROR."""
+def sources(suites=None):
+    """Lines of a sources.list on the mirror that the host uses, or on MIRROR: for Debian 13, or for other suites."""
     keyring = next((k for k in KEYRINGS if os.path.exists(k)), None)
     if not keyring:
         raise Fail("no Debian archive keyring: install debian-archive-keyring")
@@ -75,21 +79,24 @@ def sources():
         security = security or next((uri for uri, suite in known if "security" in suite), None)
     if not mirror:
         raise Fail("this host's apt has no Debian archive: give one as MIRROR=http://.../debian")
-    suites = [(mirror, SUITE), (mirror, SUITE + "-updates")]
-    if security:
-        suites.append((security, SUITE + "-security"))
-    return [f"deb [signed-by={keyring}] {uri} {suite} main" for uri, suite in suites]
+    if suites:
+        pairs = [(mirror, suite) for suite in suites]
+    else:
+        pairs = [(mirror, SUITE), (mirror, SUITE + "-updates")]
+        if security:
+            pairs.append((security, SUITE + "-security"))
+    return [f"deb [signed-by={keyring}] {uri} {suite} main" for uri, suite in pairs]
 
 
-def apt(*argv, root=None):
+def apt(*argv, root=None, at=APT):
     """Command line of an apt tool with lists, sources and state of our own."""
-    state = root or APT
+    state = root or at
     options = {
-        "Dir::Etc::sourcelist": APT / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::sourcelist": at / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
-        "Dir::State::lists": APT / "lists", "Dir::State::status": APT / "status",
-        "Dir::State::extended_states": APT / "extended_states",
-        "Dir::Cache": APT / "cache", "Dir::Log": APT / "log",
+        "Dir::State::lists": at / "lists", "Dir::State::status": at / "status",
+        "Dir::State::extended_states": at / "extended_states",
+        "Dir::Cache": at / "cache", "Dir::Log": at / "log",
         "APT::Architecture": "amd64", "APT::Architectures": "amd64", "APT::Sandbox::User": "root",
         "Acquire::Languages": "none", "Acquire::Retries": "3",
     }
@@ -104,6 +111,14 @@ def apt(*argv, root=None):
     return [argv[0], *[f"-o{key}={value}" for key, value in options.items()], *argv[1:]]
 
 
+def prepare_apt(at, suites=None):
+    """Directories and sources of our own apt."""
+    for folder in ("lists/partial", "cache/archives/partial", "log"):
+        (at / folder).mkdir(parents=True, exist_ok=True)
+    (at / "status").touch()
+    (at / "sources.list").write_text("\n".join(sources(suites)) + "\n")
+
+
 def versions(update=False):
     """Which kernel is 'the stock kernel': decided once, kept until an update is asked for."""
     path = CACHE / "versions.json"
@@ -112,10 +127,7 @@ def versions(update=False):
             return json.loads(path.read_text())
         if not any(map(os.path.exists, KEYRINGS)):
             host_packages((KEYRINGS[0], "debian-archive-keyring"))
-        for folder in ("lists/partial", "cache/archives/partial", "log"):
-            (APT / folder).mkdir(parents=True, exist_ok=True)
-        (APT / "status").touch()
-        (APT / "sources.list").write_text("\n".join(sources()) + "\n")
+        prepare_apt(APT)
         with step("reading Debian 13's package lists"):
             try:
                 run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update"))
@@ -132,7 +144,34 @@ def versions(update=False):
         return found
 
 
-def package(name, version):
+def newer_source(update=False):
+    """Package and version of the source of a newer kernel: that of our ABI, else the next one that there is."""
+    path = CACHE / "newer.json"
+    with lock("apt-newer"):
+        if path.exists() and not update:
+            return tuple(json.loads(path.read_text()))
+        prepare_apt(APT_NEWER, NEWER_SUITES)
+        with step(f"reading the package lists of {' and '.join(NEWER_SUITES)}"):
+            try:
+                run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=APT_NEWER))
+            except Fail:
+                raise Fail(f"the package lists of {' and '.join(NEWER_SUITES)} cannot be read") from None
+        known = output(apt("apt-cache", "search", "--names-only", r"^linux-source-[0-9.]+$", at=APT_NEWER))
+        series = [line.split()[0].removeprefix("linux-source-") for line in known.splitlines()]
+        newer = [s for s in sorted(series, key=in_order) if in_order(s) >= in_order(ABI)]
+        if not newer:
+            raise Fail(f"there is no linux-source-{ABI} or newer in {' or '.join(NEWER_SUITES)}")
+        show = output(apt("apt-cache", "show", f"linux-source-{newer[0]}", at=APT_NEWER))
+        found = newer[0], re.search(r"(?m)^Version: (\S+)", show).group(1)
+        path.write_text(json.dumps(found))
+        return found
+
+
+def in_order(series):
+    return [int(part) for part in series.split(".")]
+
+
+def package(name, version, at=APT):
     """Download one package; gives its path."""
     DEBS.mkdir(parents=True, exist_ok=True)
     with lock(f"deb-{name}"):
@@ -144,7 +183,7 @@ def package(name, version):
         for attempt in ("try", "retry"):
             try:
                 with step(f"downloading {name} {version}"):
-                    run(apt("apt-get", "-qq", "download", f"{name}={version}"), f"downloading {name}", cwd=part)
+                    run(apt("apt-get", "-qq", "download", f"{name}={version}", at=at), f"downloading {name}", cwd=part)
                 break
             except Fail:
                 if attempt == "retry":
@@ -157,6 +196,8 @@ def package(name, version):
 
 def fetch(update=False, source=False):
     found = versions(update)
+    if update:
+        (CACHE / "newer.json").unlink(missing_ok=True)
     package(f"linux-image-{found['kernel']}", found["version"])
     if source:
         package(f"linux-source-{found['series']}", found["version"])
@@ -199,18 +240,23 @@ def add_packages(names):
         shutil.rmtree(ROOT / "var/cache/apt/archives")
 
 
+def bootstrap(target, packages):
+    """The smallest Debian 13 with these packages, in a new directory."""
+    # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
+    run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--dpkgopt=force-unsafe-io",
+         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+         "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
+         f"--include={','.join(packages)}", SUITE, target, *sources()],
+        "making a Debian 13 system with mmdebstrap")
+
+
 def make_root(wanted):
     host_packages(("mmdebstrap", "mmdebstrap"))
     new = CACHE / "root.new"
     if new.exists():
         run(["rm", "-rf", "--one-file-system", new])
     with step("making the Debian 13 root with mmdebstrap (about 700 MB; downloads about 200 MB)"):
-        # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
-        run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--dpkgopt=force-unsafe-io",
-             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-             "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
-             f"--include={','.join(wanted)}", SUITE, new, *sources()],
-            "making the Debian 13 root with mmdebstrap")
+        bootstrap(new, wanted)
     (new / "srv").mkdir(exist_ok=True)
     if SRV.exists():
         shutil.rmtree(new / "srv")

@@ -81,6 +81,8 @@ class Options:
     verbose: bool = False
     capture: bool = False
     accel: str = None
+    disk: Path = None		# a system to boot instead of the Debian root, which reports as guest/main does
+    initramfs: Path = None	# of that system
 
 
 # ---- kernels and what they boot with
@@ -200,7 +202,7 @@ def device_args(spec, number, folder):
     """QEMU arguments for '--device name[,property=value...]', with what such a device cannot do without."""
     name, _, rest = spec.partition(",")
     properties = dict(p.partition("=")[::2] for p in rest.split(",") if p)
-    args, tag = [], f"{name}{number}"
+    args, more, tag = [], [], f"{name}{number}"
     properties.setdefault("id", tag)
     if "bus" not in properties:
         properties.setdefault("addr", f"{number + 2:x}")
@@ -213,8 +215,14 @@ def device_args(spec, number, folder):
             with open(image, "wb") as disk:
                 disk.truncate(64 << 20)
         args += ["-drive", f"if=none,format=raw,id={tag}-disk,file={image}"]
-        properties.setdefault("drive", f"{tag}-disk")
         properties.setdefault("serial", tag)
+        if "sriov_max_vfs" in properties:
+            # Its VFs are controllers of the same subsystem, and see only namespaces that belong to that.
+            args += ["-device", f"nvme-subsys,id={tag}-subsys"]
+            properties["subsys"] = f"{tag}-subsys"
+            more = ["-device", f"nvme-ns,drive={tag}-disk,bus={properties['id']}"]
+        else:
+            properties.setdefault("drive", f"{tag}-disk")
     elif name in ("e1000e", "igb", "e1000", "virtio-net-pci"):
         args += ["-netdev", f"hubport,hubid=0,id={tag}-net"]
         properties.setdefault("netdev", f"{tag}-net")
@@ -225,7 +233,7 @@ def device_args(spec, number, folder):
         name = "ivshmem-plain"
         args += ["-object", f"memory-backend-ram,share=on,size={properties.pop('size', '64M')},id={tag}-mem"]
         properties.setdefault("memdev", f"{tag}-mem")
-    return [*args, "-device", ",".join([name, *[f"{k}={v}" for k, v in properties.items()]])]
+    return [*args, "-device", ",".join([name, *[f"{k}={v}" for k, v in properties.items()]]), *more]
 
 
 def addresses(devices):
@@ -267,11 +275,12 @@ def processors(opts, accel):
 
 def qemu_argv(opts, kernel, folder, accel, channels):
     append = ["console=ttyS0", "panic=-1", "oops=panic", "no_timer_check", "tsc=reliable", "intel_iommu=on",
-              "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60", f"vm.run={inside(folder)}"]
+              "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60"]
+    append += ["root=/dev/vda", "rw"] if opts.disk else [f"vm.run={inside(folder)}"]
     argv = [*qemu(), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"iommufd-vfio-{folder.name}", "-cpu", "max", "-m", opts.memory,
             "-smp", "1" if opts.icount else str(opts.smp), "-rtc", "base=utc",
-            "-kernel", str(kernel / "kernel"), "-initrd", f"{folder}/initramfs"]
+            "-kernel", str(kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]
     argv += ["-machine", "q35,kernel-irqchip=split" if accel == "kvm" else "q35", *processors(opts, accel)]
     if opts.icount:
         # QEMU gives up ("Bad icount read") when the timer of an x2APIC is written.
@@ -291,10 +300,13 @@ def qemu_argv(opts, kernel, folder, accel, channels):
     for port in ("ctl", "out", "qmp"):
         argv += ["-chardev", f"socket,id={port},fd={channels[port]}",
                  "-device", f"virtserialport,chardev={port},name=vm.{port}"]
-    argv += ["-fsdev", f"local,id=root,path={ROOT},security_model=none,readonly=on,multidevs=remap",
-             "-device", "virtio-9p-pci,fsdev=root,mount_tag=root,addr=1d",
-             "-fsdev", f"local,id=share,path={folder}/out,security_model=none",
-             "-device", "virtio-9p-pci,fsdev=share,mount_tag=out,addr=1e"]
+    if opts.disk:
+        argv += ["-drive", f"if=virtio,format=raw,snapshot=on,file={opts.disk}"]
+    else:
+        argv += ["-fsdev", f"local,id=root,path={ROOT},security_model=none,readonly=on,multidevs=remap",
+                 "-device", "virtio-9p-pci,fsdev=root,mount_tag=root,addr=1d",
+                 "-fsdev", f"local,id=share,path={folder}/out,security_model=none",
+                 "-device", "virtio-9p-pci,fsdev=share,mount_tag=out,addr=1e"]
     for number, spec in enumerate(opts.devices):
         argv += device_args(spec, number, folder)
     for arg in opts.qemu_args:
@@ -540,7 +552,10 @@ def boot_once(opts):
 
 
 def boot_in(folder, kernel, opts, accel, logs):
-    prepare(opts, kernel, folder)
+    if opts.disk:
+        (folder / "out").mkdir(parents=True)
+    else:
+        prepare(opts, kernel, folder)
     problems = []
     begin = time.monotonic()
     with open(folder / "console.log", "wb") as log, open(folder / "qemu.log", "wb") as errors:

@@ -1,6 +1,7 @@
 # On top of lean.frag: everything that finds a mistake in memory, locking or an error path.
 CONFIG_LOCALVERSION="-debug"
 CONFIG_IOMMUFD_TEST=y
+CONFIG_VFIO_NOIOMMU=y
 CONFIG_KUNIT=y
 
 # Memory
@@ -52,3 +53,8 @@ CONFIG_FAULT_INJECTION_USERCOPY=y
 # Coverage, of what asks for it only
 CONFIG_KCOV=y
 # CONFIG_KCOV_INSTRUMENT_ALL is not set
+
+# A driver other than ours for a device of a group, and devices without an IOMMU, which are off unless a test turns them on
+CONFIG_UIO=y
+CONFIG_UIO_PCI_GENERIC=y
+CONFIG_VFIO_NOIOMMU=y
