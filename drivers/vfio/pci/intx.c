@@ -135,6 +135,8 @@ void vfio_pci_intx_unused(struct vfio_pci_core_device *vdev)
 
 static void intx_mask(struct vfio_pci_core_device *vdev)
 {
+	/* the Command register is written as a whole, by the user as well */
+	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
 		intx_mask_locked(vdev);
 }
@@ -143,6 +145,7 @@ static void intx_unmask(struct vfio_pci_core_device *vdev)
 {
 	bool again;
 
+	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
 		again = intx_unmask_locked(vdev);
 	/* the level is an event of its own */
@@ -177,6 +180,7 @@ void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
 
 	/* keeps the eventfd for intx_signal() */
 	guard(mutex)(&vdev->igate);
+	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		if (vdev->virq_disabled == disabled)
 			return;
@@ -241,6 +245,7 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 	if (!intx->name)
 		return -ENOMEM;
 
+	guard(rwsem_read)(&vdev->memory_lock);
 	/*
 	 * The user's Interrupt Disable may be set already. Masking at the
 	 * device comes before the line is requested, at the controller with it.
@@ -286,6 +291,7 @@ void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev)
 	/* waits for its work, too */
 	vfio_virqfd_disable(&intx->unmask);
 
+	guard(rwsem_read)(&vdev->memory_lock);
 	/* from here on nobody masks or unmasks at the interrupt controller */
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		intx->enabled = false;

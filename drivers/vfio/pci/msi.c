@@ -298,8 +298,10 @@ static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	ret = pci_alloc_irq_vectors(vdev->pdev, 1, nvec, flag);
 	/* user ABI: how many there are is the answer if there are too few */
-	if (ret > 0 && ret < nvec)
+	if (ret > 0 && ret < nvec) {
 		pci_free_irq_vectors(vdev->pdev);
+		vfio_pci_intx_unused(vdev);
+	}
 	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 	if (ret < (int)nvec)
 		return ret;
@@ -329,10 +331,9 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 	xa_for_each(&vdev->ctx, vector, ctx)
 		eventfd_ctx_put(ctx_destroy(vdev, vector));
 	pci_free_irq_vectors(vdev->pdev);
-	vfio_pci_memory_unlock_and_restore(vdev, cmd);
-
 	/* the PCI core has just given INTx back */
 	vfio_pci_intx_unused(vdev);
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 	vdev->msi_qmax = 0;

@@ -322,11 +322,16 @@ static bool set_trylock_devices(struct vfio_device_set *dev_set)
 static void prepare_for_reset(struct pci_dev *pdev)
 {
 	const struct pci_error_handlers *handlers = pdev->driver->err_handler;
+	u32 command;
 
 	if (handlers && handlers->reset_prepare)
 		handlers->reset_prepare(pdev);
 	/* whatever state it was in, it comes out of the reset in D0 */
 	pci_set_power_state(pdev, PCI_D0);
+	/* one that does not answer gets back what was saved when it did */
+	pci_read_config_dword(pdev, PCI_COMMAND, &command);
+	if (PCI_POSSIBLE_ERROR(command))
+		return;
 	pci_save_state(pdev);
 	/* no DMA, and no interrupt from a device that is not set up */
 	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
