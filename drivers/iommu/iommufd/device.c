@@ -7,6 +7,7 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -772,7 +773,12 @@ void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
 	unsigned long id;
 	bool any = false;
 
+	/* An attached device holds a table; and what overflows is shown again. */
+	if (list_empty(&ioas->hwpts) || seq_has_overflowed(m))
+		return;
 	xa_for_each(&ictx->objects, id, obj) {
+		if (fatal_signal_pending(current))
+			break;
 		/* An unbind waits for us, and so the name stays. */
 		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_DEVICE);
 		if (IS_ERR(obj))

@@ -20,13 +20,9 @@
 static void ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = to_ioas(obj);
-	unsigned long unmapped;
 
-	/*
-	 * Neither a call nor an access is left, so that nothing can be in the
-	 * way of this.
-	 */
-	WARN_ON(iopt_unmap_all(&ioas->iopt, &unmapped));
+	/* Neither a call nor an access is left that could be in the way. */
+	iopt_clear(&ioas->iopt);
 	iopt_destroy(&ioas->iopt);
 	WARN_ON(!xa_empty(&ioas->accesses));
 	xa_destroy(&ioas->accesses);
