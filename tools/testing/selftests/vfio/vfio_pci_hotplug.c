@@ -369,7 +369,7 @@ static bool find_new(char old[16][VU_NAME_MAX], int nr_old,
 /* Plug one in and give it to vfio-pci, as soon as the kernel lets it have a driver */
 static int plug_in(char bdf[VU_NAME_MAX])
 {
-	char old[16][VU_NAME_MAX];
+	char old[16][VU_NAME_MAX], node[PATH_MAX];
 	int i, ret, nr = edu_devices(old);
 
 	ret = qmp_execute("device_add", EDU_IN_PORT);
@@ -378,6 +378,9 @@ static int plug_in(char bdf[VU_NAME_MAX])
 	for (i = 0; i < PATIENCE_MS / 10; i++) {
 		ret = find_new(old, nr, bdf) ? vu_give_to(bdf, "vfio-pci") :
 					       -ENOENT;
+		/* The kernel may be binding it, with the driver linked already */
+		if (!ret)
+			ret = vu_cdev_path(bdf, node);
 		if (ret != -ENOENT && ret != -ENODEV)
 			return ret;
 		nap();
