@@ -378,10 +378,13 @@ static int plug_in(char bdf[VU_NAME_MAX])
 	for (i = 0; i < PATIENCE_MS / 10; i++) {
 		ret = find_new(old, nr, bdf) ? vu_give_to(bdf, "vfio-pci") :
 					       -ENOENT;
-		/* The kernel may be binding it, with the driver linked already */
+		/*
+		 * The kernel may be binding it by itself, with the driver linked
+		 * already, or done with that since we looked.
+		 */
 		if (!ret)
 			ret = vu_cdev_path(bdf, node);
-		if (ret != -ENOENT && ret != -ENODEV)
+		if (ret != -ENOENT && ret != -ENODEV && ret != -EBUSY)
 			return ret;
 		nap();
 	}

@@ -170,9 +170,7 @@ int vu_give_to(const char *bdf, const char *driver)
 	if (ret)
 		return ret;
 
-	if (!vu_driver(bdf, now)) {
-		if (driver && !strcmp(driver, now))
-			return 0;
+	if (!vu_driver(bdf, now) && (!driver || strcmp(driver, now))) {
 		vu_path(path, bdf, "driver/unbind");
 		ret = vu_write_file(path, bdf);
 		if (ret)
@@ -183,7 +181,11 @@ int vu_give_to(const char *bdf, const char *driver)
 
 	/* The probe's own errno gets lost in drivers_probe */
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
-	return vu_write_file(path, bdf);
+	ret = vu_write_file(path, bdf);
+	/* Who has it already, perhaps since just now, has probed it when we hear that. */
+	if (ret == -EBUSY && !vu_driver(bdf, now) && !strcmp(driver, now))
+		ret = 0;
+	return ret;
 }
 
 static int vu_cdev_name(const char *bdf, char name[VU_NAME_MAX])
