@@ -86,11 +86,11 @@ def vfio_modules(root, release):
 
 def install(root, release):
     """'make install' there; gives problems."""
-    home = root / "root/iommufd-vfio"
+    home = root / "usr/src/iommufd-vfio"
     for name in ("Makefile", "packaging", f"build/modules/{release}"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         run(["cp", "-r", REPO / name, home / name])
-    chroot(root, "make", "-s", "-C", "/root/iommufd-vfio", "install", f"KREL={release}")
+    chroot(root, "make", "-s", "-C", "/usr/src/iommufd-vfio", "install", f"KREL={release}")
     found, early = vfio_modules(root, release)
     wanted = {name: f"updates/{name}.ko" for name in found}
     problems = [] if found == wanted else [f"modprobe finds {found}"]
@@ -101,7 +101,7 @@ def install(root, release):
 
 def uninstall(root, release):
     """'make uninstall' there; gives problems."""
-    chroot(root, "make", "-s", "-C", "/root/iommufd-vfio", "uninstall", f"KREL={release}")
+    chroot(root, "make", "-s", "-C", "/usr/src/iommufd-vfio", "uninstall", f"KREL={release}")
     found, early = vfio_modules(root, release)
     problems = [f"modprobe finds {path}" for path in found.values() if not path.startswith("kernel/drivers/vfio/")]
     problems += [f"in the initramfs: {path}" for path in early if not path.startswith("kernel/drivers/vfio/")]
