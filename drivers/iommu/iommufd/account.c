@@ -23,10 +23,10 @@
  */
 void pin_account_init(struct pin_account *account, enum pin_account_mode mode)
 {
-	if (mode == PIN_ACCOUNT_USER && capable(CAP_IPC_LOCK))
+	account->unlimited = capable(CAP_IPC_LOCK);
+	if (mode == PIN_ACCOUNT_USER && account->unlimited)
 		mode = PIN_ACCOUNT_NONE;
 	account->mode = mode;
-	account->unlimited = capable(CAP_IPC_LOCK);
 	account->mm = current->mm;
 	mmgrab(account->mm);
 	account->charged = 0;

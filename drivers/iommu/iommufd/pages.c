@@ -382,7 +382,8 @@ static long store_folio(struct iopt_pages *pages, struct folio *folio,
 			unsigned long index, unsigned long last)
 {
 	unsigned long nr = folio_nr_pages(folio);
-	unsigned long skip = PHYS_PFN(pages->file_start) + index - folio->index;
+	pgoff_t pgoff = (pages->file_start >> PAGE_SHIFT) + index;
+	unsigned long skip = pgoff - folio->index;
 	unsigned long npages;
 	int rc;
 

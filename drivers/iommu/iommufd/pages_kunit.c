@@ -9,6 +9,7 @@
 #include <linux/sizes.h>
 
 #include "fake_kunit.h"
+#include "mmio.h"
 #include "pages.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
@@ -479,7 +480,56 @@ static void pages_test_alloc(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
+/* What fake_domain_phys() says of it */
+#define NOTHING (~(phys_addr_t)0)
+
+/* Device memory, by small pages and by large ones, in many places */
+static void pages_test_mmio(struct kunit *test)
+{
+	const size_t length = 8 * PAGE_SIZE;
+	struct fake_domain *fake =
+		fake_domain_alloc(test, SZ_4K | SZ_2M | SZ_1G);
+	struct iommufd_mmio *mmio = iommufd_mmio_create(SZ_1G, length);
+	unsigned long i;
+
+	KUNIT_ASSERT_NOT_NULL(test, mmio);
+	fake->unpinned = true;
+	KUNIT_EXPECT_EQ(test, 0,
+			iommufd_mmio_map(mmio, &fake->domain, SZ_4G, 0, length,
+					 RW, true));
+	KUNIT_EXPECT_EQ(test, fake->core_maps, 8);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommufd_mmio_map(mmio, &fake->domain, SZ_2G, 0, length,
+					 RW, false));
+	KUNIT_EXPECT_EQ(test, fake->core_maps, 9);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_EQ(test, SZ_1G + i * PAGE_SIZE,
+				fake_domain_phys(fake, SZ_4G + i * PAGE_SIZE));
+		KUNIT_EXPECT_EQ(test, 0,
+				iommufd_mmio_map(mmio, &fake->domain,
+						 SZ_1G + i * 5 % 8 * PAGE_SIZE,
+						 i * PAGE_SIZE, PAGE_SIZE, RW,
+						 false));
+	}
+	iommufd_mmio_revoke(mmio);
+	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_4G));
+	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_1G));
+	iommufd_mmio_restore(mmio);
+	for (i = 0; i < 8; i++)
+		KUNIT_EXPECT_EQ(test, SZ_1G + i * PAGE_SIZE,
+				fake_domain_phys(fake, SZ_1G +
+						 i * 5 % 8 * PAGE_SIZE));
+	for (i = 0; i < 8; i++)
+		iommufd_mmio_unmap(mmio, &fake->domain, SZ_1G + i * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_1G));
+	iommufd_mmio_unmap(mmio, &fake->domain, SZ_2G);
+	iommufd_mmio_unmap(mmio, &fake->domain, SZ_4G);
+	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_4G));
+	iommufd_mmio_destroy(mmio);
+}
+
 static struct kunit_case pages_cases[] = {
+	KUNIT_CASE(pages_test_mmio),
 	KUNIT_CASE(pages_test_alloc),
 	KUNIT_CASE_PARAM(pages_test_pin, pin_length_gen_params),
 	KUNIT_CASE(pages_test_users),

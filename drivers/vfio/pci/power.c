@@ -71,7 +71,7 @@ int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 		if (vfio_pci_is_d3(old)) {
 			pci_load_and_free_saved_state(pdev, &vdev->pm_save);
 			pci_restore_state(pdev);
-			if (cmd != (u16)~0)
+			if (!PCI_POSSIBLE_ERROR(cmd))
 				pci_write_config_word(pdev, PCI_COMMAND, cmd);
 			vfio_pci_intx_sync(vdev);
 		} else {
