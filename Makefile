@@ -53,7 +53,9 @@ install: ## Install the built modules over the stock ones, with udev rules and m
 	@echo "Installed for kernel $(KREL). If vfio modules are in use now, reboot or unload them first."
 
 uninstall: ## Take away what install put there; the stock modules are in effect again
-	rm -f $(addprefix $(MODDIR)/,$(INSTALLED)) $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf
+	rm -f $(addprefix $(MODDIR)/,$(INSTALLED))
+	ls $(MODROOT)/lib/modules/*/updates/iommufd.ko >/dev/null 2>&1 || \
+		rm -f $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf
 	-rmdir $(MODDIR) 2>/dev/null
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
 	$(if $(MODROOT),,$(REFRESH_INITRD))
