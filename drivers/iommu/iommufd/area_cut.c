@@ -82,9 +82,10 @@ static void refill(struct iommu_domain *domain, const struct iopt_area *area,
 }
 
 /*
- * Make sure that no translation spans @iova. For a moment there is none around
- * it, which only a device could notice that is being used in the very memory
- * that the user is taking apart.
+ * Make sure that no translation spans @iova. For a moment there is none for all
+ * that the large one covered, so that DMA to what stays mapped around @iova is
+ * blocked meanwhile. The user knows where the large ones can be: inside of one
+ * of his mappings. Type 1 took away all of it for good.
  */
 static void break_leaf(struct iommu_domain *domain,
 		       const struct iopt_area *area, unsigned long iova)
@@ -245,12 +246,13 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 		/* As for an unmap; the accesses pin the rest anew. */
 		if (WARN_ON(!iopt->access_ops || tries++ > 100)) {
 			rc = -EDEADLOCK;
-			allow_access(iopt, iova);
 			break;
 		}
 		iopt->access_ops->unmap(iopt, busy.start,
 					busy.last - busy.start + 1);
 	}
+	if (rc)
+		allow_access(iopt, iova);
 	if (!used)
 		kfree(rear);
 	return rc;

@@ -59,7 +59,7 @@ struct iommufd_ioas *iommufd_vfio_get_ioas(struct iommufd_ctx *ictx)
 
 	xa_lock(&ictx->objects);
 	ioas = ictx->vfio_ioas;
-	if (!ioas || !iommufd_object_tryget(&ioas->obj))
+	if (!ioas || ioas->obj.dying || !iommufd_object_tryget(&ioas->obj))
 		ioas = ERR_PTR(-ENODEV);
 	xa_unlock(&ictx->objects);
 	return ioas;
@@ -193,7 +193,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 	}
 }
 
-/* What type 1 calls cache coherency: every table forces it. */
+/* What type 1 calls cache coherency: every table, if there is any, forces it */
 static bool all_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
@@ -203,7 +203,7 @@ static bool all_coherent(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return false;
 	scoped_guard(mutex, &ioas->mutex) {
-		coherent = !list_empty(&ioas->hwpts);
+		coherent = true;
 		list_for_each_entry(hwpt, &ioas->hwpts, entry)
 			coherent &= hwpt->enforce_coherency;
 	}
@@ -466,10 +466,7 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *arg)
 		return PTR_ERR(ioas);
 
 	rc = -EINVAL;
-	if (!map.size || check_add_overflow(map.iova, map.size - 1, &end) ||
-	    end > ULONG_MAX ||
-	    check_add_overflow(map.vaddr, map.size - 1, &end) ||
-	    end > ULONG_MAX)
+	if (!map.size)
 		goto out_put;
 	if (!IS_ALIGNED(map.iova | map.vaddr | map.size,
 			smallest_page(&ioas->iopt))) {
@@ -479,6 +476,12 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *arg)
 		       smallest_page(&ioas->iopt));
 		goto out_put;
 	}
+	rc = -EOVERFLOW;
+	if (check_add_overflow(map.iova, map.size - 1, &end) ||
+	    end > ULONG_MAX ||
+	    check_add_overflow(map.vaddr, map.size - 1, &end) ||
+	    end > ULONG_MAX)
+		goto out_put;
 	/* Threads that map at the same time may exceed it by one each. */
 	if (READ_ONCE(ioas->iopt.areas.nr) >= READ_ONCE(dma_entry_limit)) {
 		rc = refuse(&ictx->refusal, -ENOSPC,
@@ -633,6 +636,9 @@ static int unmap_report(struct iommufd_ioas *ioas,
 
 	if (rc)
 		return rc;
+	if (cuts_mapping(&ioas->iopt, unmap->iova,
+			 unmap->iova + (unmap->size - 1)))
+		return -ENOENT;
 	guard(mutex)(&ioas->mutex);
 	if (!ioas->dirty_log.on)
 		return -EINVAL;
@@ -680,11 +686,12 @@ static int unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 			goto out_put;
 		last = ULONG_MAX;
 	} else {
-		if (!unmap.size ||
-		    check_add_overflow(unmap.iova, unmap.size - 1, &last) ||
-		    last > ULONG_MAX ||
-		    !IS_ALIGNED(unmap.iova | unmap.size,
-				smallest_page(&ioas->iopt)))
+		if (!unmap.size || !IS_ALIGNED(unmap.iova | unmap.size,
+					       smallest_page(&ioas->iopt)))
+			goto out_put;
+		rc = -EOVERFLOW;
+		if (check_add_overflow(unmap.iova, unmap.size - 1, &last) ||
+		    last > ULONG_MAX)
 			goto out_put;
 	}
 	if (report) {
@@ -792,6 +799,7 @@ void iommufd_vfio_forget(struct iommufd_ctx *ictx)
 		stop_log(ioas);
 	iopt_clear(&ioas->iopt);
 	iopt_set_cuttable(&ioas->iopt, false);
+	iopt_set_small_pages(&ioas->iopt, false);
 	iommufd_object_put(ictx, &ioas->obj);
 }
 

@@ -39,8 +39,11 @@ SAMPLES = "samples/vfio-mdev"
 MOCK_ABI = "drivers/iommu/iommufd"
 ASIDE = [f"drivers/vfio/{name}" for name in VARIANTS] + [f"{MOCK_ABI}/iommufd_test.h"]
 # Of a newer kernel, whose selftests are run as well
-NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h", "tools/testing/selftests/iommu", "tools/testing/selftests/lib.mk",
-                   "tools/testing/selftests/kselftest*"]
+NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h",
+                   *[f"tools/testing/selftests/{name}" for name in ("iommu", "vfio", "lib.mk", "kselftest*")],
+                   *[f"include/uapi/linux/{name}.h" for name in ("iommufd", "pci_regs", "vfio")],
+                   "include/linux/pci_ids.h", "scripts/subarch.include", "tools/arch/x86/include", "tools/include",
+                   *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")]]
 LAID_OVER = ("drivers", "include")
 PRODUCT = ["iommufd", "vfio", "vfio-pci-core", "vfio-pci", "mdev"]
 
@@ -342,12 +345,12 @@ def modules(werror=False, test=False):
 
 def newer_selftests():
     """
-    Series and place of what mainline's selftests of iommufd need, from the source of the newer kernel whose ABI is
+    Series and place of what mainline's selftests of iommufd and VFIO need, from the source of the newer kernel whose ABI is
     ours. Fail says why they are not to be had.
     """
     debian.root()
     series, version = debian.newer_source()
-    target = SRV / f"selftests-{version}"
+    target = SRV / f"selftests-{version}-{digest(NEWER_SELFTESTS)}"
     with lock("newer-selftests"):
         if target.exists():
             return series, target

@@ -77,8 +77,11 @@ CLIENT_RUNS = {
 
 SPHINX_PACKAGES = ["python3-sphinx"]
 
-# Those of the kernel itself, unmodified
+# Those of the kernel itself, unmodified; what those of VFIO get, one of them behind a bridge; the IOMMUs, with the others.
+# Not ivshmem: the tests take it that every BAR is a page at least.
 MAINLINE = ("mainline", "mainline.py")
+MAINLINE_KINDS = ["edu", "nvme", "e1000e", "igb"]
+MAINLINE_DEVICES = {"intel": [*MAINLINE_KINDS, "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1"], "none": []}
 
 # Why tests skip themselves when there are no drivers for tests
 NEEDS_TEST_MODULES = re.compile(r"IOMMUFD_TEST|driver \w\S+ is not loaded")
@@ -341,10 +344,11 @@ def mainline(results, kernel):
         tell_skipped([missing])
     if MAINLINE not in build.userspace(newer):
         raise Fail("mainline's selftests were not built")
-    for iommu in ("intel", "none"):
+    for iommu, devices in MAINLINE_DEVICES.items():
         name = f"mainline: {kernel}, IOMMU {iommu}"
         outcomes, result = run_tests([MAINLINE], kernel, name=f"check-mainline-{kernel}-{iommu}", iommu=iommu,
-                                     devices=[], test_modules=kernel == "stock", load=["iommufd"], timeout=3600)
+                                     devices=devices, bind=MAINLINE_KINDS if devices else [],
+                                     test_modules=kernel == "stock", load=["iommufd", "vfio-pci"], timeout=3600)
         collect(results, outcomes[MAINLINE], f"{name}: ")
         single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 

@@ -23,7 +23,7 @@ DEBS = CACHE / "debs"
 PACKAGES = """
     bash busybox-static bc bison ca-certificates ccache cpio flex gcc kmod libc6-dev libcap-dev libelf-dev
     libssl-dev linux-libc-dev make pciutils perl procps psmisc python3-minimal python3 rsync sparse strace udev
-    util-linux xz-utils zstd lz4 qemu-system-x86 seabios ipxe-qemu
+    util-linux uuid-dev xz-utils zstd lz4 qemu-system-x86 seabios ipxe-qemu
 """.split()
 
 

@@ -182,10 +182,10 @@ TEST_F(chosen, map_errors)
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps + 1, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps / 2, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf + 1, ps, ps, T1_RW));
-	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ~0ULL, 0, T1_RW));
-	EXPECT_EQ(-EINVAL, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
-				  T1_RW));
+	EXPECT_EQ(-EOVERFLOW, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
+	EXPECT_EQ(-EOVERFLOW, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
+				     T1_RW));
 
 	EXPECT_EQ(0, t1_map(fd, self->buf, ps, ps, T1_RO));
 	EXPECT_EQ(0, t1_map(fd, self->buf, 4 * ps, 2 * ps,
@@ -207,7 +207,7 @@ TEST_F(chosen, unmap)
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 0, 0));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 0, ps + 1));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 1, ps));
-	EXPECT_EQ(-EINVAL, t1_unmap(fd, top, 2 * ps));
+	EXPECT_EQ(-EOVERFLOW, t1_unmap(fd, top, 2 * ps));
 
 	/* Nothing there is no error */
 	size = ps;
@@ -271,6 +271,13 @@ TEST_F(chosen, huge_pages_option)
 	ASSERT_EQ(0, option_get(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
 				&val));
 	EXPECT_EQ(variant->type != VFIO_TYPE1_IOMMU, val);
+}
+
+/* Whatever there is does it */
+TEST_F(chosen, coherent)
+{
+	EXPECT_EQ(1, t1_call(self->fd, VFIO_CHECK_EXTENSION,
+			     VFIO_DMA_CC_IOMMU));
 }
 
 TEST_F(chosen, info)
@@ -441,6 +448,11 @@ TEST_F(chosen, dirty_log)
 	EXPECT_EQ(-EINVAL, t1_unmap_dirty(fd, 8 * ps, &size, ps, bitmap, 1));
 	EXPECT_EQ(-EINVAL, t1_unmap_dirty(fd, 8 * ps, &size, 2 * ps, bitmap,
 					  8));
+	/* What is refused says nothing */
+	size = 14 * ps;
+	EXPECT_EQ(-ENOENT, t1_unmap_dirty(fd, 8 * ps, &size, ps, bitmap, 8));
+	EXPECT_EQ(0, count_bits(bitmap, 256));
+	size = 16 * ps;
 	EXPECT_EQ(0, t1_unmap_dirty(fd, 8 * ps, &size, ps, bitmap, 8));
 	EXPECT_EQ(12 * ps, size);
 	EXPECT_EQ(12, count_bits(bitmap, 256));

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-Run mainline's selftests of iommufd, and judge them: what is in the file "later" has to fail, and is reported as a skip
-with what is missing; all else has to pass. Arguments: versions or programs to run (default: all that were built).
+Run mainline's selftests of iommufd and VFIO, and judge them: what is in the file "differs" has to fail, and is reported
+as a skip with the reason; all else has to pass. Those of VFIO use each of the devices that vfio-pci has.
+Arguments: versions or programs to run (default: all that were built).
 """
 
 import errno
@@ -16,10 +17,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
-WANTED_HUGE_PAGES = 80		# the largest buffer is 128 MiB, and there are others
-CONSOLE = Path("/proc/sys/kernel/printk")
-WARNINGS_ONLY = 5		# each mock device is told of, and a slow console makes tests exceed their time
+VFIO_PCI = Path("/sys/bus/pci/drivers/vfio-pci")
+ALL_DEVICES = "vfio_pci_device_init_perf_test"		# takes them at once
+SETTINGS = {
+    # each mock device is told of, and a slow console makes tests exceed their time
+    Path("/proc/sys/kernel/printk"): lambda before: "5",
+    # the largest buffer is 128 MiB, and there are others
+    Path("/proc/sys/vm/nr_hugepages"): lambda before: str(max(80, int(before))),
+    Path("/sys/module/vfio_pci/parameters/enable_sriov"): lambda before: "Y",
+}
+SKIPPED = 4			# exit status
 IOMMU_TEST_CMD = ord(";") << 8 | 0x80 + 32
 RESULT = re.compile(r"(not )?ok \d+ (?:- )?(\S+)(?:\s*#\s*SKIP\b:?\s*(.*))?")
 
@@ -37,21 +44,38 @@ def no_mock():
     return None
 
 
-def later():
-    """What is not there as yet: patterns of tests, and what they need."""
-    for line in (HERE / "later").read_text().splitlines():
+def differs():
+    """What does not pass here: patterns of tests, and why."""
+    for line in (HERE / "differs").read_text().splitlines():
         if line.strip() and not line.startswith("#"):
-            version, program, test, needs = line.split(None, 3)
-            yield f"{version} {program} {test}", needs
+            version, program, test, reason = line.split(None, 3)
+            yield f"{version} {program} {test}", reason
 
 
-def results(program):
+def runs(programs):
+    """(program, its arguments, why it cannot run) of each run of each program."""
+    mock = no_mock()
+    devices = sorted(path.name for path in VFIO_PCI.glob("*:*:*.*"))
+    for program in programs:
+        if program.name.startswith("iommufd"):
+            yield program, [], mock
+        elif not devices:
+            yield program, [], "vfio-pci has no device"
+        elif program.name == ALL_DEVICES:
+            yield program, devices, None
+        else:
+            for device in devices:
+                yield program, [device], None
+
+
+def results(program, arguments):
     """(test, passed, reason to skip) of each of its tests; what it prints is shown as comments."""
-    process = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace", cwd=program.parent)
-    planned, seen = None, 0
+    planned, seen, said = None, 0, ""
     for line in process.stdout:
         print(f"# {line}", end="", flush=True)
+        said = line.strip() or said
         if line.startswith("1.."):
             planned = int(line[3:].split()[0])
         found = RESULT.match(line)
@@ -59,46 +83,54 @@ def results(program):
             seen += 1
             yield found.group(2), not found.group(1), found.group(3)
     process.wait()
+    if process.returncode == SKIPPED and not seen:
+        yield "all", True, said.partition("SKIP ")[2] or said
+        return
     if process.returncode < 0:
         yield f"ended by {signal.Signals(-process.returncode).name}", False, None
     if planned is None or planned != seen:
         yield f"{planned} tests planned, {seen} reported", False, None
 
 
-def run(program, expected):
-    """Result lines of one program, without 'ok' and number."""
+def run(program, arguments, expected):
+    """Result lines of one run of a program, without 'ok' and number."""
     version, name = program.parent.name, program.name
-    for test, passed, skipped in results(program):
+    using = f" with {', '.join(arguments)}" if arguments else ""
+    for test, passed, skipped in results(program, arguments):
         full = f"{version} {name} {test}"
-        needs = next((needs for pattern, needs in expected if fnmatch.fnmatchcase(full, pattern)), None)
+        reason = next((reason for pattern, reason in expected if fnmatch.fnmatchcase(full, pattern)), None)
         if skipped is not None:
-            yield True, f"{full} # SKIP {skipped or 'no reason given'}"
-        elif needs is None:
-            yield passed, full
+            yield True, f"{full}{using} # SKIP {skipped or 'no reason given'}"
+        elif reason is None:
+            yield passed, full + using
         elif passed:
-            yield False, f"{full}: passes, so that it has to leave the list 'later'"
+            yield False, f"{full}{using}: passes, so that it has to leave the list 'differs'"
         else:
-            yield True, f"{full} # SKIP later: {needs}"
+            yield True, f"{full}{using} # SKIP {reason}"
 
 
 def main():
-    programs = sorted(path for path in HERE.glob("[0-9]*/iommufd*") if path.is_file() and path.suffix == "")
+    programs = sorted(path for path in HERE.glob("[0-9]*/*") if path.is_file() and path.suffix == "" and
+                      path.name.startswith(("iommufd", "vfio_")))
     chosen = [p for p in programs if not sys.argv[1:] or {p.parent.name, p.name} & set(sys.argv[1:])]
-    reason = "none was built" if not chosen else no_mock()
+    planned = list(runs(chosen))
     print("TAP version 13")
-    if reason:
-        print(f"1..0 # SKIP {reason}")
-        return 4
+    if all(why_not for _, _, why_not in planned):
+        print(f"1..0 # SKIP {planned[0][2] if planned else 'none was built'}")
+        return SKIPPED
 
-    expected = list(later())
-    before = {path: path.read_text() for path in (HUGE_PAGES, CONSOLE) if path.exists()}
-    if int(before.get(HUGE_PAGES, WANTED_HUGE_PAGES)) < WANTED_HUGE_PAGES:
-        HUGE_PAGES.write_text(str(WANTED_HUGE_PAGES))
-    CONSOLE.write_text(str(WARNINGS_ONLY))
+    expected = list(differs())
+    before = {path: path.read_text() for path in SETTINGS if path.exists()}
     number = failed = 0
     try:
-        for program in chosen:
-            for passed, line in run(program, expected):
+        for path, text in before.items():
+            path.write_text(SETTINGS[path](text))
+        for program, arguments, why_not in planned:
+            if why_not:
+                number += 1
+                print(f"ok {number} {program.parent.name} {program.name} # SKIP {why_not}", flush=True)
+                continue
+            for passed, line in run(program, arguments, expected):
                 number += 1
                 failed += not passed
                 print(f"{'' if passed else 'not '}ok {number} {line}", flush=True)

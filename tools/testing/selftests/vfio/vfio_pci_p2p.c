@@ -195,4 +195,73 @@ TEST_F(p2p, more_than_the_mapping)
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 }
 
+/* The same by the ioctls of a container, for programs that know no others */
+static void by_container(struct __test_metadata *_metadata, struct p2p *p,
+			 unsigned long type)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = IOVA_BAR,
+		.size = 4 * PAGE,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = IOVA_BAR + PAGE,
+		.size = PAGE,
+	};
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = p->ioas,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	int fd = p->edu.iommufd;
+
+	ASSERT_EQ(0, munmap((void *)p->bar, p->length));
+	p->length = map.size;
+	ASSERT_EQ(0, p2p_map_bar(p));
+	map.vaddr = (uintptr_t)p->bar;
+	ASSERT_EQ(0, vu_ioctl(fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, vu_ioctl(fd, VFIO_SET_IOMMU, (void *)type));
+	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	p->bar[0] = 1;
+	ASSERT_TRUE(send(_metadata, p, 0x5c));
+	EXPECT_EQ(0x5c, p->bar[0]);
+	p->bar[0] = 0x18;
+	ASSERT_TRUE(edu_from_iova(p->edu_bar, IOVA_BAR));
+	ASSERT_TRUE(edu_to_iova(p->edu_bar, IOVA_MEM));
+	EXPECT_EQ(0x18, p->mem[0]);
+
+	EXPECT_EQ(-EEXIST, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_GT(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	ASSERT_TRUE(send(_metadata, p, 0x5d));
+	EXPECT_EQ(0x5d, p->bar[0]);
+
+	unmap.iova = map.iova;
+	unmap.size = map.size;
+	EXPECT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_EQ(map.size, unmap.size);
+	p->bar[0] = 1;
+	send(_metadata, p, 0x5e);
+	EXPECT_EQ(1, p->bar[0]);
+
+	/* Its own closing takes it away, too. */
+	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	vp_close_fds(&p->shmem);
+	send(_metadata, p, 0x5f);
+	ASSERT_EQ(0, vp_open_bdf(&p->shmem));
+	ASSERT_EQ(0, p2p_map_bar(p));
+	EXPECT_EQ(1, p->bar[0]);
+}
+
+TEST_F(p2p, container_type1)
+{
+	by_container(_metadata, &self->p, VFIO_TYPE1_IOMMU);
+}
+
+TEST_F(p2p, container_type1v2)
+{
+	by_container(_metadata, &self->p, VFIO_TYPE1v2_IOMMU);
+}
+
 TEST_HARNESS_MAIN
