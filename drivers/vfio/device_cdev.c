@@ -88,21 +88,46 @@ int vfio_device_cdev_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/*
+ * A driver of 6.12 knows tokens as a part of the name by which a group is asked
+ * for a device, only.
+ */
+static int vfio_device_match_name(struct vfio_device *device,
+				  const uuid_t *token)
+{
+	char *name;
+	int ret;
+
+	if (!device->ops->match)
+		return token ? -EINVAL : 0;
+
+	name = token ? kasprintf(GFP_KERNEL, "%s vf_token=%pUb",
+				 dev_name(device->dev), token) :
+		       kstrdup(dev_name(device->dev), GFP_KERNEL);
+	if (!name)
+		return -ENOMEM;
+	ret = device->ops->match(device, name);
+	kfree(name);
+	if (ret < 0)
+		return ret;
+	return token && !ret ? -EINVAL : 0;
+}
+
 static int vfio_device_match_token(struct vfio_device *device,
 				   const struct vfio_device_bind_iommufd_ext *bind)
 {
+	const uuid_t *token = NULL;
 	uuid_t uuid;
 
-	if (!device->ops->match_token_uuid)
-		return bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN ? -EINVAL : 0;
-
-	if (!(bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
-		return device->ops->match_token_uuid(device, NULL);
-
-	if (copy_from_user(&uuid, u64_to_user_ptr(bind->token_uuid_ptr),
-			   sizeof(uuid)))
-		return -EFAULT;
-	return device->ops->match_token_uuid(device, &uuid);
+	if (bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
+		if (copy_from_user(&uuid, u64_to_user_ptr(bind->token_uuid_ptr),
+				   sizeof(uuid)))
+			return -EFAULT;
+		token = &uuid;
+	}
+	if (device->ops->match_token_uuid)
+		return device->ops->match_token_uuid(device, token);
+	return vfio_device_match_name(device, token);
 }
 
 static int vfio_df_cdev_bind(struct vfio_device_file *df,
@@ -182,9 +207,10 @@ void vfio_df_cdev_close(struct vfio_device_file *df)
  * @df: the file
  * @arg: struct vfio_device_bind_iommufd, of any age
  *
- * Return: 0; -EINVAL for a malformed request, or a device that is bound; -ENOTTY
- * on a file that came through a group; -EBUSY while the group is open; -EBADF or
- * -EBADFD if there is no iommufd behind the fd; else what the driver returns.
+ * Return: 0; -EINVAL for a malformed request, a device that is bound, a file that
+ * came through a group, or a token that is not wanted; -EACCES for one that is
+ * missing or wrong; -EBUSY while the group is open; -EBADF or -EBADFD if there is
+ * no iommufd behind the fd; else what the driver returns.
  */
 long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 {
@@ -299,6 +325,9 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 	pt_id = attach.pt_id;
 	ret = device->ops->attach_ioas(device, &pt_id);
 	trace_vfio_device_attach(device, attach.pt_id, pt_id, ret);
+	if (ret)
+		vfio_df_refuse(df, ret,
+			       "attach: refused by the iommufd (see its fdinfo)");
 	if (!ret && put_user(pt_id, &uarg->pt_id)) {
 		device->ops->detach_ioas(device);
 		trace_vfio_device_detach(device);

@@ -163,22 +163,10 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 }
 EXPORT_SYMBOL_GPL(_vfio_alloc_device);
 
-static int vfio_device_register(struct vfio_device *device,
-				enum vfio_iommu_kind kind)
+static int vfio_device_publish(struct vfio_device *device,
+			       enum vfio_iommu_kind kind)
 {
-	const struct vfio_device_ops *ops = device->ops;
 	int ret;
-
-	if (WARN_ON(!ops->bind_iommufd || !ops->unbind_iommufd ||
-		    !ops->attach_ioas || !ops->detach_ioas))
-		return -EINVAL;
-
-	/* A driver that shares with nobody has a set of its own */
-	if (!device->dev_set) {
-		ret = vfio_assign_device_set(device, device);
-		if (ret)
-			return ret;
-	}
 
 	ret = dev_set_name(&device->device, "vfio%u", device->index);
 	if (ret)
@@ -215,6 +203,29 @@ static int vfio_device_register(struct vfio_device *device,
 
 err_leave_group:
 	vfio_device_leave_group(device);
+	return ret;
+}
+
+static int vfio_device_register(struct vfio_device *device,
+				enum vfio_iommu_kind kind)
+{
+	const struct vfio_device_ops *ops = device->ops;
+	int ret;
+
+	if (WARN_ON(!ops->bind_iommufd || !ops->unbind_iommufd ||
+		    !ops->attach_ioas || !ops->detach_ioas))
+		return -EINVAL;
+
+	/* A driver that shares with nobody has a set of its own */
+	if (!device->dev_set) {
+		ret = vfio_assign_device_set(device, device);
+		if (ret)
+			return ret;
+	}
+	ret = vfio_device_publish(device, kind);
+	/* Its memory may last longer than the driver's hold of the device */
+	if (ret)
+		vfio_device_set_retract(device);
 	return ret;
 }
 

@@ -160,7 +160,9 @@ struct vfio_device {
  *                  itself
  * @match_token_uuid: judge the token that came with VFIO_DEVICE_BIND_IOMMUFD
  *                    (NULL if none came): 0 to admit, -errno to refuse. Without
- *                    it, the device has no use for tokens and refuses them
+ *                    it, @match is asked about "NAME" or "NAME vf_token=UUID";
+ *                    without that, the device has no use for tokens and refuses
+ *                    them
  * @show_fdinfo: add lines of "key:\tvalue" to the fdinfo of a file that has
  *               the device open
  *

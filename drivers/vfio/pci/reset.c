@@ -406,14 +406,20 @@ static bool claim_covers(const struct reset_claim *claim,
 	return false;
 }
 
-static int set_check_claim(struct vfio_device_set *dev_set,
+static int set_check_claim(struct vfio_pci_core_device *vdev,
 			   const struct reset_claim *claim)
 {
+	struct vfio_device_set *dev_set = vdev->vdev.dev_set;
 	struct vfio_pci_core_device *cur;
 
-	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
-		if (!claim_covers(claim, &cur->vdev))
-			return -EINVAL;
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		if (claim_covers(claim, &cur->vdev))
+			continue;
+		pci_info_ratelimited(vdev->pdev,
+				     "no hot reset: %s is not shown to be the user's\n",
+				     pci_name(cur->pdev));
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -428,9 +434,12 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 	guard(mutex)(&dev_set->lock);
 
 	pdev = set_resettable(dev_set);
-	if (!pdev)
+	if (!pdev) {
+		pci_info_ratelimited(vdev->pdev,
+				     "no hot reset: it would reset devices that vfio-pci does not have\n");
 		return -EINVAL;
-	ret = set_check_claim(dev_set, claim);
+	}
+	ret = set_check_claim(vdev, claim);
 	if (ret)
 		return ret;
 	/* no device may be suspended, nor suspend itself, while all are reset */

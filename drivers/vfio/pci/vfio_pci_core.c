@@ -573,9 +573,6 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 	}
 
 	vdev->disable_idle_d3 = disable_idle_d3;
-	ret = vfio_assign_device_set(&vdev->vdev, vfio_pci_reset_set_id(vdev));
-	if (ret)
-		return ret;
 	ret = vfio_pci_vf_token_init(vdev);
 	if (ret)
 		return ret;
@@ -584,6 +581,10 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 		goto err_vf;
 
 	power_register(vdev);
+	/* from here on, others of the set may want to reset it */
+	ret = vfio_assign_device_set(&vdev->vdev, vfio_pci_reset_set_id(vdev));
+	if (ret)
+		goto err_power;
 	ret = vfio_register_group_dev(&vdev->vdev);
 	if (ret)
 		goto err_power;

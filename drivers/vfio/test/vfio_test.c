@@ -309,6 +309,19 @@ static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	}
 }
 
+/* As drivers of 6.12 do it, without match_token_uuid() */
+static int test_match(struct vfio_device *vdev, char *buf)
+{
+	const char *name = dev_name(vdev->dev);
+	size_t len = strlen(name);
+
+	if (strncmp(buf, name, len))
+		return 0;
+	if (!buf[len])
+		return 1;
+	return strcmp(buf + len, " vf_token=" VFIO_TEST_TOKEN) ? -EACCES : 1;
+}
+
 static const struct vfio_device_ops test_ops = {
 	.name = "vfio-test",
 	.init = test_init,
@@ -320,6 +333,7 @@ static const struct vfio_device_ops test_ops = {
 	.open_device = test_open,
 	.close_device = test_close,
 	.ioctl = test_ioctl,
+	.match = test_match,
 	.dma_unmap = test_dma_unmap,
 };
 

@@ -11,6 +11,10 @@
 #include <linux/vfio.h>
 
 #define VFIO_TEST_DEVICE	"vfio-test"
+/* The one token that it admits, if somebody comes with a token; and its bytes */
+#define VFIO_TEST_TOKEN		"01020304-0506-0708-090a-0b0c0d0e0f10"
+#define VFIO_TEST_TOKEN_BYTES	{ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, \
+				  14, 15, 16 }
 
 /* Most pages of one pin */
 #define VFIO_TEST_MAX_PAGES	64

@@ -99,6 +99,29 @@ FIXTURE_TEARDOWN(emulated)
 	munmap(self->mem, PAGES * PAGE);
 }
 
+/* A driver that knows tokens by name only is asked by name */
+TEST_F(emulated, token)
+{
+	struct {
+		struct vfio_device_bind_iommufd bind;
+		__u64 token_uuid_ptr;
+	} arg = {
+		.bind.argsz = sizeof(arg),
+		.bind.flags = 1,		/* VFIO_DEVICE_BIND_FLAG_TOKEN */
+		.bind.iommufd = self->iommufd,
+	};
+	__u8 uuid[16] = VFIO_TEST_TOKEN_BYTES;
+
+	close(self->dev);
+	self->dev = vu_cdev_open(DEVICE);
+	ASSERT_LE(0, self->dev);
+	arg.token_uuid_ptr = (uintptr_t)uuid;
+	uuid[0]++;
+	EXPECT_EQ(-EACCES, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	uuid[0]--;
+	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+}
+
 TEST_F(emulated, rw)
 {
 	static const __u32 ops[][2] = {
