@@ -76,6 +76,9 @@ static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	     node = iova_tree_next(node, ULONG_MAX)) {
 		struct iopt_pages *pages = iopt_area_of(node)->pages;
 
+		/* Of nobody: neither pinned nor charged. */
+		if (pages->source == IOPT_PAGES_MMIO)
+			continue;
 		if (pages->source != IOPT_PAGES_FILE)
 			return refuse(&ictx->refusal, -EINVAL,
 				      "change process: the mapping at 0x%lx-0x%lx of ioas %u is not of a file",

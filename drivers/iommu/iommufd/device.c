@@ -755,8 +755,14 @@ static bool attached_to(struct iommufd_device *idev,
 {
 	struct iommufd_group *igroup = idev->igroup;
 
-	guard(mutex)(&igroup->lock);
-	return idev->attached && igroup->hwpt->ioas == ioas;
+	bool attached;
+
+	/* An attach holds it as long as pinning takes. */
+	if (mutex_lock_killable(&igroup->lock))
+		return false;
+	attached = idev->attached && igroup->hwpt->ioas == ioas;
+	mutex_unlock(&igroup->lock);
+	return attached;
 }
 
 /**

@@ -296,14 +296,12 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt);
 	/* What is cleared here the container's log must not rely on. */
 	if (!flags) {
-		mutex_lock(&hwpt->ioas->mutex);
+		guard(mutex)(&hwpt->ioas->mutex);
 		leave_log(hwpt);
 	}
 	rc = iommufd_hwpt_read_dirty(hwpt, cmd->iova, cmd->length,
 				     cmd->page_size,
 				     u64_to_user_ptr(cmd->data), flags);
-	if (!flags)
-		mutex_unlock(&hwpt->ioas->mutex);
 	if (rc == -EOPNOTSUPP)
 		refuse(&ucmd->ictx->refusal, rc,
 		       "dirty: hwpt %u was not allocated for dirty tracking",

@@ -689,7 +689,8 @@ static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			areas = area->next;
 			area_free(area);
 		}
-		cond_resched();
+		if (areas)
+			cond_resched();
 	}
 }
 
@@ -887,8 +888,10 @@ static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
 
 	iommu_iotlb_gather_init(&gather);
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
-	     node = iova_tree_next(node, ULONG_MAX))
+	     node = iova_tree_next(node, ULONG_MAX)) {
 		area_unmap(iopt_area_of(node), item->domain, &gather);
+		cond_resched();
+	}
 	iommu_iotlb_sync(item->domain, &gather);
 
 	if (!is_last)
@@ -914,6 +917,10 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 		struct iopt_area *area = iopt_area_of(node);
 		struct iopt_slice slice = area_slice(area);
 
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
 		guard(mutex)(&area->pages->mutex);
 		if (is_first) {
 			rc = iopt_pages_use(area->pages, &area->user,
@@ -942,7 +949,8 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
  *
  * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
  * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
- * than the CPU's, or what pinning and the IOMMU driver say.
+ * than the CPU's, -EINTR if the caller was killed, or what pinning and the IOMMU
+ * driver say.
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 {

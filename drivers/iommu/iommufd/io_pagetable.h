@@ -52,8 +52,8 @@ struct refusal;
  *
  * Whoever fills or unfills areas holds domains_rwsem for reading, so that the
  * set of domains stays, and an area is never seen half filled by the one that
- * adds or removes a domain. iova_rwsem protects who owns which IOVA; it is
- * never held while pages are pinned or a domain is changed, so maps and unmaps
+ * adds or removes a domain. iova_rwsem protects who owns which IOVA; maps and
+ * unmaps do not hold it while pages are pinned or a domain is changed, so those
  * of different ranges run side by side.
  *
  * An area that is in the tree and not ready belongs to the one call that is
@@ -268,7 +268,7 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 		      unsigned long *start, unsigned long *last);
 
 struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
-void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
+int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
 int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs);
 
 #endif

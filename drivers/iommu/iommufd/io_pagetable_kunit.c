@@ -166,7 +166,7 @@ static void iopt_test_alignment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M + 5, 5, 1));
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_auto(t, 100, PAGE_SIZE, &iova));
 	KUNIT_EXPECT_EQ(test, offset_in_page(iova), 100);
-	iopt_get_stats(&t->iopt, &stats);
+	KUNIT_ASSERT_EQ(test, 0, iopt_get_stats(&t->iopt, &stats));
 	KUNIT_EXPECT_EQ(test, stats.alignment, 1);
 	KUNIT_EXPECT_EQ(test, stats.areas, 2);
 	KUNIT_EXPECT_EQ(test, stats.mapped, PAGE_SIZE + 1);
@@ -187,7 +187,7 @@ static void iopt_test_alignment(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, PAGE_SIZE));
 	KUNIT_ASSERT_EQ(test, 0, iopt_add_domain(&t->iopt, &fake->item));
-	iopt_get_stats(&t->iopt, &stats);
+	KUNIT_ASSERT_EQ(test, 0, iopt_get_stats(&t->iopt, &stats));
 	KUNIT_EXPECT_EQ(test, stats.alignment, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, stats.pinned, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, -EINVAL, fixture_map_at(t, SZ_2M + 5, 5, 1));

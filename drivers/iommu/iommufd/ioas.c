@@ -52,7 +52,7 @@ struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 	iopt_init(&ioas->iopt, &iommufd_access_iopt_ops, &ictx->refusal);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpts);
-	xa_init(&ioas->accesses);
+	xa_init_flags(&ioas->accesses, XA_FLAGS_ACCOUNT);
 	return ioas;
 }
 
@@ -643,7 +643,8 @@ void iommufd_ioas_show(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 {
 	struct iopt_stats stats;
 
-	iopt_get_stats(&ioas->iopt, &stats);
+	if (iopt_get_stats(&ioas->iopt, &stats))
+		return;
 	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
 		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
 		   stats.reserved, stats.alignment);

@@ -36,6 +36,8 @@ struct iommufd_container {
  * struct iommufd_ctx - one open file of /dev/iommu
  * @file: the file; whoever holds a context holds a reference to it
  * @objects: struct iommufd_object by id
+ * @found: the one that was looked up last and is still there, or NULL; under
+ *         their xa_lock
  * @takeover_mutex: makes its holder the only one that has the mutex of more than
  *                  one pages object of this context, so that it does not matter
  *                  in which order they are taken. Outside of iova_rwsem
@@ -52,6 +54,7 @@ struct iommufd_container {
 struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
+	struct iommufd_object *found;
 	struct mutex takeover_mutex; /* see above */
 	struct mutex groups_lock; /* see above */
 	struct list_head groups;

@@ -44,6 +44,11 @@ struct iova_node *iova_tree_insert(struct iova_tree *tree,
 	struct iova_node *next = NULL;
 	struct rb_node *parent = NULL;
 
+	if (tree->last && node->start > tree->last->last) {
+		prev = tree->last;
+		parent = &prev->rb;
+		link = &parent->rb_right;
+	}
 	while (*link) {
 		struct iova_node *cur = to_node(*link);
 
@@ -74,6 +79,8 @@ struct iova_node *iova_tree_insert(struct iova_tree *tree,
 	if (next) {
 		next->gap = next->start - node->last - 1;
 		gap_callbacks_propagate(&next->rb, NULL);
+	} else {
+		tree->last = node;
 	}
 	tree->nr++;
 	return NULL;
@@ -92,6 +99,8 @@ void iova_tree_remove(struct iova_tree *tree, struct iova_node *node)
 	if (next) {
 		next->gap = node->gap + (next->start - node->start);
 		gap_grew(next, next->gap);
+	} else {
+		tree->last = to_node(rb_prev(&node->rb));
 	}
 	rb_erase_augmented(&node->rb, &tree->root, &gap_callbacks);
 	tree->nr--;
@@ -223,7 +232,7 @@ static int find_hole(const struct iova_tree *tree,
 	}
 
 	/* What is left is the space behind the last node. */
-	node = to_node(rb_last(&tree->root));
+	node = tree->last;
 	lo = 0;
 	if (node && check_add_overflow(node->last, 1UL, &lo))
 		return -ENOSPC;

@@ -36,6 +36,8 @@ struct iova_node {
 
 struct iova_tree {
 	struct rb_root root;
+	/* The highest one: what comes after it needs no search. */
+	struct iova_node *last;
 	/* Number of nodes. */
 	unsigned long nr;
 };
@@ -59,6 +61,7 @@ struct iova_hole {
 static inline void iova_tree_init(struct iova_tree *tree)
 {
 	tree->root = RB_ROOT;
+	tree->last = NULL;
 	tree->nr = 0;
 }
 

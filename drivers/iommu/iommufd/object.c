@@ -91,6 +91,23 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 	return refcount_inc_not_zero(&obj->calls);
 }
 
+/* Most calls are about the same object as the one before. */
+static struct iommufd_object *find_object(struct iommufd_ctx *ictx, u32 id)
+{
+	XA_STATE(xas, &ictx->objects, id);
+	struct iommufd_object *obj = ictx->found;
+
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
+	if (obj && obj->id == id)
+		return obj;
+	obj = xas_load(&xas);
+	if (!obj || xa_is_zero(obj))
+		return NULL;
+	ictx->found = obj;
+	return obj;
+}
+
 /**
  * iommufd_object_get - look an object up for the time of a call
  * @ictx: whose object
@@ -102,14 +119,12 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type)
 {
-	XA_STATE(xas, &ictx->objects, id);
 	struct iommufd_object *obj;
 
 	xa_lock(&ictx->objects);
-	obj = xas_load(&xas);
-	if (!obj || xa_is_zero(obj) ||
-	    (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
-	    !iommufd_object_tryget(obj))
+	obj = find_object(ictx, id);
+	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
+	    obj->dying || !iommufd_object_tryget(obj))
 		obj = ERR_PTR(-ENOENT);
 	xa_unlock(&ictx->objects);
 	return obj;
@@ -160,17 +175,43 @@ static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	kfree(obj);
 }
 
-/* Take an object out of the id space if it has exactly @users users. */
+static void forget_id(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	__xa_erase(&ictx->objects, obj->id);
+	if (ictx->found == obj)
+		ictx->found = NULL;
+	if (ictx->vfio_ioas && &ictx->vfio_ioas->obj == obj)
+		ictx->vfio_ioas = NULL;
+}
+
+/* Take an object out of the id space if nobody else needs it. */
 static bool remove_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
 	if (!refcount_dec_if_one(&obj->users))
 		return false;
-	__xa_erase(&ictx->objects, obj->id);
-	if (ictx->vfio_ioas && &ictx->vfio_ioas->obj == obj)
-		ictx->vfio_ioas = NULL;
+	forget_id(ictx, obj);
 	return true;
+}
+
+/*
+ * Wait for the calls that use an object which nobody finds any more. The users
+ * of other threads decide how long they take. Return false, with the object as
+ * it was, if the caller was killed before.
+ */
+static bool wait_for_calls(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	if (refcount_dec_and_test(&obj->calls) ||
+	    !wait_event_killable(ictx->destroy_wait,
+				 !refcount_read(&obj->calls)) ||
+	    !refcount_inc_not_zero(&obj->calls))
+		return true;
+	xa_lock(&ictx->objects);
+	obj->dying = false;
+	refcount_set(&obj->users, 1);
+	xa_unlock(&ictx->objects);
+	return false;
 }
 
 /**
@@ -178,28 +219,36 @@ static bool remove_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
  * @ictx: whose object
  * @id: its id
  *
- * Return: 0, -ENOENT if there is none, or -EBUSY if other objects need it.
+ * Return: 0, -ENOENT if there is none, -EBUSY if other objects need it, or
+ * -EINTR if the caller was killed while others used it.
  */
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj;
-	bool removed;
 	const char *name;
 
 	xa_lock(&ictx->objects);
 	obj = xa_load(&ictx->objects, id);
-	if (!obj) {
+	if (!obj || obj->dying) {
 		xa_unlock(&ictx->objects);
 		return -ENOENT;
 	}
 	name = obj->ops->name;
-	removed = remove_object(ictx, obj);
-	xa_unlock(&ictx->objects);
-
-	if (!removed)
+	obj->dying = refcount_dec_if_one(&obj->users);
+	if (!obj->dying) {
+		xa_unlock(&ictx->objects);
 		return refuse(&ictx->refusal, -EBUSY,
 			      "destroy: %s %u is in use", name, id);
-	finish_destroy(ictx, obj);
+	}
+	xa_unlock(&ictx->objects);
+
+	if (!wait_for_calls(ictx, obj))
+		return -EINTR;
+	xa_lock(&ictx->objects);
+	forget_id(ictx, obj);
+	xa_unlock(&ictx->objects);
+	obj->ops->destroy(obj);
+	kfree(obj);
 	return 0;
 }
 

@@ -36,6 +36,8 @@ struct iommufd_object_ops {
  * struct iommufd_object - what a user knows by an id
  * @ops: constant
  * @id: constant
+ * @dying: it is being destroyed, and no call finds it; under the xa_lock of the
+ *         ids
  * @users: 1 for the id, and 1 for each other object that needs this one. A
  *         destroy is refused with -EBUSY as long as there are such. 0 once it
  *         is being destroyed
@@ -50,6 +52,7 @@ struct iommufd_object_ops {
 struct iommufd_object {
 	const struct iommufd_object_ops *ops;
 	u32 id;
+	bool dying;
 	refcount_t users;
 	refcount_t calls;
 };

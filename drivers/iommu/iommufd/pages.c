@@ -32,6 +32,16 @@
 
 static struct kmem_cache *pages_cache;
 
+/* What is again as it was when the last reference has gone. */
+static void pages_ctor(void *object)
+{
+	struct iopt_pages *pages = object;
+
+	mutex_init(&pages->mutex);
+	pages->users = RB_ROOT_CACHED;
+	pages->pins = RB_ROOT_CACHED;
+}
+
 /**
  * iopt_pages_init - get ready to allocate pages objects
  * @room: bytes that come with each of them, for iopt_pages_room()
@@ -42,7 +52,7 @@ int iopt_pages_init(size_t room)
 {
 	pages_cache = kmem_cache_create("iopt_pages",
 					sizeof(struct iopt_pages) + room, 0,
-					SLAB_ACCOUNT, NULL);
+					SLAB_ACCOUNT, pages_ctor);
 	return pages_cache ? 0 : -ENOMEM;
 }
 
@@ -62,14 +72,10 @@ static struct iopt_pages *pages_alloc(unsigned long npages, bool writable,
 	pages = kmem_cache_alloc(pages_cache, GFP_KERNEL);
 	if (!pages)
 		return NULL;
-	*pages = (struct iopt_pages){
-		.npages = npages,
-		.writable = writable,
-		.users = RB_ROOT_CACHED,
-		.pins = RB_ROOT_CACHED,
-	};
 	kref_init(&pages->kref);
-	mutex_init(&pages->mutex);
+	pages->npages = npages;
+	pages->writable = writable;
+	pages->npinned = 0;
 	pfn_store_init(&pages->store, npages);
 	pin_account_init(&pages->account, mode);
 	return pages;
@@ -244,6 +250,7 @@ void iopt_pages_release(struct kref *kref)
 	struct iopt_pages *pages = container_of(kref, struct iopt_pages, kref);
 
 	WARN_ON(!RB_EMPTY_ROOT(&pages->users.rb_root));
+	WARN_ON(!RB_EMPTY_ROOT(&pages->pins.rb_root));
 	WARN_ON(pages->npinned);
 	if (pages->source == IOPT_PAGES_FILE) {
 		if (pages->writable)
@@ -256,7 +263,6 @@ void iopt_pages_release(struct kref *kref)
 	}
 	pfn_store_destroy(&pages->store);
 	pin_account_destroy(&pages->account);
-	mutex_destroy(&pages->mutex);
 	kmem_cache_free(pages_cache, pages);
 }
 
@@ -271,6 +277,10 @@ static bool next_unused(struct iopt_pages *pages, unsigned long *index,
 
 	if (*index > last)
 		return false;
+	if (RB_EMPTY_ROOT(&pages->users.rb_root)) {
+		*hole_last = last;
+		return true;
+	}
 	while ((user = interval_tree_iter_first(&pages->users, *index,
 						*index))) {
 		if (user->last >= last)
@@ -308,11 +318,21 @@ static int pin_each_page(struct folio *folio, unsigned long npages)
 static void unpin_range(struct iopt_pages *pages, unsigned long index,
 			unsigned long last)
 {
-	struct pfn_cursor cursor = pfn_cursor_init(&pages->store, index, last);
+	struct pfn_cursor cursor;
 	unsigned long start = index;
 	unsigned int runs = 0;
 
 	trace_iommufd_unpin(pages, index, last);
+	if (pfn_store_is_single(&pages->store)) {
+		unsigned long pfn = pfn_store_single(&pages->store);
+
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1,
+						 pages->writable);
+		pfn_store_forget_single(&pages->store);
+		pages->npinned = 0;
+		return;
+	}
+	cursor = pfn_cursor_init(&pages->store, index, last);
 	while (index <= last) {
 		unsigned long pfn;
 		unsigned long n = pfn_cursor_next(&cursor, &pfn);
@@ -457,7 +477,8 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 			pin_account_uncharge(&pages->account, last - start + 1);
 			return rc;
 		}
-		cond_resched();
+		if (index <= last)
+			cond_resched();
 	}
 	trace_iommufd_pin(pages, start, last);
 	return 0;
@@ -812,13 +833,31 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 						slice->page_offset,
 					slice->length, prot, small_pages);
 
-	cursor = pfn_cursor_init(&slice->pages->store, slice->index,
-				 iopt_slice_last_index(slice));
-	pfn_cursor_next(&cursor, &pfn);
-	if (small_pages || cursor.index <= cursor.last)
-		return fill_runs(slice, domain, iova, prot, small_pages);
+	if (pfn_store_is_single(&slice->pages->store)) {
+		pfn = pfn_store_single(&slice->pages->store);
+	} else {
+		cursor = pfn_cursor_init(&slice->pages->store, slice->index,
+					 iopt_slice_last_index(slice));
+		pfn_cursor_next(&cursor, &pfn);
+		if (small_pages || cursor.index <= cursor.last)
+			return fill_runs(slice, domain, iova, prot,
+					 small_pages);
+	}
 	return iommu_map(domain, iova, PFN_PHYS(pfn) + slice->page_offset,
 			 slice->length, prot, GFP_KERNEL_ACCOUNT);
+}
+
+/*
+ * One call of the IOMMU driver takes a while if the pages are small. Where steps
+ * meet, no translation can span.
+ */
+#define UNFILL_STEP (512ULL * SZ_1G)
+
+static void unfill(struct iommu_domain *domain, unsigned long iova,
+		   size_t length, struct iommu_iotlb_gather *gather)
+{
+	/* Less than all would mean that somebody else changed our domain. */
+	WARN_ON(iommu_unmap_fast(domain, iova, length, gather) != length);
 }
 
 /**
@@ -833,13 +872,21 @@ void iopt_slice_unmap(const struct iopt_slice *slice,
 		      struct iommu_domain *domain, unsigned long iova,
 		      struct iommu_iotlb_gather *gather)
 {
+	size_t length = slice->length;
+
 	if (slice->pages->source == IOPT_PAGES_MMIO) {
 		iommufd_mmio_unmap(slice->pages->mmio, domain, iova);
 		return;
 	}
-	/* Less than all would mean that somebody else changed our domain. */
-	WARN_ON(iommu_unmap_fast(domain, iova, slice->length, gather) !=
-		slice->length);
+	while (length > UNFILL_STEP) {
+		size_t step = ALIGN(iova + 1ULL, UNFILL_STEP) - iova;
+
+		unfill(domain, iova, step, gather);
+		iova += step;
+		length -= step;
+		cond_resched();
+	}
+	unfill(domain, iova, length, gather);
 }
 
 /**

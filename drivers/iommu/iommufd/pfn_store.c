@@ -4,6 +4,7 @@
  */
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "pfn_store.h"
@@ -87,7 +88,6 @@ static void free_table(struct pfn_store *store, void *chunk)
 static int store_flat(struct pfn_store *store, unsigned long index,
 		      unsigned long base)
 {
-	XA_STATE(xas, &store->chunks, index >> PFN_CHUNK_SHIFT);
 	void *flat = xa_mk_value(base);
 	void *old;
 
@@ -95,6 +95,8 @@ static int store_flat(struct pfn_store *store, unsigned long index,
 		old = store->only;
 		store->only = flat;
 	} else {
+		XA_STATE(xas, &store->chunks, index >> PFN_CHUNK_SHIFT);
+
 		do {
 			xas_lock(&xas);
 			old = xas_store(&xas, flat);
@@ -246,6 +248,10 @@ static unsigned long run_length(struct page **pages, unsigned long npages)
 int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 			struct page **pages, unsigned long npages)
 {
+	if (pfn_store_is_single(store)) {
+		pfn_store_set_single(store, page_to_pfn(pages[0]));
+		return 0;
+	}
 	while (npages) {
 		unsigned long n = min(npages, PFN_CHUNK_SIZE -
 						      (index & PFN_CHUNK_MASK));
@@ -352,6 +358,9 @@ unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
 	return __pfn_cursor_next(&cursor, pfn);
 }
 
+/* Chunks to forget before others get the processor. */
+#define FORGET_CHUNKS 4096
+
 /**
  * pfn_store_forget - free the memory of chunks that are not in use any more
  * @store: the store
@@ -380,5 +389,7 @@ void pfn_store_forget(struct pfn_store *store, unsigned long index,
 		if (end == ULONG_MAX)
 			break;
 		index = end + 1;
+		if (!(index % (PFN_CHUNK_SIZE * FORGET_CHUNKS)))
+			cond_resched();
 	}
 }

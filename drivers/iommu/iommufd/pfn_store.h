@@ -49,6 +49,31 @@ static inline bool pfn_store_is_small(const struct pfn_store *store)
 	return store->npages <= PFN_CHUNK_SIZE;
 }
 
+/*
+ * A store of one index, which most of the shortest calls are about. It needs no
+ * memory, and so nothing about it can fail.
+ */
+static inline bool pfn_store_is_single(const struct pfn_store *store)
+{
+	return store->npages == 1;
+}
+
+static inline void pfn_store_set_single(struct pfn_store *store,
+					unsigned long pfn)
+{
+	store->only = xa_mk_value(pfn);
+}
+
+static inline unsigned long pfn_store_single(const struct pfn_store *store)
+{
+	return xa_to_value(store->only);
+}
+
+static inline void pfn_store_forget_single(struct pfn_store *store)
+{
+	store->only = NULL;
+}
+
 /* The chunk of an index: a value entry, a table, or NULL. */
 static inline void *pfn_store_chunk(struct pfn_store *store,
 				    unsigned long index)

@@ -11,19 +11,42 @@
 /* Pages that a walk over runs looks at before it lets others in. */
 #define IOPT_RUNS_STEP 16384
 
+/*
+ * The user whose memory is pinned under the locks decides how long that takes,
+ * and who reads fdinfo may be somebody else.
+ */
+static int lock_to_look(struct io_pagetable *iopt)
+{
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (down_read_killable(&iopt->iova_rwsem)) {
+		up_read(&iopt->domains_rwsem);
+		return -EINTR;
+	}
+	return 0;
+}
+
+static void unlock_after_look(struct io_pagetable *iopt)
+{
+	up_read(&iopt->iova_rwsem);
+	up_read(&iopt->domains_rwsem);
+}
+
 /**
  * iopt_get_stats - sum up an address space
  * @iopt: the address space
  * @stats: receives the sums
+ *
+ * Return: 0, or -EINTR if the caller was killed.
  */
-void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
+int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 {
 	struct interval_tree_node *reserved;
 	struct iova_node *node;
 
 	*stats = (struct iopt_stats){};
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (lock_to_look(iopt))
+		return -EINTR;
 	stats->alignment = iopt->alignment;
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
 	     node = iova_tree_next(node, ULONG_MAX)) {
@@ -34,11 +57,14 @@ void iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 		if (area->pages->source != IOPT_PAGES_MMIO &&
 		    !list_empty(&iopt->domains))
 			stats->pinned += iopt_area_length(area);
+		cond_resched();
 	}
 	for (reserved = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
 	     reserved;
 	     reserved = interval_tree_iter_next(reserved, 0, ULONG_MAX))
 		stats->reserved++;
+	unlock_after_look(iopt);
+	return 0;
 }
 
 /* A part of an area that iopt_count_runs() looks at with one lock held. */
@@ -50,18 +76,17 @@ struct runs_step {
 };
 
 /*
- * Find what there is at *iova or next after it, and move on. Return false if
- * there is nothing; else @step may have no pages, where nothing is pinned.
+ * Find what there is at *iova or next after it, and move on; the locks are held.
+ * Return false if there is nothing; else @step may have no pages, where nothing
+ * is pinned.
  */
-static bool next_step(struct io_pagetable *iopt, unsigned long *iova,
+static bool find_step(struct io_pagetable *iopt, unsigned long *iova,
 		      bool *at_end, struct runs_step *step)
 {
 	struct iova_node *node;
 	struct iopt_area *area;
 	unsigned long offset;
 
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	guard(rwsem_read)(&iopt->iova_rwsem);
 	node = iova_tree_first(&iopt->areas, *iova, ULONG_MAX);
 	if (!node || list_empty(&iopt->domains))
 		return false;
@@ -85,6 +110,19 @@ static bool next_step(struct io_pagetable *iopt, unsigned long *iova,
 	return true;
 }
 
+/* Return 1, 0 if there is nothing, or -EINTR. */
+static int next_step(struct io_pagetable *iopt, unsigned long *iova,
+		     bool *at_end, struct runs_step *step)
+{
+	bool found;
+
+	if (lock_to_look(iopt))
+		return -EINTR;
+	found = find_step(iopt, iova, at_end, step);
+	unlock_after_look(iopt);
+	return found;
+}
+
 /**
  * iopt_count_runs - count the runs of the memory that is filled into domains
  * @iopt: the address space; the caller has no lock of it
@@ -104,7 +142,11 @@ int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs)
 	int rc = 0;
 
 	*runs = (struct iopt_runs){};
-	while (!rc && !at_end && next_step(iopt, &iova, &at_end, &step)) {
+	while (!rc && !at_end) {
+		rc = next_step(iopt, &iova, &at_end, &step);
+		if (rc <= 0)
+			break;
+		rc = 0;
 		if (step.new_area)
 			iopt_runs_finish(runs);
 		if (step.pages) {

@@ -795,8 +795,8 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  * ever cleared, so a bitmap can gather several calls. The table forgets what it
  * reported, unless told not to. IOVA that are not mapped are clean.
  *
- * EINVAL: tracking is off, the range is empty, not aligned or past the IOVA
- * that the IOAS can have, or the table has no pages that small.
+ * EINVAL: tracking is off, the range is empty or not aligned, or the table has
+ * no pages that small. EOVERFLOW: the range wraps.
  * EOPNOTSUPP: the table was not made with %IOMMU_HWPT_ALLOC_DIRTY_TRACKING.
  */
 struct iommu_hwpt_get_dirty_bitmap {
@@ -1087,8 +1087,8 @@ struct iommu_vdevice_alloc {
  * have pinned is charged to the caller from now on instead. The devices do not
  * notice.
  *
- * EINVAL: some mapping is not of %IOMMU_IOAS_MAP_FILE and so belongs to an
- * address space. ENOMEM: more than the caller may lock.
+ * EINVAL: some memory was not mapped by %IOMMU_IOAS_MAP_FILE and so belongs to
+ * an address space; device memory does not. ENOMEM: more than the caller may lock.
  */
 struct iommu_ioas_change_process {
 	__u32 size;

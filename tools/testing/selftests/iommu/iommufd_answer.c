@@ -296,4 +296,56 @@ TEST_F(answer, late_answer)
 	close(uffd);
 }
 
+/* Whose memory it is decides how long a destroy waits, but not for ever */
+TEST_F(answer, destroy_can_be_killed)
+{
+	struct held_map held = { .fd = self->fd, .cmd = self->cmd, .rc = 1 };
+	struct iommu_ioas_map *cmd = self->cmd;
+	int uffd, status, tries;
+	pthread_t thread;
+	__u32 ioas;
+	pid_t pid;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	fill_map(cmd, ioas, self->buf, self->size, MAP_RW);
+	uffd = uffd_open(cmd, self->ps);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd with write protection");
+	ASSERT_EQ(0, hold_map(&thread, &held, uffd));
+
+	pid = fork();
+	if (!pid)
+		_exit(obj_destroy(self->fd, ioas) ? 1 : 0);
+	ASSERT_LT(0, pid);
+	/* As soon as it waits, nobody finds the object. */
+	for (tries = 0; tries < 2000; tries++) {
+		__u32 nr = 0;
+
+		if (ioas_iova_ranges(self->fd, ioas, NULL, &nr, NULL) ==
+		    -ENOENT)
+			break;
+		usleep(10000);
+	}
+	EXPECT_GT(2000, tries);
+	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, ioas));
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	for (tries = 0; tries < 2000 && !waitpid(pid, &status, WNOHANG);
+	     tries++)
+		usleep(10000);
+	EXPECT_GT(2000, tries);
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	/* It is there as before. */
+	EXPECT_EQ(0, ioas_map_at(self->fd, ioas, self->buf, self->ps, BASE));
+	EXPECT_EQ(0, ioas_unmap(self->fd, ioas, BASE, self->ps));
+	ASSERT_EQ(0, let_go(uffd, cmd, self->ps));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, held.rc);
+	EXPECT_EQ(0, ioas_unmap(self->fd, ioas, cmd->iova, self->size));
+	EXPECT_EQ(0, obj_destroy(self->fd, ioas));
+	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, ioas));
+	close(uffd);
+}
+
 TEST_HARNESS_MAIN

@@ -1571,6 +1571,8 @@ TEST_F(iommu, dmabuf)
 				     &all, &count));
 	EXPECT_EQ(0, count);
 	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, copy, false));
+	/* nobody pays for it */
+	EXPECT_EQ(0, change_process(self->fd));
 
 	/* nobody has it open now */
 	ASSERT_EQ(0, close(copy));
