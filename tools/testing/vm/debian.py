@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from util import (CACHE, ROOT, SRV, Fail, chroot, lock, output, replace_tree, run, say, step)
+from util import CACHE, ROOT, SRV, Fail, chroot, digest, inside, lock, output, replace_tree, run, say, step
 
 SUITE = "trixie"
 CODENAMES = "buster bullseye bookworm trixie forky duke sid stable testing unstable oldstable".split()
@@ -17,6 +17,11 @@ APT = CACHE / "apt"
 NEWER_SUITES = ("sid", "experimental")
 APT_NEWER = CACHE / "apt-newer"
 ABI = "7.2"
+# Where a newer QEMU is that runs on Debian 13, and what is needed of it besides what the older one has
+BACKPORTS = f"{SUITE}-backports"
+APT_BACKPORTS = CACHE / "apt-backports"
+NEWER_QEMU = ["qemu-system-x86", "qemu-system-data", "seabios"]
+NEWER_QEMU_LIBRARIES = ["libfuse3-4", "libpmem1", "librdmacm1t64"]
 DEBS = CACHE / "debs"
 
 # What is used inside the root: to build modules and kernels, to check, to run QEMU, to be a guest.
@@ -167,6 +172,48 @@ def newer_source(update=False):
         return found
 
 
+def newer_qemu(update=False):
+    """A directory with a QEMU of Debian 13's backports as a program in bin/; Fail says why it is not to be had."""
+    root(NEWER_QEMU_LIBRARIES)
+    path = CACHE / "backports.json"
+    with lock("apt-backports"):
+        if not path.exists() or update:
+            prepare_apt(APT_BACKPORTS, [BACKPORTS])
+            with step(f"reading the package lists of {BACKPORTS}"):
+                try:
+                    run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=APT_BACKPORTS))
+                except Fail:
+                    raise Fail(f"the package lists of {BACKPORTS} cannot be read") from None
+            versions = {}
+            for name in NEWER_QEMU:
+                show = output(apt("apt-cache", "show", name, at=APT_BACKPORTS))
+                versions[name] = re.search(r"(?m)^Version: (\S+)", show).group(1)
+            path.write_text(json.dumps(versions))
+        versions = json.loads(path.read_text())
+        target = SRV / f"qemu-{digest(versions)}"
+        if target.exists():
+            return target
+        part = SRV / "qemu.part"
+        shutil.rmtree(part, ignore_errors=True)
+        (part / "bin").mkdir(parents=True)
+        try:
+            debs = [package(name, version, at=APT_BACKPORTS) for name, version in versions.items()]
+        except Fail:
+            if update:
+                raise
+        else:
+            for deb in debs:
+                run(["dpkg-deb", "-x", deb, part], f"unpacking {deb.name}")
+            share = inside(target / "usr/share")
+            program = part / "bin/qemu-system-x86_64"
+            program.write_text(f"#!/bin/sh\nexec {inside(target)}/usr/bin/{program.name} "
+                               f'-L {share}/qemu -L {share}/seabios -L /usr/share/qemu "$@"\n')
+            program.chmod(0o755)
+            replace_tree(part, target)
+            return target
+    return newer_qemu(update=True)		# what was known is not there any more
+
+
 def in_order(series):
     return [int(part) for part in series.split(".")]
 
@@ -198,6 +245,7 @@ def fetch(update=False, source=False):
     found = versions(update)
     if update:
         (CACHE / "newer.json").unlink(missing_ok=True)
+        (CACHE / "backports.json").unlink(missing_ok=True)
     package(f"linux-image-{found['kernel']}", found["version"])
     if source:
         package(f"linux-source-{found['series']}", found["version"])

@@ -47,10 +47,12 @@ IOMMUS = {
     "intel-flts": ["-device", f"{VTD},{REMAP},x-scalable-mode=on,x-flts=on"],	# first-stage tables only
     "intel-nosc": ["-device", f"{VTD},{REMAP}"],	# cannot force DMA to be coherent
     "intel-nointremap": ["-device", f"{VTD},intremap=off,snoop-control=on"],
-    "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],
+    "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],	# devices cannot do DMA
+    "amd-remap": ["-device", "amd-iommu,intremap=on,xtsup=on,dma-remap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=1b"],
     "none": [],
 }
+NEEDS_NEWER_QEMU = ["amd-remap"]
 
 
 @dataclass
@@ -249,14 +251,16 @@ def addresses(devices):
     return found
 
 
-def qemu():
+def qemu(newer):
     """
-    QEMU of the Debian root, started by that root's own loader instead of by chroot: its 9p server needs /proc, which
-    a chroot has only where mounting is allowed.
+    QEMU of the Debian root, or a newer one, started by that root's own loader instead of by chroot: its 9p server needs
+    /proc, which a chroot has only where mounting is allowed.
     """
     lib = ROOT / "usr/lib/x86_64-linux-gnu"
+    usr = (debian.newer_qemu() if newer else ROOT) / "usr"
     return ["env", f"QEMU_MODULE_DIR={lib}/qemu", f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}",
-            f"{ROOT}/usr/bin/qemu-system-x86_64", "-L", f"{ROOT}/usr/share/qemu", "-L", f"{ROOT}/usr/share/seabios"]
+            f"{usr}/bin/qemu-system-x86_64", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
+            "-L", f"{ROOT}/usr/share/qemu"]
 
 
 def processors(opts, accel):
@@ -277,7 +281,7 @@ def qemu_argv(opts, kernel, folder, accel, channels):
     append = ["console=ttyS0", "panic=-1", "oops=panic", "no_timer_check", "tsc=reliable", "intel_iommu=on",
               "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60"]
     append += ["root=/dev/vda", "rw"] if opts.disk else [f"vm.run={inside(folder)}"]
-    argv = [*qemu(), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+    argv = [*qemu(opts.iommu in NEEDS_NEWER_QEMU), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"iommufd-vfio-{folder.name}", "-cpu", "max", "-m", opts.memory,
             "-smp", "1" if opts.icount else str(opts.smp), "-rtc", "base=utc",
             "-kernel", str(kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]
