@@ -107,6 +107,30 @@ struct vfio_pci_intx {
 };
 
 /**
+ * DOC: Locks of a PCI device
+ *
+ * From the outside in, a task takes them only in this order:
+ *
+ * 1. &vfio_device_set.lock: opening, closing and hot resets;
+ * 2. &vfio_pci_core_device.config_lock: writes to configuration space;
+ * 3. &vfio_pci_core_device.igate: everything that sets interrupts up;
+ * 4. &vfio_pci_core_device.memory_lock: for reading around each access to the
+ *    device's memory, for writing to take that memory away;
+ * 5. &vfio_pci_core_device.irqlock, a spinlock: INTx.
+ *
+ * memory_lock and barmap_lock are inside mmap_lock, because mmap() and page
+ * faults take them; so the user's memory must not be touched while they are
+ * held. rom_lock is outside of mmap_lock and memory_lock, ioeventfds_lock of
+ * barmap_lock and memory_lock. The reservation locks of dma-bufs are inside
+ * memory_lock, one at a time.
+ *
+ * The callbacks of runtime PM take memory_lock for writing, so a device is
+ * resumed before that is taken, and never under it. A hot reset takes the
+ * memory_lock of each device of the set, under the lock of the set. Under
+ * memory_lock, the locks of devices are only tried.
+ */
+
+/**
  * struct vfio_pci_core_device - a PCI device that belongs to userspace
  * @vdev: the VFIO device; first, and allocated by vfio_alloc_device()
  * @pdev: the PCI device
@@ -162,12 +186,6 @@ struct vfio_pci_intx {
  * @dmabufs: exported dma-bufs; under @memory_lock
  * @memory_lock: held for reading around each access to the device's memory,
  *		 for writing to take that memory away
- *
- * Locks nest in this order: dev_set->lock, config_lock, igate, memory_lock,
- * irqlock.  memory_lock and barmap_lock nest inside mmap_lock (page faults and
- * mmap()), therefore user memory must not be touched while they are held.
- * rom_lock is outside of mmap_lock and memory_lock.  The reservation locks of
- * @dmabufs are inside memory_lock, one at a time.
  */
 struct vfio_pci_core_device {
 	struct vfio_device	vdev;
@@ -302,23 +320,102 @@ bool vfio_pci_core_range_intersect_range(loff_t buf_start, size_t buf_cnt,
 					 size_t *intersect_count,
 					 size_t *register_offset);
 
+/**
+ * vfio_pci_core_iowrite8 - write 1 byte to the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: what to write
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_iowrite8(struct vfio_pci_core_device *vdev, bool test_mem,
 			   u8 val, void __iomem *io);
+
+/**
+ * vfio_pci_core_iowrite16 - write 2 bytes to the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: what to write
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_iowrite16(struct vfio_pci_core_device *vdev, bool test_mem,
 			    u16 val, void __iomem *io);
+
+/**
+ * vfio_pci_core_iowrite32 - write 4 bytes to the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: what to write
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_iowrite32(struct vfio_pci_core_device *vdev, bool test_mem,
 			    u32 val, void __iomem *io);
+
 #ifdef iowrite64
+/**
+ * vfio_pci_core_iowrite64 - write 8 bytes to the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: what to write
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_iowrite64(struct vfio_pci_core_device *vdev, bool test_mem,
 			    u64 val, void __iomem *io);
 #endif
+
+/**
+ * vfio_pci_core_ioread8 - read 1 byte from the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: becomes what is there; unchanged if that fails
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_ioread8(struct vfio_pci_core_device *vdev, bool test_mem,
 			  u8 *val, void __iomem *io);
+
+/**
+ * vfio_pci_core_ioread16 - read 2 bytes from the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: becomes what is there; unchanged if that fails
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_ioread16(struct vfio_pci_core_device *vdev, bool test_mem,
 			   u16 *val, void __iomem *io);
+
+/**
+ * vfio_pci_core_ioread32 - read 4 bytes from the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: becomes what is there; unchanged if that fails
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_ioread32(struct vfio_pci_core_device *vdev, bool test_mem,
 			   u32 *val, void __iomem *io);
+
 #ifdef ioread64
+/**
+ * vfio_pci_core_ioread64 - read 8 bytes from the device
+ * @vdev: the device
+ * @test_mem: @io is in memory space, which may be disabled
+ * @val: becomes what is there; unchanged if that fails
+ * @io: where, in what vfio_pci_core_setup_barmap() has mapped
+ *
+ * Return: 0, or -EIO if the device's memory is disabled.
+ */
 int vfio_pci_core_ioread64(struct vfio_pci_core_device *vdev, bool test_mem,
 			   u64 *val, void __iomem *io);
 #endif

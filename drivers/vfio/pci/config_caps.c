@@ -19,6 +19,8 @@
 #define DEVCTL2_10BIT_TAG	0x1000
 /* and End-End TLP Prefix Blocking */
 #define DEVCTL2_EETLP_BLOCK	0x8000
+/* and Device Status, Emergency Power Reduction Detected */
+#define DEVSTA_EMERGENCY	0x0040
 /* and VF Resizable BAR */
 #define EXT_CAP_ID_VF_REBAR	0x24
 
@@ -117,7 +119,8 @@ static const struct cfg_reg pcix_v1_regs[] = {
 #define EXP_DEVCTL_VIRT	(PCI_EXP_DEVCTL_BCR_FLR | PCI_EXP_DEVCTL_PAYLOAD | \
 			 PCI_EXP_DEVCTL_READRQ)
 #define EXP_DEVSTA_STICKY (PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | \
-			   PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD)
+			   PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD | \
+			   DEVSTA_EMERGENCY)
 
 static const struct cfg_reg exp_v1_regs[] = {
 	{ PCI_EXP_DEVCTL, 2, .virt = EXP_DEVCTL_VIRT,

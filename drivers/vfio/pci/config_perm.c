@@ -10,7 +10,8 @@
 /**
  * vfio_pci_config_virt - which bits of a register are virtual
  * @config: the permissions
- * @reg: position, a multiple of 4 *
+ * @reg: position, a multiple of 4
+ *
  * Return: the bits.
  */
 u32 vfio_pci_config_virt(const struct vfio_pci_config *config, unsigned int reg)
@@ -21,7 +22,8 @@ u32 vfio_pci_config_virt(const struct vfio_pci_config *config, unsigned int reg)
 /**
  * vfio_pci_config_shadow - the shadow of a register
  * @config: the permissions
- * @reg: position, a multiple of 4 *
+ * @reg: position, a multiple of 4
+ *
  * Return: its value.
  */
 u32 vfio_pci_config_shadow(const struct vfio_pci_config *config,
@@ -49,7 +51,8 @@ void vfio_pci_config_set_shadow(struct vfio_pci_config *config,
  * vfio_pci_config_merge - what the user reads from a register
  * @config: the permissions
  * @reg: position, a multiple of 4
- * @hw: what the device has there *
+ * @hw: what the device has there
+ *
  * Return: the value, in place.
  */
 u32 vfio_pci_config_merge(const struct vfio_pci_config *config,
@@ -80,7 +83,8 @@ void vfio_pci_config_write_shadow(struct vfio_pci_config *config,
  * vfio_pci_config_hw_bits - which bits a write by the user changes in the device
  * @config: the permissions
  * @reg: position, a multiple of 4
- * @lanes: the bits that the access covers *
+ * @lanes: the bits that the access covers
+ *
  * Return: the bits; none if the device need not be accessed.
  */
 u32 vfio_pci_config_hw_bits(const struct vfio_pci_config *config,
@@ -128,7 +132,8 @@ unsigned int vfio_pci_config_chunk(unsigned int pos, size_t count)
 /**
  * vfio_pci_config_lanes - the bits of a register that an access covers
  * @pos: position of the access
- * @count: bytes, not beyond the next multiple of 4 *
+ * @count: bytes, not beyond the next multiple of 4
+ *
  * Return: the bits.
  */
 u32 vfio_pci_config_lanes(unsigned int pos, unsigned int count)

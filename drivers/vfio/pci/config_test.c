@@ -123,12 +123,16 @@ static u32 write_bits(const struct vfio_pci_config *c, unsigned int pos)
  * @width: bytes
  * @write: bits that the user changes, or believes to
  * @virt: bits that do not come from the device
+ * @sticky: bits that must not be written back as they were read, because a 1
+ *          clears them (RW1C) or, if reserved, has to be a 0 (RsvdZ). Only in
+ *          capabilities of which the user writes something
  */
 struct reg {
 	u16	off;
 	u8	width;
 	u32	write;
 	u32	virt;
+	u32	sticky;
 };
 
 /**
@@ -155,7 +159,8 @@ static const struct expect std_expect[] = {
 	{ .id = PCI_CAP_ID_PM, .shown = true, .len = 8,
 	  .init = { 0x0008 },
 	  .reg = { { PCI_PM_PMC, 2, 0, 0xf800 },
-		   { PCI_PM_CTRL, 2, 0x1e00, 0x8100 } } },
+		   /* PME_Status */
+		   { PCI_PM_CTRL, 2, 0x1e00, 0x8100, 0x8000 } } },
 	{ .id = PCI_CAP_ID_AGP, .shown = true, .len = 12 },
 	{ .id = PCI_CAP_ID_VPD, .shown = true, .len = 8,
 	  .reg = { { PCI_VPD_ADDR, 2, 0xffff, 0xffff },
@@ -182,10 +187,11 @@ static const struct expect std_expect[] = {
 #define UNC	0x03fff031
 
 static const struct expect ext_expect[] = {
+	/* of the two status registers, the bits that are not RW1C are RsvdZ */
 	{ .id = PCI_EXT_CAP_ID_ERR, .shown = true, .len = 0x48,
-	  .reg = { { 0x04, 4, UNC }, { 0x08, 4, UNC }, { 0x0c, 4, UNC },
-		   { 0x10, 4, 0xf1c1 }, { 0x14, 4, 0xf1c1 },
-		   { 0x18, 4, 0x140 } } },
+	  .reg = { { 0x04, 4, UNC, 0, 0xffffffff }, { 0x08, 4, UNC },
+		   { 0x0c, 4, UNC }, { 0x10, 4, 0xf1c1, 0, 0xffffffff },
+		   { 0x14, 4, 0xf1c1 }, { 0x18, 4, 0x140 } } },
 	/* one virtual channel, no arbitration table */
 	{ .id = PCI_EXT_CAP_ID_VC, .shown = true, .len = 0x1c },
 	{ .id = PCI_EXT_CAP_ID_VC9, .shown = true, .len = 0x1c },
@@ -220,6 +226,11 @@ static const struct expect ext_expect[] = {
 	/* 5 steering tags in the capability */
 	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12 + 12,
 	  .init = { 4 << 16 | 0x200 } },
+	/* no steering tags; and 5 in the table of MSI-X */
+	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12,
+	  .init = { 4 << 16 } },
+	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12,
+	  .init = { 4 << 16 | 0x400 } },
 	{ .id = PCI_EXT_CAP_ID_LTR, .shown = true, .len = 8 },
 	{ .id = PCI_EXT_CAP_ID_SECPCI, .len = 0x2c },
 	{ .id = PCI_EXT_CAP_ID_PMUX, .len = 16 },
@@ -235,23 +246,41 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_PL_16GT, .len = 0x30 },
 	{ .id = PCI_EXT_CAP_ID_NPEM, .len = 16 },
 	{ .id = PCI_EXT_CAP_ID_PL_32GT, .len = 0x30 },
+	/* VF Resizable BAR: three of them */
+	{ .id = 0x24, .len = 4 + 3 * 8, .init = { 0, 3 << 5 } },
 	{ .id = PCI_EXT_CAP_ID_DOE, .len = 0x18 },
 	{ .id = 0x30, .len = 4 },
 	{ .id = 0xfffe, .len = 4 },
 };
 
-static u32 expect_byte(const struct expect *e, unsigned int off, bool virt)
+/* What to expect of one byte */
+struct expect_byte {
+	u8	write;
+	u8	virt;
+	u8	sticky;
+};
+
+static struct expect_byte expect_byte(const struct expect *e, unsigned int off)
 {
+	struct expect_byte b = {};
 	unsigned int i;
 
+	if (!e->shown)
+		return b;
 	for (i = 0; i < ARRAY_SIZE(e->reg); i++) {
 		const struct reg *r = &e->reg[i];
+		unsigned int shift = 8 * (off - r->off);
 
-		if (off >= r->off && off < r->off + r->width)
-			return ((virt ? r->virt : r->write) >>
-				(8 * (off - r->off))) & 0xff;
+		if (off < r->off || off >= r->off + r->width)
+			continue;
+		b.write = r->write >> shift;
+		b.virt = r->virt >> shift;
+		b.sticky = r->sticky >> shift;
+		return b;
 	}
-	return e->raw && !virt ? 0xff : 0;
+	if (e->raw)
+		b.write = 0xff;
+	return b;
 }
 
 static void check_cap(struct kunit *test, const struct vfio_pci_config *c,
@@ -267,13 +296,14 @@ static void check_cap(struct kunit *test, const struct vfio_pci_config *c,
 				    "cap %#x header", e->id);
 	}
 	for (; off < e->len; off++) {
-		u32 wr = e->shown ? expect_byte(e, off, false) : 0;
-		u32 vi = e->shown ? expect_byte(e, off, true) : 0;
+		struct expect_byte b = expect_byte(e, off);
 
-		KUNIT_EXPECT_EQ_MSG(test, write_bits(c, pos + off), wr,
+		KUNIT_EXPECT_EQ_MSG(test, write_bits(c, pos + off), b.write,
 				    "cap %#x write at %#x", e->id, off);
-		KUNIT_EXPECT_EQ_MSG(test, c->virt[pos + off], vi,
+		KUNIT_EXPECT_EQ_MSG(test, c->virt[pos + off], b.virt,
 				    "cap %#x virt at %#x", e->id, off);
+		KUNIT_EXPECT_EQ_MSG(test, c->sticky[pos + off], b.sticky,
+				    "cap %#x sticky at %#x", e->id, off);
 		KUNIT_EXPECT_TRUE_MSG(test, c->claimed[pos + off],
 				      "cap %#x at %#x", e->id, off);
 	}
@@ -431,14 +461,16 @@ static void express_layouts(struct kunit *test)
 		const struct exp_case *e = &cases[i];
 		struct fake *f = fake_alloc(test);
 		struct vfio_pci_config *c;
-		u8 *w, *v;
+		u8 *w, *v, *s;
 
 		add_cap(f, STD_POS, PCI_CAP_ID_EXP);
 		put16(f, STD_POS + 2, e->version | e->type << 4);
 		c = build(test, f);
 		w = c->write + STD_POS;
 		v = c->virt + STD_POS;
+		s = c->sticky + STD_POS;
 		KUNIT_EXPECT_EQ(test, c->exp, STD_POS);
+		KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], STD_POS);
 		/* all but phantom functions */
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(w + 0x08), 0xfdff);
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(v + 0x08), devctl_virt);
@@ -448,6 +480,14 @@ static void express_layouts(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, w[off], 0, "layout %u at %#x",
 					    i, off);
 		}
+		/*
+		 * Device Status: the four kinds of errors, and Emergency Power
+		 * Reduction Detected. RW1C bits of Link Status and Slot Status
+		 * are for ports, and reserved in endpoints.
+		 */
+		for (off = 0x02; off < e->len; off++)
+			KUNIT_EXPECT_EQ_MSG(test, s[off], off == 0x0a ? 0x4f : 0,
+					    "layout %u at %#x", i, off);
 		if (e->devctl2) {
 			/* all but ARI forwarding */
 			KUNIT_EXPECT_EQ(test, get_unaligned_le16(w + 0x28),
@@ -457,6 +497,91 @@ static void express_layouts(struct kunit *test)
 		}
 		KUNIT_EXPECT_TRUE(test, c->claimed[STD_POS + e->len - 1]);
 		KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + e->len]);
+	}
+}
+
+/* All of a capability is the device's, and not one byte more */
+static void check_read_only(struct kunit *test, const struct vfio_pci_config *c,
+			    unsigned int pos, unsigned int len)
+{
+	unsigned int off;
+
+	for (off = 4; off < len; off++) {
+		KUNIT_EXPECT_TRUE_MSG(test, c->claimed[pos + off], "at %#x", off);
+		KUNIT_EXPECT_EQ_MSG(test, c->write[pos + off], 0, "at %#x", off);
+		KUNIT_EXPECT_EQ_MSG(test, c->virt[pos + off], 0, "at %#x", off);
+	}
+	KUNIT_EXPECT_FALSE(test, c->claimed[pos + len]);
+}
+
+struct len_case {
+	u32	dw;
+	u16	len;
+};
+
+/* The type is in the upper 3 or 5 bits of the first 32 */
+static void hypertransport_layouts(struct kunit *test)
+{
+	static const struct len_case cases[] = {
+		/* slave or primary, host or secondary interface */
+		{ 0x00000000, 28 },
+		{ 0x1f000000, 28 },
+		{ 0x20000000, 24 },
+		{ 0x3f000000, 24 },
+		/* MSI mapping with an address, and with the usual one */
+		{ 0xa8000000, 12 },
+		{ 0xa8010000, 12 },
+		{ 0xa8020000, 4 },
+		{ 0xa8030000, 4 },
+		/* interrupt discovery and configuration: index and data */
+		{ 0x80000000, 8 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake *f = fake_alloc(test);
+		struct vfio_pci_config *c;
+
+		add_cap(f, STD_POS, PCI_CAP_ID_HT);
+		put32(f, STD_POS, cases[i].dw | PCI_CAP_ID_HT);
+		c = build(test, f);
+		KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], STD_POS);
+		KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->write + STD_POS + 2),
+				0);
+		check_read_only(test, c, STD_POS, cases[i].len);
+	}
+}
+
+/* Four virtual channels, and an arbitration table of 4 bits for each phase */
+static void virtual_channels(struct kunit *test)
+{
+	static const struct len_case cases[] = {
+		/* without a table, whatever arbitration there is */
+		{ 0x00000000, 0x10 + 4 * 12 },
+		{ 0x0000000e, 0x10 + 4 * 12 },
+		{ 0x05000001, 0x10 + 4 * 12 },
+		/* 32, 64 and 128 phases at 0x50; the most of several */
+		{ 0x05000002, 0x50 + 16 },
+		{ 0x05000004, 0x50 + 32 },
+		{ 0x05000008, 0x50 + 64 },
+		{ 0x0500000e, 0x50 + 64 },
+		{ 0x05000006, 0x50 + 32 },
+	};
+	static const u16 ids[] = {
+		PCI_EXT_CAP_ID_VC, PCI_EXT_CAP_ID_VC9, PCI_EXT_CAP_ID_MFVC,
+	};
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (j = 0; j < ARRAY_SIZE(ids); j++) {
+			struct fake *f = fake_alloc(test);
+
+			add_ext_cap(f, 0, EXT_POS, ids[j]);
+			put32(f, EXT_POS + 4, 3);
+			put32(f, EXT_POS + 8, cases[i].dw);
+			check_read_only(test, build(test, f), EXT_POS,
+					cases[i].len);
+		}
 	}
 }
 
@@ -480,6 +605,10 @@ static void variable_lengths(struct kunit *test)
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->write + STD_POS + 2), 0x7f);
 	KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + 8]);
+	/* Split Completion Discarded, Unexpected, Received ... Error Message */
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->sticky + STD_POS + 4),
+			0x200c0000);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->sticky + STD_POS + 2), 0);
 	f = fake_alloc(test);
 	add_cap(f, STD_POS, PCI_CAP_ID_PCIX);
 	put16(f, STD_POS + 2, 1 << 12);
@@ -487,6 +616,8 @@ static void variable_lengths(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + STD_POS + 8),
 			0xffffffff);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + STD_POS + 4), 0);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->sticky + STD_POS + 4),
+			0x200c0000);
 	KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + 24]);
 
 	/* enhanced allocation, three entries of 2, 3 and 5 dwords: read-only */
@@ -505,10 +636,12 @@ static void variable_lengths(struct kunit *test)
 	add_cap(f, STD_POS, PCI_CAP_ID_SATA);
 	f->image[STD_POS + 4] = 0xf;
 	c = build(test, f);
-	KUNIT_EXPECT_TRUE(test, c->claimed[STD_POS + 15]);
+	KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], STD_POS);
+	check_read_only(test, c, STD_POS, 16);
 	f->image[STD_POS + 4] = 4;
 	c = build(test, f);
-	KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + 8]);
+	KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], STD_POS);
+	check_read_only(test, c, STD_POS, 8);
 
 	/* ACS with a vector for 40 ports, and for 256 */
 	f = fake_alloc(test);
@@ -520,15 +653,6 @@ static void variable_lengths(struct kunit *test)
 	put32(f, EXT_POS + 4, PCI_ACS_EC);
 	c = build(test, f);
 	KUNIT_EXPECT_FALSE(test, c->claimed[EXT_POS + 8 + 32]);
-
-	/* four virtual channels, arbitration table of 64 phases at 0x50 */
-	f = fake_alloc(test);
-	add_ext_cap(f, 0, EXT_POS, PCI_EXT_CAP_ID_VC);
-	put32(f, EXT_POS + 4, 3);
-	put32(f, EXT_POS + 8, PCI_VC_CAP2_64_PHASE | 5 << 24);
-	c = build(test, f);
-	KUNIT_EXPECT_TRUE(test, c->claimed[EXT_POS + 0x50 + 31]);
-	KUNIT_EXPECT_FALSE(test, c->claimed[EXT_POS + 0x50 + 32]);
 
 	/* CXL's DVSEC is no user's */
 	f = fake_alloc(test);
@@ -939,6 +1063,8 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(all_ids),
 	KUNIT_CASE(msi_layouts),
 	KUNIT_CASE(express_layouts),
+	KUNIT_CASE(hypertransport_layouts),
+	KUNIT_CASE(virtual_channels),
 	KUNIT_CASE(variable_lengths),
 	KUNIT_CASE(header),
 	KUNIT_CASE(virtual_function),

@@ -37,7 +37,8 @@ static unsigned int msi_count(struct vfio_pci_core_device *vdev)
 /**
  * vfio_pci_irq_count - interrupts of an index
  * @vdev: an enabled device
- * @index: VFIO_PCI_*_IRQ_INDEX *
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ *
  * Return: their number, 0 if the index is not implemented.
  */
 unsigned int vfio_pci_irq_count(struct vfio_pci_core_device *vdev,

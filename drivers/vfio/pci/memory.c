@@ -96,7 +96,8 @@ void vfio_pci_release_mmaps(struct vfio_pci_core_device *vdev)
 
 /**
  * vfio_pci_memory_enabled - whether the device's memory may be accessed
- * @vdev: the device; memory_lock is held *
+ * @vdev: the device; memory_lock is held
+ *
  * Return: true if it answers.
  */
 bool vfio_pci_memory_enabled(struct vfio_pci_core_device *vdev)

@@ -342,7 +342,8 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 
 /**
  * vfio_pci_msi_in_use - count vectors that have an eventfd
- * @vdev: an enabled device; igate is held *
+ * @vdev: an enabled device; igate is held
+ *
  * Return: their number.
  */
 unsigned int vfio_pci_msi_in_use(struct vfio_pci_core_device *vdev)

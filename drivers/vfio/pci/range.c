@@ -16,7 +16,8 @@
  * @max_width: widest access in bytes, a power of two
  *
  * An access is naturally aligned and as wide as alignment, @count, @hole and
- * @max_width allow: registers expect to be accessed whole. *
+ * @max_width allow: registers expect to be accessed whole.
+ *
  * Return: the step.
  */
 struct vfio_pci_step vfio_pci_range_step(u64 off, size_t count,
@@ -47,7 +48,8 @@ struct vfio_pci_step vfio_pci_range_step(u64 off, size_t count,
  * @other: first byte of the other
  * @other_len: its length
  *
- * Neither range may wrap around. *
+ * Neither range may wrap around.
+ *
  * Return: true if they do.
  */
 bool vfio_pci_range_overlaps(u64 start, u64 len, u64 other, u64 other_len)

@@ -19,10 +19,7 @@
 /* Bytes that are moved while the memory lock is held once */
 #define IO_BATCH	128
 
-/*
- * For drivers: single accesses to what vfio_pci_core_setup_barmap() mapped. With
- * test_mem they answer -EIO while the device's memory is disabled.
- */
+/* Described where they are declared, in linux/vfio_pci_core.h */
 #define VFIO_PCI_CORE_IOWRITE(size, type)				\
 int vfio_pci_core_iowrite##size(struct vfio_pci_core_device *vdev,	\
 				bool test_mem, type val,			\

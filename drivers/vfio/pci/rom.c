@@ -74,7 +74,8 @@ static size_t image_size(struct vfio_pci_core_device *vdev)
 
 /**
  * vfio_pci_rom_present - whether there is something in the ROM
- * @vdev: an enabled device that is powered *
+ * @vdev: an enabled device that is powered
+ *
  * Return: true if there is.
  */
 bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev)

@@ -34,7 +34,8 @@ void vfio_pci_core_set_params(bool is_nointxmask, bool is_disable_vga,
 EXPORT_SYMBOL_GPL(vfio_pci_core_set_params);
 
 /**
- * vfio_pci_vga_disabled - whether there shall be no VGA region *
+ * vfio_pci_vga_disabled - whether there shall be no VGA region
+ *
  * Return: true if not.
  */
 bool vfio_pci_vga_disabled(void)

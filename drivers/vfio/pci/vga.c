@@ -15,7 +15,8 @@
 
 /**
  * vfio_pci_is_vga - whether a device may decode the legacy VGA ranges
- * @pdev: the device *
+ * @pdev: the device
+ *
  * Return: true if so.
  */
 bool vfio_pci_is_vga(struct pci_dev *pdev)

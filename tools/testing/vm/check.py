@@ -30,6 +30,7 @@ DEVICES = [
     "pcie-root-port,id=port1,chassis=2,slot=2,x-speed=2_5", "nvme,bus=port1,addr=0",
     # One with a VF; what that gets of the flexible resources is up to the driver of the PF
     "nvme,max_ioqpairs=8,msix_qsize=9,sriov_max_vfs=1,sriov_vq_flexible=4,sriov_vi_flexible=3",
+    "VGA",
 ]
 
 # The IOMMUs other than the usual one, what is run with each on the stock kernel, and more of the command line.
