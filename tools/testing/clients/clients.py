@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 
+import charge
 import dpdk_cases
 import linux_cases
 import machine
@@ -40,6 +41,10 @@ def clean_up(before):
             device.works()
         except (Wrong, OSError) as err:
             problems.append(f"{device.bdf}, given back: {err}")
+    try:
+        problems += charge.problems()
+    except (Wrong, OSError) as err:
+        problems.append(f"what users are charged cannot be seen: {err}")
     problems += machine.reload_modules()
     try:
         machine.wait_for("as before", lambda: machine.state() == before, 20)
@@ -79,9 +84,13 @@ def main():
         return 0
     if sys.argv[1:]:
         cases = matching(CASES, sys.argv[1:]) or matching(OTHER_CASES, sys.argv[1:])
+        for pattern in sys.argv[1:]:
+            if not matching(cases, [pattern]):
+                sys.exit(f"no case matches '{pattern}'")
     signal.signal(signal.SIGALRM, out_of_time)
-    for module in ("nvme", "e1000e", "igb", "virtio_net", "kvm_amd", "kvm_intel"):
+    for module in ("nvme", "e1000e", "igb", "virtio_net"):
         subprocess.run(["modprobe", "-q", module], stderr=subprocess.DEVNULL)
+    user = charge.remember()
     print(f"KTAP version 1\n1..{len(cases)}", flush=True)
     failed = 0
     for number, (name, function) in enumerate(cases.items(), 1):
@@ -95,6 +104,8 @@ def main():
         print(f"{'not ' if problems else ''}ok {number} {name}{skip}")
         print(f"# {time.monotonic() - begin:.1f} s", flush=True)
         failed += bool(problems)
+    user.kill()
+    user.wait()
     return 1 if failed or not cases else 0
 
 

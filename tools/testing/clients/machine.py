@@ -3,7 +3,9 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -21,6 +23,8 @@ MODE = 440		# offset of its mode: "e" to end, "s" to stay, "l" to loop
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_PROMISC = 0x8913, 0x8914, 1, 0x100
 ETH_P_ALL, ETH_P_TEST = 3, 0x88b5
+NOBODY = 65534
+UNSAFE = Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts")
 
 
 class Wrong(Exception):
@@ -87,31 +91,64 @@ def huge_pages(number):
 
 
 @contextlib.contextmanager
-def traced(*events, only=None):
-    """Record events, or those of them that a filter lets through; gives a function that gives them as text."""
-    def switch(value):
-        for event in events:
-            (TRACING / f"events/{event}/filter").write_text(only or "0")
-            (TRACING / f"events/{event}/enable").write_text(value)
-
-    switch("1")
+def unsafe_interrupts():
+    """The administrator accepts that a device can forge interrupts."""
+    before = UNSAFE.read_text()
+    UNSAFE.write_text("Y")
     try:
-        yield (TRACING / "trace").read_text
+        yield
     finally:
-        switch("0")
-        (TRACING / "trace").write_text("")
+        UNSAFE.write_text(before)
+
+
+class Trace:
+    """What was recorded of some events, in a buffer of their own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def text(self):
+        return (self.folder / "trace").read_text()
+
+    def number(self):
+        """How many there were, even if that is more than can be kept."""
+        stats = "".join(path.read_text() for path in self.folder.glob("per_cpu/cpu*/stats"))
+        return sum(map(int, re.findall(r"(?m)^(?:entries|overrun): (\d+)", stats)))
+
+
+@contextlib.contextmanager
+def traced(*events, only=None):
+    """Record events, or those of them that a filter lets through; gives a Trace."""
+    number = next(n for n in itertools.count() if not (TRACING / f"instances/clients{n}").exists())
+    folder = TRACING / f"instances/clients{number}"
+    folder.mkdir()
+    try:
+        for event in events:
+            if only:
+                (folder / f"events/{event}/filter").write_text(only)
+            (folder / f"events/{event}/enable").write_text("1")
+        yield Trace(folder)
+    finally:
+        folder.rmdir()
 
 
 @contextlib.contextmanager
 def probed(definition):
     """Set a probe, in the words of kprobe_events; gives the name of its event."""
     name = definition.split()[0].partition(":")[2]
-    events = TRACING / "kprobe_events"
-    events.write_text(definition + "\n")
+
+    def change(line):
+        events = os.open(TRACING / "kprobe_events", os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(events, line.encode() + b"\n")
+        finally:
+            os.close(events)
+
+    change(definition)
     try:
         yield f"kprobes/{name}"
     finally:
-        events.write_text("")
+        change(f"-:{name}")
 
 
 class Device:

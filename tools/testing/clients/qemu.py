@@ -13,13 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import CHANGE, SECTORS, SOURCE, TARGET, Wrong, expect, wait_for
+from machine import CHANGE, NOBODY, SECTORS, SOURCE, TARGET, Wrong, expect, wait_for
 
 HERE = Path(__file__).resolve().parent
 GOOD, BAD = 16, 17		# what the boot sector tells isa-debug-exit
 MEGABYTES = 128			# of memory that a guest has
 PAGES = MEGABYTES << 8
-NOBODY = 65534
 
 running = []			# every QEMU that was started and not waited for
 
@@ -147,15 +146,20 @@ class Qemu:
                     return self.events.pop(number)
             self.answer(["event"], max(0.01, deadline - time.monotonic()))
 
-    def iommufds(self):
-        """What each open /dev/iommu says of itself, as text."""
+    def iommufds(self, node="/dev/iommu"):
+        """What each open /dev/iommu, or container, says of itself, as text."""
         fds = Path(f"/proc/{self.process.pid}/fd")
-        return [(fds.parent / "fdinfo" / fd.name).read_text() for fd in fds.iterdir()
-                if os.readlink(fd) == "/dev/iommu"]
+        return [(fds.parent / "fdinfo" / fd.name).read_text() for fd in fds.iterdir() if os.readlink(fd) == node]
 
     def locked(self):
         """How many kB of memory it has locked."""
         return int(re.search(r"(?m)^VmLck:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
+
+    def memory(self):
+        """Where its guest's memory is: (bytes, permissions, name) of each mapping that could be that."""
+        found = re.findall(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$",
+                           Path(f"/proc/{self.process.pid}/maps").read_text())
+        return [(int(end, 16) - int(begin, 16), permissions, name) for begin, end, permissions, name in found]
 
     # ---- its end
 

@@ -9,11 +9,13 @@ import fcntl
 import os
 import re
 import struct
+import subprocess
 import threading
 from pathlib import Path
 
-from machine import Disk, Missing, Wrong, below, expect, huge_pages, pinned, probed, some, traced, wait_for
-from qemu import MEGABYTES, NOBODY, PAGES, Qemu, boot_sector
+from machine import (NOBODY, Disk, Wrong, below, expect, huge_pages, pinned, probed, some, traced, unsafe_interrupts,
+                     wait_for)
+from qemu import MEGABYTES, PAGES, Qemu, boot_sector
 
 ENOUGH = MEGABYTES + 64 << 20		# bytes of locked memory for a guest's memory and firmware
 TOO_LITTLE = MEGABYTES - 32 << 20
@@ -22,7 +24,11 @@ NOT_PERMITTED = "Operation not permitted"
 INVALID = "Invalid argument"		# bound already
 IOMMU_OPTION, RLIMIT_MODE, BY_PROCESS = 0x3b87, 0, 1
 DIRTY_PAGES, START, STOP = 0x3b75, "1", "2"
-UNSAFE = Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts")
+RESET, FUNCTION, HOT = "vfio_pci/vfio_pci_reset", "function", "hot"
+# Where KVM has to be told that DMA may bypass the caches
+INCOHERENT = "intel-nosc"
+HUGE = 9		# order of a huge page
+ATTACHED = re.compile(r"(?m)^ioas-\d+-devices:\t(.*)")
 
 SECTOR = boot_sector()
 
@@ -77,6 +83,11 @@ def group(*given):
     return args, []
 
 
+def node_of(way):
+    """What QEMU opens, or is given, for its address spaces."""
+    return "/dev/vfio/vfio" if way is group else "/dev/iommu"
+
+
 @contextlib.contextmanager
 def started(way, *given, more=(), **options):
     """A QEMU with devices, and more arguments and options; it is gone at the end."""
@@ -94,23 +105,74 @@ def started(way, *given, more=(), **options):
 
 
 def nested_kvm():
+    """QEMU's name for KVM, which the processors that the harness emulates have."""
+    for module in ("kvm_amd", "kvm_intel"):
+        subprocess.run(["modprobe", "-q", module], stderr=subprocess.DEVNULL)
     if not Path("/dev/kvm").exists():
-        raise Missing("no KVM in this virtual machine")
+        raise Wrong("no KVM in this virtual machine")
     os.chmod("/dev/kvm", 0o666)		# as udev has it
     return "kvm"
 
 
+def accelerator(kvm):
+    return nested_kvm() if kvm else "tcg"
+
+
+def resets(trace, *devices):
+    """What kinds of reset devices were asked for, and their results."""
+    found = re.findall(r"vfio_pci_reset: (\S+) (\w+) ret=(-?\d+)", trace.text())
+    return {(kind, int(result)) for bdf, kind, result in found if bdf in [device.bdf for device in devices]}
+
+
+@contextlib.contextmanager
+def coherence():
+    """KVM learns that a device's DMA may bypass the caches, and that it is gone, where that is so and nowhere else."""
+    changes = "register", "unregister"
+    with contextlib.ExitStack() as stack:
+        trace = stack.enter_context(traced(*[
+            stack.enter_context(probed(f"p:clients_{change} kvm:kvm_arch_{change}_noncoherent_dma"))
+            for change in changes]))
+        yield
+        for change in changes:
+            expect(f"how often KVM had to {change} a device that is not coherent",
+                   trace.text().count(f"clients_{change}:"), int(os.environ["VM_IOMMU"] == INCOHERENT))
+
+
 # ---- the cases
 
-def boots(way, kvm=False, memory=None, pages=0):
-    """The guest does its work."""
+def boots(way, kvm=False):
+    """The guest does its work, and the device was reset for that."""
     def case():
-        accel = nested_kvm() if kvm else "tcg"
+        accel = accelerator(kvm)
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "e")
-        with huge_pages(pages) if pages else contextlib.nullcontext():
-            with started(way, disk, accel=accel, memory=memory) as client:
+        with traced(RESET) as trace, coherence() if kvm else contextlib.nullcontext():
+            with started(way, disk, accel=accel) as client:
                 client.finish()
+            expect("resets of the disk", resets(trace, disk), {(FUNCTION, 0)})
+        disk.verify(disk)
+    return case
+
+
+def uses_memory(way, backend, permissions, where, huge=False):
+    """The guest's memory is of a kind; of huge pages almost all is contiguous for the IOMMU, too."""
+    def case():
+        disk, = some("nvme", 1)
+        disk.prepare(SECTOR, "s")
+        with huge_pages(MEGABYTES // 2) if huge else contextlib.nullcontext():
+            with started(way, disk, memory=backend) as client:
+                client.goes_on(1)
+                found = sum(size for size, *rest in client.memory() if rest[0] == permissions and where in rest[1])
+                expect(f"bytes of memory of {where}", found, MEGABYTES << 20)
+                if huge:
+                    free = re.search(r"(?m)^HugePages_Free: +(\d+)", Path("/proc/meminfo").read_text()).group(1)
+                    expect("huge pages that the guest does not use", free, "0")
+                    text, = client.iommufds(node_of(way))
+                    pages = int(re.search(r"(?m)^ioas-\d+:.* pinned=(\d+)", text).group(1)) >> 12
+                    runs = re.findall(r"(\d+):(\d+)", re.search(r"(?m)^ioas-\d+-runs:\t(.*)", text).group(1))
+                    small = sum(int(count) << int(order) + 1 for order, count in runs if int(order) < HUGE)
+                    if pages - small < 0.9 * PAGES:
+                        raise Wrong(f"the IOMMU's runs of {pages} pages are ORDER:COUNT {runs}")
         disk.verify(disk)
     return case
 
@@ -174,20 +236,23 @@ def hot_reset():
         device.give("vfio-pci")
     for way in (iommufd, group):
         disk.prepare(SECTOR, "e")
-        with started(way, disk, *pair) as client:
+        with traced(RESET) as trace, started(way, disk, *pair) as client:
             client.finish()
+            expect("resets of the pair", resets(trace, *pair), {(HOT, 0)})
+            expect("resets of the disk", resets(trace, disk), {(FUNCTION, 0)})
         disk.verify(disk)
 
 
-def killed(way):
+def killed(way, kvm=False):
     """SIGKILL, while the device reads and writes; whoever comes next finds it free."""
     def case():
+        accel = accelerator(kvm)
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "l")
-        with started(way, disk) as client:
+        with started(way, disk, accel=accel) as client:
             client.goes_on()
             client.kill()
-        boots(way)()
+        boots(way, kvm)()
     return case
 
 
@@ -205,13 +270,14 @@ def contended(way):
     return case
 
 
-def unbound(way):
+def unbound(way, kvm=False):
     """The host takes the device away while the guest uses it: QEMU is asked, asks its guest, and lets go."""
     def case():
+        accel = accelerator(kvm)
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "l")
         before = pinned()
-        with started(way, disk) as client:
+        with started(way, disk, accel=accel) as client:
             client.goes_on()
             client.greet()
             taking = threading.Thread(target=(disk.path / "driver/unbind").write_text, args=[disk.bdf], daemon=True)
@@ -222,20 +288,23 @@ def unbound(way):
             expect("driver of the device", disk.driver, None)
             expect("status of QEMU, which has to run without the device", client.process.poll(), None)
             wait_for("all pages to be unpinned", lambda: pinned() == before)
-        boots(way)()
+            expect("kB of memory that QEMU has locked", client.locked(), 0)
+        boots(way, kvm)()
     return case
 
 
 def hot_plug():
-    """A disk comes to a running QEMU and goes, twice: by name, and with descriptors through its monitor."""
+    """A disk comes to a running QEMU and goes: by name, with descriptors through its monitor, and in the old way."""
     disk, = some("nvme", 1)
     before = pinned()
     with started(group) as client:
-        for turn in ("names", "descriptors"):
+        for turn in ("names", "descriptors", "group"):
             disk.prepare(SECTOR, "s")
             backend = {"qom-type": "iommufd", "id": "iommufd0"}
-            front = {"driver": "vfio-pci", "id": "disk", "iommufd": "iommufd0", "bus": "pci.0", "addr": "5"}
-            if turn == "names":
+            front = {"driver": "vfio-pci", "id": "disk", "bus": "pci.0", "addr": "5"}
+            if turn != "group":
+                front["iommufd"] = "iommufd0"
+            if turn != "descriptors":
                 front["host"] = disk.bdf
             else:
                 for name, path in (("iommu", "/dev/iommu"), ("vfio", disk.cdev)):
@@ -243,22 +312,64 @@ def hot_plug():
                     client.command("getfd", {"fdname": name}, fds=[fd])
                     os.close(fd)
                 backend["fd"], front["fd"] = "iommu", "vfio"
-            client.command("object-add", backend)
+            if turn != "group":
+                client.command("object-add", backend)
             client.command("device_add", front)
-            done = client.rounds()
-            client.command("system_reset")
-            wait_for("the guest to use the new disk", lambda: client.rounds() > done, 120)
-
+            begins_again(client)
             client.command("device_del", {"id": "disk"})
             client.event("DEVICE_DELETED")
-            client.command("object-del", {"id": "iommufd0"})
+            if turn != "group":
+                client.command("object-del", {"id": "iommufd0"})
             wait_for("all pages to be unpinned", lambda: pinned() == before)
+            expect("kB of memory that QEMU has locked", client.locked(), 0)
             # QEMU does not close what it was given.
             texts = client.iommufds()
             expect("number of open /dev/iommu", len(texts), 0 if turn == "names" else 1)
             if any("object:" in text for text in texts):
                 raise Wrong(f"something is left in the context: {texts[0]!r}")
+            expect("number of containers", len(client.iommufds(node_of(group))), 0)
             disk.verify(disk)
+
+
+def begins_again(client):
+    """The guest starts anew, with the disks that there are now, and does its work."""
+    client.command("stop")		# a round that it is in does not count
+    done = client.rounds()
+    client.command("system_reset")
+    client.event("RESET")
+    client.command("cont")
+    wait_for("the guest to use its disks", lambda: client.rounds() > done, 120)
+
+
+def hot_plug_second(way):
+    """A disk comes into the address space that another one uses, and goes."""
+    def case():
+        first, second = some("nvme", 2)
+        first.prepare(SECTOR, "l")
+        second.prepare(SECTOR, "l")
+        with started(way, first) as client:
+            client.goes_on(1)
+            before = pinned()
+            front = {"driver": "vfio-pci", "id": "second", "host": second.bdf, "bus": "pci.0", "addr": "8"}
+            if way is iommufd:
+                front["iommufd"] = "iommufd0"
+            client.command("device_add", front)
+            begins_again(client)
+            text, = client.iommufds(node_of(way))
+            expect("devices of the one address space", sorted(" ".join(ATTACHED.findall(text)).split()),
+                   sorted([first.bdf, second.bdf]))
+            # What the firmware makes of its own memory may differ.
+            if pinned() - before > PAGES // 2:
+                raise Wrong(f"{pinned() - before} more pages are pinned for a second device in an address space")
+            client.command("device_del", {"id": "second"})
+            client.event("DEVICE_DELETED")
+            text, = client.iommufds(node_of(way))
+            expect("devices of the address space, then", ATTACHED.findall(text), [first.bdf])
+            begins_again(client)
+            client.goes_on(1)
+        second.verify(first)
+        first.verify(first)
+    return case
 
 
 def refused_in_words(disk, reason, way=passed, **options):
@@ -345,11 +456,11 @@ def locked_memory_of_container():
     """A container counts what its process has locked; when QEMU has ended for it, the trace still tells why."""
     disk, = some("nvme", 1)
     disk.prepare(SECTOR, "e")
-    with owned_by_nobody(disk.group), traced("iommufd/iommufd_refuse") as events:
+    with owned_by_nobody(disk.group), traced("iommufd/iommufd_refuse") as trace:
         with started(group, disk, nobody_locks=TOO_LITTLE) as client:
             client.refused("Cannot allocate memory")
-        if not re.search(rf"iommufd_refuse: error=-12 memlock limit: the process .*is {TOO_LITTLE >> 10} kB", events()):
-            raise Wrong(f"the trace does not tell why it was refused: {events()[-500:]!r}")
+        if not re.search(rf"iommufd_refuse: error=-12 memlock limit: the process .*is {TOO_LITTLE >> 10} kB", trace.text()):
+            raise Wrong(f"the trace does not tell why it was refused: {trace.text()[-500:]!r}")
         with started(group, disk, nobody_locks=ENOUGH) as client:
             client.finish()
     disk.verify(disk)
@@ -360,17 +471,17 @@ def dirty_rate():
     disk, = some("nvme", 1)
     disk.prepare(SECTOR, "l")
     with probed("p:clients_ioctl iommufd:iommufd_vfio_ioctl cmd=%si:x32 flags=+u4(%dx):u32") as event, \
-            started(group, disk) as client, traced(event, only=f"cmd=={DIRTY_PAGES:#x}") as events:
+            started(group, disk) as client, traced(event, only=f"cmd=={DIRTY_PAGES:#x}") as trace:
         client.goes_on(1)
         client.command("calc-dirty-rate", {"calc-time": 1, "mode": "dirty-bitmap"})
         wait_for("QEMU to measure", lambda: client.command("query-dirty-rate")["status"] == "measured")
-        found = re.findall(r" flags=(\d+)", events())
+        found = re.findall(r" flags=(\d+)", trace.text())
         expect("requests to start and to stop", found, [START, STOP])
         expect("what QEMU says", client.said(), "")
         client.goes_on(1)
 
 
-def unsafe_interrupts():
+def without_remapping():
     """Without interrupt remapping: refused, unless the administrator accepts that."""
     disk, = some("nvme", 1)
     disk.prepare(SECTOR, "e")
@@ -379,31 +490,33 @@ def unsafe_interrupts():
     told = refused_in_words(disk, NOT_PERMITTED)
     if not re.search(r"(?m)^last-refusal:.*allow_unsafe_interrupts", told):
         raise Wrong(f"the context does not tell why it was refused: {told!r}")
-    before = UNSAFE.read_text()
-    UNSAFE.write_text("Y")
-    try:
+    with unsafe_interrupts():
         boots(iommufd)()
         boots(group)()
-    finally:
-        UNSAFE.write_text(before)
 
+
+# QEMU's backend of the guest's memory, and how its mapping looks; the last two of huge pages
+MEMFD = "memory-backend-memfd,share=on", "rw-s", "memfd:memory-backend-memfd"
+HUGETLB = "memory-backend-memfd,hugetlb=on,hugetlbsize=2M,share=on", "rw-s", "memfd:memory-backend-memfd", True
+PRIVATE_HUGETLB = "memory-backend-file,mem-path=/dev/hugepages,share=off", "rw-p", "/dev/hugepages/", True
 
 CASES = {
     "qemu iommufd": boots(iommufd),
     "qemu iommufd, descriptors passed": boots(passed),
     "qemu group": boots(group),
-    "qemu kvm iommufd": boots(iommufd, kvm=True),
-    "qemu kvm iommufd, descriptors passed": boots(passed, kvm=True),
-    "qemu kvm group": boots(group, kvm=True),
+    "kvm iommufd": boots(iommufd, kvm=True),
+    "kvm iommufd, descriptors passed": boots(passed, kvm=True),
+    "kvm group": boots(group, kvm=True),
     "qemu unprivileged": permitted,
     "qemu locked memory": locked_memory,
     "qemu locked memory by process": locked_memory_of_process,
     "qemu locked memory, group": locked_memory_of_container,
-    "qemu memory memfd": boots(iommufd, memory="memory-backend-memfd,share=on"),
-    "qemu memory hugetlb": boots(iommufd, memory="memory-backend-memfd,hugetlb=on,hugetlbsize=2M,share=on",
-                                 pages=MEGABYTES // 2),
-    "qemu memory hugetlb, private": boots(group, memory="memory-backend-file,mem-path=/dev/hugepages,share=off",
-                                          pages=MEGABYTES // 2),
+    "qemu memory memfd": uses_memory(iommufd, *MEMFD),
+    "qemu memory memfd, group": uses_memory(group, *MEMFD),
+    "qemu memory hugetlb": uses_memory(iommufd, *HUGETLB),
+    "qemu memory hugetlb, group": uses_memory(group, *HUGETLB),
+    "qemu memory hugetlb, private": uses_memory(iommufd, *PRIVATE_HUGETLB),
+    "qemu memory hugetlb, private, group": uses_memory(group, *PRIVATE_HUGETLB),
     "qemu two devices": two_disks(iommufd, 1),
     "qemu two devices, two iommufds": two_disks(iommufd_each, 2, 2),
     "qemu two devices, groups": two_disks(group, 1),
@@ -411,12 +524,18 @@ CASES = {
     "qemu hot reset": hot_reset,
     "qemu killed": killed(iommufd),
     "qemu killed, group": killed(group),
+    "kvm killed, descriptors passed": killed(passed, kvm=True),
+    "kvm killed, group": killed(group, kvm=True),
     "qemu contended": contended(iommufd),
     "qemu contended, group": contended(group),
     "qemu unbound": unbound(iommufd),
     "qemu unbound, group": unbound(group),
+    "kvm unbound, descriptors passed": unbound(passed, kvm=True),
+    "kvm unbound, group": unbound(group, kvm=True),
     "qemu hot plug": hot_plug,
+    "qemu hot plug of a second": hot_plug_second(iommufd),
+    "qemu hot plug of a second, group": hot_plug_second(group),
     "qemu dirty rate, group": dirty_rate,
 }
 # Of machines without interrupt remapping
-UNSAFE_CASES = {"qemu unsafe interrupts": unsafe_interrupts}
+UNSAFE_CASES = {"qemu unsafe interrupts": without_remapping}
