@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """QEMU as a client, with the firmware and a boot sector for its guest."""
 
+import functools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from machine import CHANGE, NOBODY, SECTORS, SOURCE, TARGET, Wrong, expect, wait_for
 
 HERE = Path(__file__).resolve().parent
+PROGRAM = "qemu-system-x86_64"	# as PATH has it
 GOOD, BAD = 16, 17		# what the boot sector tells isa-debug-exit
 MEGABYTES = 128			# of memory that a guest has
 PAGES = MEGABYTES << 8
@@ -34,6 +36,12 @@ def boot_sector():
         return Path(folder, "bin").read_bytes()
 
 
+@functools.cache
+def version():
+    said = subprocess.run([PROGRAM, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return tuple(map(int, re.search(r"version (\d+)\.(\d+)", said).groups()))
+
+
 class Qemu:
     """
     A QEMU. args are more of its arguments, fds what it inherits; accel names the accelerator, memory a backend of
@@ -46,7 +54,7 @@ class Qemu:
         self.greeted, self.events, self.reply = False, [], b""
         machine += f",accel={accel}" + (",memory-backend=memory" if memory else "")
         self.qmp, theirs = socket.socketpair()
-        argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", machine,
+        argv = [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none", "-machine", machine,
                 "-cpu", "max" if accel == "tcg" else "host", "-m", str(megabytes)]
         if memory:
             argv += ["-object", f"{memory},id=memory,size={megabytes}M"]
@@ -75,7 +83,9 @@ class Qemu:
     # ---- what it says
 
     def said(self):
-        return (self.folder / "errors").read_text(errors="replace").strip()
+        """Without advice for who starts the next one."""
+        lines = (self.folder / "errors").read_text(errors="replace").strip().splitlines()
+        return "\n".join(line for line in lines if "is deprecated" not in line)
 
     def guest_said(self):
         return self.console.read_text(errors="replace") if self.console.exists() else ""

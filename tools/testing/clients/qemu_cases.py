@@ -15,6 +15,7 @@ from pathlib import Path
 
 from machine import (NOBODY, Disk, Wrong, below, expect, huge_pages, pinned, probed, some, traced, unsafe_interrupts,
                      wait_for)
+import qemu
 from qemu import MEGABYTES, PAGES, Qemu, boot_sector
 
 ENOUGH = MEGABYTES + 64 << 20		# bytes of locked memory for a guest's memory and firmware
@@ -155,13 +156,19 @@ def boots(way, kvm=False):
 
 
 def uses_memory(way, backend, permissions, where, huge=False):
-    """The guest's memory is of a kind; of huge pages almost all is contiguous for the IOMMU, too."""
+    """
+    The guest's memory is of a kind; of huge pages almost all is contiguous for the IOMMU, too. A QEMU that knows how to maps
+    a file as such.
+    """
     def case():
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "s")
-        with huge_pages(MEGABYTES // 2) if huge else contextlib.nullcontext():
+        as_file = way is not group and permissions == "rw-s" and qemu.version() >= MAPS_FILES
+        with probed("p:clients_map_file iommufd:iommufd_ioas_map_file") as event, traced(event) as maps, \
+                huge_pages(MEGABYTES // 2) if huge else contextlib.nullcontext():
             with started(way, disk, memory=backend) as client:
                 client.goes_on(1)
+                expect("is memory mapped as a file", maps.number() > 0, as_file)
                 found = sum(size for size, *rest in client.memory() if rest[0] == permissions and where in rest[1])
                 expect(f"bytes of memory of {where}", found, MEGABYTES << 20)
                 if huge:
@@ -495,6 +502,7 @@ def without_remapping():
         boots(group)()
 
 
+MAPS_FILES = 10, 1		# the version that began with it
 # QEMU's backend of the guest's memory, and how its mapping looks; the last two of huge pages
 MEMFD = "memory-backend-memfd,share=on", "rw-s", "memfd:memory-backend-memfd"
 HUGETLB = "memory-backend-memfd,hugetlb=on,hugetlbsize=2M,share=on", "rw-s", "memfd:memory-backend-memfd", True

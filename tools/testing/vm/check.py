@@ -68,6 +68,9 @@ CLIENT_DEVICES = [
 ]
 # A disk, a network card and its peer
 CLIENT_FEW = ["nvme", "e1000e", "e1000e", "virtio-net-pci,iommu_platform=off", "edu"]
+# What a newer QEMU might do in another way
+NEWER_CASES = ["qemu iommufd", "qemu iommufd, descriptors passed", "qemu group", "qemu memory memfd", "qemu memory hugetlb",
+               "qemu hot plug"]
 # The runs, each a part of the check, the longest first: IOMMU, devices, cases, and more options
 CLIENT_RUNS = {
     "qemu": ("intel", CLIENT_DEVICES, ["qemu *"], {}),
@@ -79,6 +82,8 @@ CLIENT_RUNS = {
     # KVM asks for coherence
     "intel-nosc": ("intel-nosc", CLIENT_FEW, ["qemu iommufd", "qemu group", "kvm iommufd", "kvm group"], {"smp": 1}),
     "intel-nointremap": ("intel-nointremap", CLIENT_FEW, ["qemu unsafe interrupts"], {}),
+    "amd": ("amd-remap", CLIENT_FEW, ["qemu iommufd", "qemu group", "dpdk iova as va"], {}),
+    "newer": ("intel", CLIENT_FEW, NEWER_CASES, {"newer_qemu": True}),
     "none": ("none", CLIENT_FEW, ["dpdk no iommu"], {"taint": "U"}),
 }
 
@@ -362,9 +367,9 @@ def mainline(results, kernel):
         single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 
 
-def has_emulator(results, iommu):
-    """Is there a QEMU that has such an IOMMU? If not, that is said as a skip."""
-    if iommu in guest.NEEDS_NEWER_QEMU:
+def has_emulator(results, iommu, newer=False):
+    """Is there a QEMU that has such an IOMMU, or a newer one at all? If not, that is said as a skip."""
+    if newer or iommu in guest.NEEDS_NEWER_QEMU:
         try:
             debian.newer_qemu()
         except Fail as err:
@@ -410,9 +415,15 @@ def clients(results, name):
     """One of the runs. Its machine has what the cases need, so that nothing may be skipped."""
     debian.root(CLIENT_PACKAGES)
     iommu, devices, cases, options = CLIENT_RUNS[name]
+    command = [CLIENTS, *cases]
+    newer = options.get("newer_qemu")
+    if not has_emulator(results, iommu, newer):
+        return
+    if newer:
+        command = ["sh", "-c", f'PATH={inside(debian.newer_qemu())}/bin:$PATH exec "$@"', "sh", *command]
     result = guest.boot_once(guest.Options(
-        command=[CLIENTS, *cases], iommu=iommu, devices=devices, memory="3G", name=f"check-clients-{name}",
-        load=["iommufd", "vfio-pci"], timeout=1800, **options))
+        command=command, iommu=iommu, devices=devices, memory="3G", name=f"check-clients-{name}",
+        load=["iommufd", "vfio-pci"], timeout=1800, smp=options.get("smp", 2), taint=options.get("taint", "")))
     found = ktap.parse(result.text, CLIENTS)
     found.failed += [f"{case}: skipped: {reason}" for case, reason in found.skipped]
     found.skipped = []
