@@ -94,7 +94,7 @@ static void low_power_exit_locked(struct vfio_pci_core_device *vdev)
 	pm_runtime_get_noresume(&vdev->pdev->dev);
 	if (vdev->pm_wake_eventfd_ctx) {
 		eventfd_ctx_put(vdev->pm_wake_eventfd_ctx);
-		vdev->pm_wake_eventfd_ctx = NULL;
+		WRITE_ONCE(vdev->pm_wake_eventfd_ctx, NULL);
 	}
 }
 
@@ -124,7 +124,7 @@ static int low_power_entry(struct vfio_pci_core_device *vdev,
 		return -EINVAL;
 	vfio_pci_memory_zap(vdev);
 	vdev->pm_runtime_engaged = true;
-	vdev->pm_wake_eventfd_ctx = wakeup;
+	WRITE_ONCE(vdev->pm_wake_eventfd_ctx, wakeup);
 	pm_runtime_put_noidle(&vdev->pdev->dev);
 	return 0;
 }
@@ -219,18 +219,28 @@ static int runtime_suspend(struct device *dev)
 	return 0;
 }
 
+static void wake_up_once(struct vfio_pci_core_device *vdev)
+{
+	guard(rwsem_write)(&vdev->memory_lock);
+	if (!vdev->pm_wake_eventfd_ctx)
+		return;
+	eventfd_signal(vdev->pm_wake_eventfd_ctx);
+	low_power_exit_locked(vdev);
+	vfio_pci_p2p_restore(vdev);
+}
+
 static int runtime_resume(struct device *dev)
 {
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
 
-	/* a wake-up that the user is told of happens once */
-	scoped_guard(rwsem_write, &vdev->memory_lock) {
-		if (vdev->pm_wake_eventfd_ctx) {
-			eventfd_signal(vdev->pm_wake_eventfd_ctx);
-			low_power_exit_locked(vdev);
-			vfio_pci_p2p_restore(vdev);
-		}
-	}
+	/*
+	 * A wake-up that the user is told of happens once. It is set up by who
+	 * keeps the device resumed, so that without it there is nothing to lock:
+	 * error recovery resumes devices with pci_bus_sem held, which resets
+	 * take under memory_lock.
+	 */
+	if (READ_ONCE(vdev->pm_wake_eventfd_ctx))
+		wake_up_once(vdev);
 	vfio_pci_intx_sync(vdev);
 	vfio_pci_intx_resume(vdev);
 	return 0;

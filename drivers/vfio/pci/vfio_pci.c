@@ -18,8 +18,6 @@ module_param_string(ids, ids, sizeof(ids), 0);
 MODULE_PARM_DESC(ids, "Devices to bind to, format \"vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]\", several separated by commas");
 
 static bool nointxmask;
-module_param(nointxmask, bool, 0644);
-MODULE_PARM_DESC(nointxmask, "Do not mask INTx at the device but at the interrupt controller, which excludes shared lines. Tells broken devices apart; report those that need it");
 
 #ifdef CONFIG_VFIO_PCI_VGA
 static bool disable_vga;
@@ -40,6 +38,36 @@ MODULE_PARM_DESC(enable_sriov, "Let sriov_numvfs create VFs of PFs that are boun
 static bool disable_denylist;
 module_param(disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist, "Also take devices with which a user can bring the machine down");
+
+/* At any time: the core looks at them when a device is opened or registered */
+static void apply_params(void)
+{
+	bool no_vga = true;
+
+#ifdef CONFIG_VFIO_PCI_VGA
+	no_vga = disable_vga;
+#endif
+	vfio_pci_core_set_params(nointxmask, no_vga, disable_idle_d3);
+}
+
+static int nointxmask_set(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_bool(val, kp);
+
+	if (!ret)
+		apply_params();
+	return ret;
+}
+
+static const struct kernel_param_ops nointxmask_ops = {
+	.flags	= KERNEL_PARAM_OPS_FL_NOARG,
+	.set	= nointxmask_set,
+	.get	= param_get_bool,
+};
+
+module_param_cb(nointxmask, &nointxmask_ops, &nointxmask, 0644);
+__MODULE_PARM_TYPE(nointxmask, "bool");
+MODULE_PARM_DESC(nointxmask, "For devices that are opened from now on: do not mask INTx at the device but at the interrupt controller, which excludes shared lines. Tells broken devices apart; report those that need it");
 
 /*
  * Devices that crash the machine when they are driven in a way that the host
@@ -198,14 +226,9 @@ static void add_ids(void)
 
 static int __init vfio_pci_init(void)
 {
-	bool no_vga = true;
 	int ret;
 
-#ifdef CONFIG_VFIO_PCI_VGA
-	no_vga = disable_vga;
-#endif
-	vfio_pci_core_set_params(nointxmask, no_vga, disable_idle_d3);
-
+	apply_params();
 	ret = pci_register_driver(&vfio_pci_driver);
 	if (ret)
 		return ret;

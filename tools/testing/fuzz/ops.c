@@ -108,6 +108,13 @@ struct fuzz_attach {
 	__u32 pasid;
 };
 
+struct fuzz_hot_reset {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	__s32 groups[3];
+};
+
 /* ---- files */
 
 #define MAX_NODES	8
@@ -712,6 +719,20 @@ const struct op ops[] = {
 		   F("event", EVENT, fuzz_irqs, data[0]),
 		   F("event2", EVENT, fuzz_irqs, data[1]))),
 	CALL("reset", 2, do_reset, IN(V("device", DEVICE))),
+	ON_FILE("hot_reset_info", 1, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+		fuzz_info, IN(V("device", DEVICE))),
+	ON_FILE("hot_reset", 1, VFIO_DEVICE_PCI_HOT_RESET, fuzz_hot_reset,
+		IN(V("device", DEVICE),
+		   F("flags", NUMBER, fuzz_hot_reset, flags),
+		   F("count", NUMBER, fuzz_hot_reset, count),
+		   F("group", GROUP, fuzz_hot_reset, groups[0]),
+		   F("group2", GROUP, fuzz_hot_reset, groups[1]))),
+	ON_FILE("ioeventfd", 2, VFIO_DEVICE_IOEVENTFD, vfio_device_ioeventfd,
+		IN(V("device", DEVICE),
+		   F("flags", NUMBER, vfio_device_ioeventfd, flags),
+		   F("offset", LENGTH, vfio_device_ioeventfd, offset),
+		   F("data", NUMBER, vfio_device_ioeventfd, data),
+		   F("event", EVENT, vfio_device_ioeventfd, fd))),
 	ON_FILE("feature", 5, VFIO_DEVICE_FEATURE, fuzz_feature,
 		IN(V("device", DEVICE), F("flags", NUMBER, fuzz_feature, flags),
 		   F("a", LENGTH, fuzz_feature, data[0]),

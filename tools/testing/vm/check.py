@@ -28,10 +28,21 @@ DEVICES = [
     "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
     # An empty one, for tests to plug something into; one with a device that can be reset in all ways: with a faster link the
     # kernel would wait after each reset for what QEMU does not report where devices are plugged in by ACPI
-    "pcie-root-port,id=port0,chassis=1,slot=1",
+    "pcie-root-port,id=port0,chassis=1,slot=1,x-speed=2_5",
     "pcie-root-port,id=port1,chassis=2,slot=2,x-speed=2_5", "nvme,bus=port1,addr=0",
     # One with a VF; what that gets of the flexible resources is up to the driver of the PF
     "nvme,max_ioqpairs=8,msix_qsize=9,sriov_max_vfs=1,sriov_vq_flexible=4,sriov_vi_flexible=3",
+    # One that raises interrupts on request, alone on its bus, on the interrupt line of one of the others: see their slots
+    "pcie-root-port,id=port2,chassis=3,slot=3,x-speed=2_5", "edu,bus=port2,addr=0",
+    # Two functions of one device, of which the first leads to the second, in two groups: the kernel knows that those of
+    # igb do not talk to each other
+    "pcie-root-port,id=port3,chassis=4,slot=4,x-speed=2_5",
+    "igb,id=twin0,bus=port3,addr=0.0,multifunction=on,x-pcie-ari-nextfn-1=on", "igb,id=twin1,bus=port3,addr=0.1",
+    # Two that report errors, the first one's being asked for
+    "pcie-root-port,id=port4,chassis=5,slot=5,x-speed=2_5,addr=19",
+    "virtio-net-pci,id=faulty,bus=port4,addr=0.0,multifunction=on,aer=on", "virtio-net-pci,bus=port4,addr=0.1",
+    # One with 16 MSI vectors, where the VFs of igb are not
+    "nec-usb-xhci,msi=on,msix=off,addr=18",
     "VGA",
 ]
 
@@ -45,7 +56,8 @@ MODELS = {
     "amd": (USUAL, ""),
     "amd-remap": ([*USUAL, ("vfio", "vfio_pci_p2p")], ""),
     "virtio": (USUAL, UNSAFE),
-    "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), *USUAL], UNSAFE),
+    # One MSI vector at a time, for want of remapping
+    "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
     "none": ([("vfio", "vfio_group_noiommu")], ""),
 }
 # More options of those runs. A kernel that lets a device do without an IOMMU says so (U).

@@ -17,7 +17,7 @@ from util import BUILD, CLONE, HERE, JOBS, ROOT, Fail, chroot_argv, inside, repl
 
 HOME = BUILD / "fuzz"
 SOURCE = HERE.parent / "fuzz"
-DEVICES = ["edu", "pci-testdev", "edu"]
+DEVICES = ["edu", "pci-testdev", "edu", "pcie-root-port,id=port0,chassis=1,slot=1,x-speed=2_5", "nvme,bus=port0"]
 BEGIN = "fuzz: begin"		# of init, in the kernel's log
 CURRENT_SIZE = 16384
 # The host's kernel would go on writing to the C library's restartable sequences, in address spaces of guest processes.
@@ -154,7 +154,7 @@ def in_vm(arguments, texts, seeds, seconds):
     replace_tree(prepared, mirror)
     words = " ".join(arguments)
     script = ("[ -d build/fuzz-in ] && cp -r build/fuzz-in/. $VM_OUT; export FUZZ_CURRENT=$VM_OUT/current; "
-              "vm-bind edu0 pci-testdev1 edu2 >/dev/null; echo 64 >/proc/sys/vm/nr_hugepages; "
+              "vm-bind edu0 pci-testdev1 edu2 nvme >/dev/null; echo 64 >/proc/sys/vm/nr_hugepages; "
               f"tools/testing/fuzz/run $VM_OUT {words}")
     result = guest.boot_once(guest.Options(command=[script], kernel="debug", devices=DEVICES, memory="3G",
                                            timeout=seconds, name="fuzz", append="kasan_multi_shot"))

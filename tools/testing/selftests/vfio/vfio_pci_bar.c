@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -563,6 +564,195 @@ TEST_F(other, large)
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
 	EXPECT_EQ(0x5a, p[12288]);
+}
+
+#define TRACES		"/sys/kernel/tracing/instances/vfio_pci_bar"
+#define FAULTS		TRACES "/events/vfio_pci/vfio_pci_fault"
+#define HUGE_SIZE	(2UL << 20)
+#define HUGE_ORDER	9
+#define FAULT_DONE	0x100	/* VM_FAULT_NOPAGE */
+
+/**
+ * struct faults - what page faults have mapped
+ * @huge: faults that mapped 2 MiB
+ * @base: that mapped base pages
+ */
+struct faults {
+	unsigned int huge;
+	unsigned int base;
+};
+
+/* What there was since the last call */
+static int count_faults(const char *bdf, struct faults *f)
+{
+	unsigned int order, ret;
+	char line[512], *rest;
+	FILE *file;
+
+	memset(f, 0, sizeof(*f));
+	file = fopen(TRACES "/trace", "r");
+	if (!file)
+		return -errno;
+	while (fgets(line, sizeof(line), file)) {
+		rest = strstr(line, "order=");
+		if (!strstr(line, bdf) || !rest ||
+		    sscanf(rest, "order=%u ret=%x", &order, &ret) != 2 ||
+		    ret != FAULT_DONE)
+			continue;
+		if (order == HUGE_ORDER)
+			f->huge++;
+		else if (!order)
+			f->base++;
+	}
+	fclose(file);
+	/* truncating it empties it */
+	file = fopen(TRACES "/trace", "w");
+	return file ? fclose(file) : -errno;
+}
+
+static void touch_all(volatile unsigned char *p, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i += 4096)
+		(void)p[i];
+}
+
+FIXTURE(huge)
+{
+	struct vp_dev d;
+	unsigned char *room;
+	size_t size;
+	bool traces;
+};
+
+FIXTURE_SETUP(huge)
+{
+	struct vfio_region_info info;
+	int ret;
+
+	vp_init(&self->d);
+	self->room = MAP_FAILED;
+	self->traces = false;
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		SKIP(return, "no transparent huge pages");
+	if (mkdir(TRACES, 0700) && errno != EEXIST)
+		SKIP(return, "no tracing");
+	self->traces = true;
+	if (access(FAULTS, F_OK))
+		SKIP(return, "no tracepoints of vfio-pci");
+	ret = vp_open(&self->d, IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no ivshmem device");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_region(&self->d, 2, &info));
+	self->size = info.size;
+	ASSERT_EQ(0, self->size % HUGE_SIZE);
+	/* room for it at any distance from a multiple of a huge page */
+	self->room = mmap(NULL, self->size + 2 * HUGE_SIZE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->room);
+	ASSERT_EQ(0, vu_write_file(FAULTS "/enable", "1"));
+}
+
+FIXTURE_TEARDOWN(huge)
+{
+	if (self->room != MAP_FAILED)
+		munmap(self->room, self->size + 2 * HUGE_SIZE);
+	EXPECT_EQ(0, vp_close(&self->d));
+	if (self->traces) {
+		vu_write_file(FAULTS "/enable", "0");
+		EXPECT_EQ(0, rmdir(TRACES));
+	}
+}
+
+static unsigned char *map_at(FIXTURE_DATA(huge) *self, size_t distance,
+			     __u64 pos, size_t length)
+{
+	unsigned long at = (unsigned long)self->room + HUGE_SIZE - 1;
+
+	at = at / HUGE_SIZE * HUGE_SIZE + distance;
+	return mmap((void *)at, length, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, self->d.fd, vp_offset(2, pos));
+}
+
+/* As few faults as there are huge pages, also after the memory was gone */
+TEST_F(huge, aligned)
+{
+	struct vp_dev *d = &self->d;
+	struct faults f;
+	unsigned char *p;
+	int i;
+
+	p = map_at(self, 0, 0, self->size);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	for (i = 0; i < 2; i++) {
+		touch_all(p, self->size);
+		ASSERT_EQ(0, count_faults(d->bdf, &f));
+		EXPECT_EQ(self->size / HUGE_SIZE, f.huge);
+		EXPECT_EQ(0, f.base);
+		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
+		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
+	}
+	/* all there, and nothing there twice */
+	for (i = 0; i < 4; i++)
+		*(volatile __u32 *)(p + i * HUGE_SIZE) = i + 1;
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(i + 1U, vp_bar_get(d, 2, i * HUGE_SIZE));
+}
+
+/* The rest of a huge page of which a part is unmapped: in base pages */
+TEST_F(huge, partly_unmapped)
+{
+	struct vp_dev *d = &self->d;
+	struct faults f;
+	unsigned char *p;
+
+	p = map_at(self, 0, 0, 2 * HUGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	*(volatile __u32 *)p = 0x1234;
+	*(volatile __u32 *)(p + 8192) = 0x5678;
+	touch_all(p, 2 * HUGE_SIZE);
+	ASSERT_EQ(0, count_faults(d->bdf, &f));
+	EXPECT_EQ(2, f.huge);
+	ASSERT_EQ(0, munmap(p + 4096, 4096));
+	EXPECT_EQ(0x1234, *(volatile __u32 *)p);
+	EXPECT_EQ(0x5678, *(volatile __u32 *)(p + 8192));
+	touch_all(p + 8192, 2 * HUGE_SIZE - 8192);
+	ASSERT_EQ(0, count_faults(d->bdf, &f));
+	EXPECT_EQ(0, f.huge);
+	EXPECT_LT(0, f.base);
+}
+
+/* An address that differs from the device's in the lower bits: base pages */
+TEST_F(huge, not_aligned)
+{
+	struct faults f;
+	unsigned char *p;
+
+	p = map_at(self, 4096, 0, 2 * HUGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	touch_all(p, 2 * HUGE_SIZE);
+	ASSERT_EQ(0, count_faults(self->d.bdf, &f));
+	EXPECT_EQ(0, f.huge);
+	EXPECT_LT(0, f.base);
+}
+
+/* From the middle of a huge page to the middle of one: its ends are base pages */
+TEST_F(huge, ends)
+{
+	const size_t half = HUGE_SIZE / 2;
+	struct faults f;
+	unsigned char *p;
+
+	p = map_at(self, half, half, 3 * HUGE_SIZE);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	touch_all(p, 3 * HUGE_SIZE);
+	ASSERT_EQ(0, count_faults(self->d.bdf, &f));
+	EXPECT_EQ(2, f.huge);
+	EXPECT_LT(0, f.base);
+	*(volatile __u32 *)(p + half) = 0x1234;
+	EXPECT_EQ(0x1234U, vp_bar_get(&self->d, 2, HUGE_SIZE));
 }
 
 TEST_HARNESS_MAIN

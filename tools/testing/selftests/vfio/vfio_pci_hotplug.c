@@ -2,8 +2,9 @@
 /*
  * Devices that go away while they are used, with DMA, interrupts and mapped
  * registers: by the kernel's own removal, and by the machine, which QEMU is asked
- * for. Uses QEMU's edu; a pcie-root-port named "port0" to plug one into, if
- * there is one; and two edu in one group.
+ * for; and while they are reset or change their state. Uses QEMU's edu; a
+ * pcie-root-port named "port0" to plug one or an e1000e into, if there is one; and
+ * two edu in one group.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 
 #include "kselftest_harness.h"
 #include "vfio_pci_edu.h"
+#include "vfio_pci_qmp.h"
 
 #define LENGTH		0x10000UL
 #define IOVA		0x1000000UL
@@ -300,59 +302,46 @@ static bool pins_are(long pins)
 
 /* ---- the machine */
 
-#define QMP_PORT	"/dev/virtio-ports/vm.qmp"
 #define PLUGGED		"{\"id\":\"plugged\"}"
-#define EDU_IN_PORT	"{\"driver\":\"edu\",\"id\":\"plugged\",\"bus\":\"port0\"}"
 
-/* Have the harness send a command to QEMU */
-static int qmp(const char *request, char *reply, size_t size)
-{
-	size_t len = 0;
-	ssize_t n;
-	int fd;
+/**
+ * struct plug - what can be plugged in
+ * @vendor: its id
+ * @device: its id
+ * @arguments: of device_add
+ */
+struct plug {
+	unsigned int vendor;
+	unsigned int device;
+	const char *arguments;
+};
 
-	fd = open(QMP_PORT, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = write(fd, request, strlen(request));
-	while (n > 0 && len < size - 1 && !memchr(reply, '\n', len)) {
-		n = read(fd, reply + len, size - 1 - len);
-		if (n > 0)
-			len += n;
-	}
-	close(fd);
-	reply[len] = '\0';
-	return n > 0 && !strstr(reply, "\"error\":") ? 0 : -EIO;
-}
+static const struct plug edu_plug = {
+	EDU_VENDOR, EDU_DEVICE,
+	"{\"driver\":\"edu\",\"id\":\"plugged\",\"bus\":\"port0\"}",
+};
 
-static int qmp_execute(const char *command, const char *arguments)
-{
-	char request[512], reply[1024];
-	int ret;
+/* This one can be put into D3hot. It has a driver of its own, which takes time. */
+static const struct plug e1000e_plug = {
+	E1000E_VENDOR, E1000E_DEVICE,
+	"{\"driver\":\"e1000e\",\"id\":\"plugged\",\"bus\":\"port0\",\"romfile\":\"\"}",
+};
 
-	snprintf(request, sizeof(request),
-		 "{\"execute\":\"%s\",\"arguments\":%s}\n", command, arguments);
-	ret = qmp(request, reply, sizeof(reply));
-	if (ret == -EIO)
-		printf("# %s: %s\n", command, reply);
-	return ret;
-}
-
-static int edu_devices(char bdf[16][VU_NAME_MAX])
+static int such_devices(const struct plug *plug, char bdf[16][VU_NAME_MAX])
 {
 	int nr = 0;
 
-	while (nr < 16 && vu_find_pci(EDU_VENDOR, EDU_DEVICE, nr, bdf[nr]))
+	while (nr < 16 && vu_find_pci(plug->vendor, plug->device, nr, bdf[nr]))
 		nr++;
 	return nr;
 }
 
-/* The edu that was not there when there were these */
-static bool find_new(char old[16][VU_NAME_MAX], int nr_old,
-		     char bdf[VU_NAME_MAX])
+/* The one that was not there when there were these */
+static bool find_new(const struct plug *plug, char old[16][VU_NAME_MAX],
+		     int nr_old, char bdf[VU_NAME_MAX])
 {
 	char now[16][VU_NAME_MAX];
-	int i, j, nr = edu_devices(now);
+	int i, j, nr = such_devices(plug, now);
 
 	for (i = 0; i < nr; i++) {
 		for (j = 0; j < nr_old; j++)
@@ -367,17 +356,17 @@ static bool find_new(char old[16][VU_NAME_MAX], int nr_old,
 }
 
 /* Plug one in and give it to vfio-pci, as soon as the kernel lets it have a driver */
-static int plug_in(char bdf[VU_NAME_MAX])
+static int plug_in(const struct plug *plug, char bdf[VU_NAME_MAX])
 {
 	char old[16][VU_NAME_MAX], node[PATH_MAX];
-	int i, ret, nr = edu_devices(old);
+	int i, ret, nr = such_devices(plug, old);
 
-	ret = qmp_execute("device_add", EDU_IN_PORT);
+	ret = qmp_execute("device_add", plug->arguments);
 	if (ret)
 		return ret;
 	for (i = 0; i < PATIENCE_MS / 10; i++) {
-		ret = find_new(old, nr, bdf) ? vu_give_to(bdf, "vfio-pci") :
-					       -ENOENT;
+		ret = find_new(plug, old, nr, bdf) ?
+		      vu_give_to(bdf, "vfio-pci") : -ENOENT;
 		/*
 		 * The kernel may be binding it by itself, with the driver linked
 		 * already, or done with that since we looked.
@@ -452,7 +441,7 @@ static int come_back(FIXTURE_DATA(hotplug) *self, bool machine)
 {
 	int ret;
 
-	ret = machine ? plug_in(self->bdf) : find_again(self->bdf);
+	ret = machine ? plug_in(&edu_plug, self->bdf) : find_again(self->bdf);
 	if (!ret && !machine)
 		ret = vu_give_to(self->bdf, "vfio-pci");
 	return ret ? ret : vu_cdev_path(self->bdf, self->node);
@@ -469,9 +458,9 @@ FIXTURE_SETUP(hotplug)
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->use);
 	if (variant->machine) {
-		if (access(QMP_PORT, W_OK))
+		if (!qmp_is_there())
 			SKIP(return, "no way to have the machine unplug something");
-		ret = plug_in(self->bdf);
+		ret = plug_in(&edu_plug, self->bdf);
 		if (ret == -EIO) {
 			self->bdf[0] = '\0';
 			SKIP(return, "no pcie-root-port \"port0\"");
@@ -582,6 +571,256 @@ TEST_F_TIMEOUT(hotplug, in_use, 600)
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, use->bad);
 	EXPECT_TRUE(pins_are(pins));
+}
+
+/* ---- not in use, but being reset, or in another state each time one looks */
+
+/* That both kinds of devices have in BAR 0: the factorial, or the status */
+#define ANY_REGISTER	8
+
+/**
+ * struct restless - who does not leave a device alone
+ * @d: the device
+ * @use: how it goes: @touches counts rounds
+ * @deed: what is done to it
+ * @pm: its power management capability
+ * @req: signalled when the device is wanted back
+ */
+struct restless {
+	struct vp_dev d;
+	struct use *use;
+	int (*deed)(struct restless *r, unsigned int round);
+	unsigned int pm;
+	int req;
+};
+
+static int reset_it(struct restless *r, unsigned int round)
+{
+	int ret = vu_ioctl(r->d.fd, VFIO_DEVICE_RESET, NULL);
+
+	(void)round;
+	/* somebody is about to take it away, and holds it */
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+static int hot_reset_it(struct restless *r, unsigned int round)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+	int ret = vu_ioctl(r->d.fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+
+	(void)round;
+	/* the same, or it is no member of its set any more */
+	return ret == -EAGAIN || ret == -EBUSY || ret == -EINVAL ? 0 : ret;
+}
+
+static int toggle_memory(struct restless *r, unsigned int round)
+{
+	return vp_cfg_set(&r->d, PCI_COMMAND, 2,
+			  round % 2 ? PCI_COMMAND_MEMORY : 0);
+}
+
+static int toggle_low_power(struct restless *r, unsigned int round)
+{
+	return vp_set_feature(&r->d, round % 2 ?
+			      VFIO_DEVICE_FEATURE_LOW_POWER_EXIT :
+			      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+}
+
+static int toggle_d3hot(struct restless *r, unsigned int round)
+{
+	return vp_cfg_set(&r->d, r->pm + PCI_PM_CTRL, 2, round % 2 ? 0 : 3);
+}
+
+static int open_restless(struct restless *r)
+{
+	int ret = vp_open_bdf(&r->d);
+
+	if (ret)
+		return ret;
+	r->pm = vp_find_cap(&r->d, PCI_CAP_ID_PM);
+	r->req = eventfd(0, EFD_NONBLOCK);
+	if (r->req < 0)
+		return -errno;
+	return vp_irq_fds(&r->d, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &r->req);
+}
+
+/* A process of its own, which goes on for a while after it was asked to stop */
+static void be_restless(struct restless *r)
+{
+	unsigned int round, left = 6;
+	__u32 val;
+	int ret;
+
+	ret = open_restless(r);
+	if (ret) {
+		printf("# restless: cannot be set up: %d\n", ret);
+		_exit(1);
+	}
+	for (round = 0; left; round++) {
+		ret = r->deed(r, round);
+		if (ret) {
+			printf("# restless: %d in round %u\n", ret, round);
+			count(&r->use->bad);
+		}
+		ret = vp_read(&r->d, 0, ANY_REGISTER, &val, 4);
+		if (ret != 4 && ret != -EIO)
+			count(&r->use->bad);
+		count(&r->use->touches);
+		if (vp_events(r->req, 0) > 0)
+			count(&r->use->asked);
+		if (counted(&r->use->asked))
+			left--;
+		usleep(1000);
+	}
+	vp_close_fds(&r->d);
+	_exit(0);
+}
+
+FIXTURE(restless)
+{
+	char bdf[VU_NAME_MAX];
+	char dir[PATH_MAX];
+	char node[PATH_MAX];
+	struct use *use;
+	pid_t user;
+	pid_t remover;
+};
+
+FIXTURE_VARIANT(restless)
+{
+	const struct plug *plug;
+	int (*deed)(struct restless *r, unsigned int round);
+};
+
+FIXTURE_VARIANT_ADD(restless, reset) { &edu_plug, reset_it };
+FIXTURE_VARIANT_ADD(restless, hot_reset) { &edu_plug, hot_reset_it };
+FIXTURE_VARIANT_ADD(restless, memory) { &edu_plug, toggle_memory };
+FIXTURE_VARIANT_ADD(restless, low_power) { &e1000e_plug, toggle_low_power };
+FIXTURE_VARIANT_ADD(restless, d3hot) { &e1000e_plug, toggle_d3hot };
+
+FIXTURE_SETUP(restless)
+{
+	int ret;
+
+	self->user = -1;
+	self->remover = -1;
+	self->bdf[0] = '\0';
+	if (!qmp_is_there())
+		SKIP(return, "no way to have the machine plug something in");
+	self->use = mmap(NULL, sizeof(*self->use), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->use);
+	ret = plug_in(variant->plug, self->bdf);
+	if (ret == -EIO) {
+		self->bdf[0] = '\0';
+		SKIP(return, "no pcie-root-port \"port0\"");
+	}
+	ASSERT_EQ(0, ret);
+	snprintf(self->dir, sizeof(self->dir), "/sys/bus/pci/devices/%s",
+		 self->bdf);
+}
+
+FIXTURE_TEARDOWN(restless)
+{
+	if (self->user > 0) {
+		kill(self->user, SIGKILL);
+		waitpid(self->user, NULL, 0);
+	}
+	if (self->remover > 0)
+		waitpid(self->remover, NULL, 0);
+	if (self->bdf[0]) {
+		if (!access(self->dir, F_OK))
+			EXPECT_EQ(0, qmp_execute("device_del", PLUGGED));
+		EXPECT_TRUE(goes_away(self->dir));
+	}
+}
+
+static pid_t start_restless(FIXTURE_DATA(restless) *self,
+			    const FIXTURE_VARIANT(restless) *variant)
+{
+	struct restless r = { .use = self->use, .deed = variant->deed };
+	pid_t pid;
+
+	memset(self->use, 0, sizeof(*self->use));
+	vp_init(&r.d);
+	memcpy(r.d.bdf, self->bdf, sizeof(r.d.bdf));
+	pid = fork();
+	if (!pid)
+		be_restless(&r);
+	return pid;
+}
+
+/* In the background: it waits for the user */
+static pid_t start_unbind(const char *bdf)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(vu_give_to(bdf, NULL) ? 1 : 0);
+	return pid;
+}
+
+static void ends_well(struct __test_metadata *_metadata, pid_t *pid)
+{
+	int status;
+
+	if (*pid < 0)
+		return;
+	ASSERT_EQ(*pid, waitpid(*pid, &status, 0));
+	*pid = -1;
+	EXPECT_EQ(0, status);
+}
+
+/* What is there and bound is as good as new */
+static void works(struct __test_metadata *_metadata, const struct plug *plug,
+		  const char *bdf)
+{
+	struct vp_dev d;
+
+	vp_init(&d);
+	snprintf(d.bdf, sizeof(d.bdf), "%s", bdf);
+	ASSERT_EQ(0, vp_open_bdf(&d));
+	EXPECT_EQ(plug->vendor, vp_cfg_get(&d, PCI_VENDOR_ID, 2));
+	EXPECT_EQ(0, vp_set_command(&d, PCI_COMMAND_MEMORY, 0));
+	EXPECT_NE(~0U, vp_bar_get(&d, 0, ANY_REGISTER));
+	EXPECT_EQ(0, vu_ioctl(d.fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_NE(~0U, vp_bar_get(&d, 0, ANY_REGISTER));
+	vp_close_fds(&d);
+}
+
+TEST_F_TIMEOUT(restless, is_taken_away, 600)
+{
+	enum { UNBIND, REMOVE, UNPLUG, WAYS } way;
+	long pins = vu_pins();
+
+	ASSERT_LE(0, pins);
+	for (way = UNBIND; way < WAYS; way++) {
+		ASSERT_EQ(0, vu_cdev_path(self->bdf, self->node));
+		self->user = start_restless(self, variant);
+		ASSERT_LT(0, self->user);
+		ASSERT_TRUE(rises(&self->use->touches, 3));
+		if (way == UNBIND)
+			self->remover = start_unbind(self->bdf);
+		else if (way == REMOVE)
+			self->remover = start_removal(self->bdf);
+		if (way == UNPLUG)
+			ASSERT_EQ(0, qmp_execute("device_del", PLUGGED));
+		EXPECT_TRUE(rises(&self->use->asked, 0));
+		ends_well(_metadata, &self->user);
+		EXPECT_EQ(0, self->use->bad);
+		ends_well(_metadata, &self->remover);
+		EXPECT_TRUE(goes_away(way == UNBIND ? self->node : self->dir));
+		EXPECT_TRUE(pins_are(pins));
+		printf("# way %u: %u rounds\n", way, self->use->touches);
+
+		if (way == REMOVE)
+			ASSERT_EQ(0, find_again(self->bdf));
+		if (way == UNPLUG)
+			ASSERT_EQ(0, plug_in(variant->plug, self->bdf));
+		if (way != UNPLUG)
+			ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+		works(_metadata, variant->plug, self->bdf);
+	}
 }
 
 /* ---- a container is set up while devices of its group come and go */

@@ -3,6 +3,7 @@
  * Interrupts of vfio-pci: INTx, MSI, MSI-X, errors and requests, by eventfd, by
  * bool and without data. Uses QEMU's edu, nvme and e1000e.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
@@ -168,7 +169,98 @@ TEST_F(edu, msi_in_config)
 	EXPECT_EQ(flags, vp_cfg_get(&self->d, msi + PCI_MSI_FLAGS, 2));
 }
 
-TEST_F(edu, intx)
+/*
+ * INTx is masked at the device, with Interrupt Disable, or else at the interrupt
+ * controller. Where both work, a parameter says which of them.
+ */
+#define NOINTXMASK	"/sys/module/vfio_pci/parameters/nointxmask"
+
+/* For a device that is opened from now on, until the same with "N" */
+static int at_controller(const char *yes)
+{
+	return vu_write_file(NOINTXMASK, yes);
+}
+
+FIXTURE(intx)
+{
+	struct vp_dev d;
+	int efd[NR_FDS];
+};
+
+FIXTURE_VARIANT(intx)
+{
+	const char *at_controller;
+};
+
+FIXTURE_VARIANT_ADD(intx, device) { "N" };
+FIXTURE_VARIANT_ADD(intx, controller) { "Y" };
+
+FIXTURE_SETUP(intx)
+{
+	int ret, i;
+
+	for (i = 0; i < NR_FDS; i++)
+		self->efd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	vp_init(&self->d);
+	ASSERT_EQ(0, at_controller(variant->at_controller));
+	ret = vp_open(&self->d, EDU_VENDOR, EDU_DEVICE, 0);
+	ASSERT_EQ(0, at_controller("N"));
+	if (ret == -ENODEV)
+		SKIP(return, "no edu device");
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(intx)
+{
+	int i;
+
+	for (i = 0; i < NR_FDS; i++)
+		close(self->efd[i]);
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+/* The device's own register, past what the user is shown of it */
+static int real_command(const struct vp_dev *d)
+{
+	char path[PATH_MAX];
+	__u16 cmd;
+	int fd, ret = -EIO;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, &cmd, 2, PCI_COMMAND) == 2)
+		ret = cmd;
+	close(fd);
+	return ret;
+}
+
+TEST_F(intx, masked_where)
+{
+	const int disabled = variant->at_controller[0] == 'Y' ?
+			     0 : PCI_COMMAND_INTX_DISABLE;
+
+	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));
+	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	edu_raise(&self->d, 1);
+	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+	EXPECT_EQ(disabled, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	edu_ack(&self->d);
+	EXPECT_EQ(0, vp_irq_none(&self->d, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_irq_none(&self->d, MASK, INTX, 0, 1));
+	EXPECT_EQ(disabled, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	/* given back while it is masked: the next one starts afresh */
+	EXPECT_EQ(0, vp_irq_disable(&self->d, INTX));
+	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));
+	edu_raise(&self->d, 1);
+	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+	EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
+	edu_ack(&self->d);
+}
+
+TEST_F(intx, told_once)
 {
 	int i;
 
@@ -185,7 +277,7 @@ TEST_F(edu, intx)
 }
 
 /* A level that is still there when it is unmasked is an event again */
-TEST_F(edu, intx_level)
+TEST_F(intx, level)
 {
 	__u8 yes = 1, no = 0;
 
@@ -203,7 +295,7 @@ TEST_F(edu, intx_level)
 	EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
 }
 
-TEST_F(edu, intx_mask)
+TEST_F(intx, mask)
 {
 	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));
 	EXPECT_EQ(0, vp_irq_none(&self->d, MASK, INTX, 0, 1));
@@ -214,7 +306,7 @@ TEST_F(edu, intx_mask)
 	edu_ack(&self->d);
 }
 
-TEST_F(edu, intx_unmask_eventfd)
+TEST_F(intx, unmask_eventfd)
 {
 	__s32 unmask = self->efd[1], off = -1;
 	__u64 one = 1;
@@ -248,7 +340,7 @@ TEST_F(edu, intx_unmask_eventfd)
 }
 
 /* One eventfd for both directions must not deadlock */
-TEST_F(edu, intx_same_eventfd)
+TEST_F(intx, same_eventfd)
 {
 	__s32 fd = self->efd[0];
 
@@ -267,7 +359,7 @@ TEST_F(edu, intx_same_eventfd)
 }
 
 /* The user's Interrupt Disable */
-TEST_F(edu, intx_disable_bit)
+TEST_F(intx, disable_bit)
 {
 	const __u32 on = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
@@ -292,7 +384,7 @@ TEST_F(edu, intx_disable_bit)
 	edu_ack(&self->d);
 }
 
-TEST_F(edu, intx_trigger_fd)
+TEST_F(intx, trigger_fd)
 {
 	__s32 none = -1;
 
@@ -435,6 +527,148 @@ TEST_F(edu, closed_while_enabled)
 	vp_close_fds(&self->d);
 	ASSERT_EQ(0, vp_open_bdf(&self->d));
 	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));
+}
+
+/* Two devices on one line */
+#define MAX_EDUS	8
+
+FIXTURE(line)
+{
+	struct vp_dev d[2];
+	int efd[2];
+};
+
+static int irq_of(const struct vp_dev *d)
+{
+	char path[PATH_MAX], buf[32];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", d->bdf);
+	ret = vu_read_file(path, buf, sizeof(buf));
+	return ret < 0 ? ret : atoi(buf);
+}
+
+/* An open device has its final number. One of two in a group cannot be opened. */
+static int find_line(struct vp_dev found[2])
+{
+	struct vp_dev d[MAX_EDUS];
+	int i, j, ret, n = 0;
+
+	for (i = 0; i < MAX_EDUS && !n; i++) {
+		vp_init(&d[i]);
+		ret = vp_open(&d[i], EDU_VENDOR, EDU_DEVICE, i);
+		if (ret == -ENODEV)
+			break;
+		for (j = 0; j < i && !n && !ret; j++) {
+			if (d[j].fd >= 0 && irq_of(&d[i]) == irq_of(&d[j])) {
+				found[n++] = d[j];
+				found[n++] = d[i];
+			}
+		}
+		if (ret)
+			vp_close_fds(&d[i]);
+	}
+	for (j = 0; j < i; j++)
+		if (!n || (strcmp(d[j].bdf, found[0].bdf) &&
+			   strcmp(d[j].bdf, found[1].bdf)))
+			vp_close(&d[j]);
+	return n ? 0 : -ENODEV;
+}
+
+FIXTURE_SETUP(line)
+{
+	int i, ret;
+
+	for (i = 0; i < 2; i++) {
+		self->efd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		vp_init(&self->d[i]);
+	}
+	ret = find_line(self->d);
+	if (ret == -ENODEV)
+		SKIP(return, "no two edu devices on one interrupt line");
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(line)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		close(self->efd[i]);
+		EXPECT_EQ(0, vp_close(&self->d[i]));
+	}
+}
+
+/* Masked at the device, one does not keep the other from being heard */
+TEST_F(line, shared)
+{
+	struct vp_dev *a = &self->d[0], *b = &self->d[1];
+	int i;
+
+	ASSERT_EQ(0, vp_irq_fds(a, INTX, 0, 1, &self->efd[0]));
+	ASSERT_EQ(0, vp_irq_fds(b, INTX, 0, 1, &self->efd[1]));
+	for (i = 0; i < 3; i++) {
+		edu_raise(a, 1);
+		EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+		EXPECT_EQ(0, vp_events(self->efd[1], SILENCE));
+		/* the first one's level is there all the time */
+		edu_raise(b, 1);
+		EXPECT_EQ(1, vp_events(self->efd[1], SOON));
+		EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
+		edu_ack(b);
+		EXPECT_EQ(0, vp_irq_none(b, UNMASK, INTX, 0, 1));
+		EXPECT_EQ(0, vp_irq_none(a, UNMASK, INTX, 0, 1));
+		EXPECT_LE(1, vp_events(self->efd[0], SOON));
+		EXPECT_EQ(0, vp_events(self->efd[1], 0));
+		edu_ack(a);
+		EXPECT_EQ(0, vp_irq_none(a, UNMASK, INTX, 0, 1));
+	}
+	/* given back while it asserts the line, which has to be free of it then */
+	edu_raise(a, 1);
+	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+	EXPECT_EQ(0, vp_irq_none(a, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(0, vp_irq_disable(a, INTX));
+	edu_raise(b, 1);
+	EXPECT_EQ(1, vp_events(self->efd[1], SOON));
+	edu_ack(b);
+	EXPECT_EQ(0, vp_irq_none(b, UNMASK, INTX, 0, 1));
+	EXPECT_EQ(0, vp_events(self->efd[1], SILENCE));
+	edu_ack(a);
+}
+
+/* Masked at the controller, it is not shared, whichever comes first */
+TEST_F(line, exclusive)
+{
+	struct vp_dev *a = &self->d[0], *b = &self->d[1];
+	char buf[64];
+
+	vp_close_fds(a);
+	ASSERT_EQ(0, at_controller("Y"));
+	EXPECT_EQ(0, vp_open_bdf(a));
+	ASSERT_EQ(0, at_controller("N"));
+
+	ASSERT_EQ(0, vp_irq_fds(a, INTX, 0, 1, &self->efd[0]));
+	EXPECT_EQ(-EBUSY, vp_irq_fds(b, INTX, 0, 1, &self->efd[1]));
+	ASSERT_EQ(0, vu_fdinfo(b->fd, "pci-irq-type", buf, sizeof(buf)));
+	EXPECT_STREQ("none", buf);
+	/* who has no interrupt does not disturb who has */
+	edu_raise(b, 1);
+	EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
+	edu_raise(a, 1);
+	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+	EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
+	edu_ack(a);
+	EXPECT_EQ(0, vp_irq_none(a, UNMASK, INTX, 0, 1));
+	edu_ack(b);
+
+	ASSERT_EQ(0, vp_irq_disable(a, INTX));
+	ASSERT_EQ(0, vp_irq_fds(b, INTX, 0, 1, &self->efd[1]));
+	EXPECT_EQ(-EBUSY, vp_irq_fds(a, INTX, 0, 1, &self->efd[0]));
+	/* messages need no line */
+	EXPECT_EQ(0, vp_irq_fds(a, MSI, 0, 1, &self->efd[0]));
+	edu_raise(b, 1);
+	EXPECT_EQ(1, vp_events(self->efd[1], SOON));
+	edu_ack(b);
 }
 
 /* A device with MSI-X, as many vectors as it has */

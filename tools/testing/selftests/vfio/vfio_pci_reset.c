@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Resets of vfio-pci: of functions, and of everything behind a bridge, with the
- * owner proven by iommufd or by groups. Uses QEMU's nvme and igb, and two edu behind a
- * pcie-pci-bridge.
+ * owner proven by iommufd or by groups. Uses QEMU's nvme and igb, two edu behind a
+ * pcie-pci-bridge and one alone behind a root port, and two igb that are functions of
+ * one device.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,7 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "vfio_pci_edu.h"
 
 FIXTURE(function)
 {
@@ -123,10 +124,13 @@ TEST_F(function, hot_reset_of_root_bus)
 				    &reset));
 }
 
+/* What needs some time without a reset gets it by a pause, in microseconds */
 struct resetter {
 	const struct vp_dev *d;
+	unsigned int pause;
 	volatile bool stop;
 	int bad;
+	unsigned int done;
 };
 
 static void *reset_loop(void *arg)
@@ -136,8 +140,11 @@ static void *reset_loop(void *arg)
 
 	while (!r->stop) {
 		ret = vu_ioctl(r->d->fd, VFIO_DEVICE_RESET, NULL);
-		if (ret && ret != -EAGAIN)
+		if (!ret)
+			r->done++;
+		else if (ret != -EAGAIN)
 			r->bad = ret;
+		usleep(r->pause);
 	}
 	return NULL;
 }
@@ -166,6 +173,130 @@ TEST_F(function, reset_under_load)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, r.bad);
 	close(efd);
+}
+
+#define DMA_IOVA	0x1000000UL
+#define DMA_LENGTH	8192UL
+
+/**
+ * struct dma - edu's DMA
+ * @bar: its registers
+ * @mem: what it reads and writes
+ * @done: copies that reached memory
+ * @lost: copies that a reset took
+ * @bad: others
+ */
+struct dma {
+	volatile char *bar;
+	unsigned char *mem;
+	unsigned int done;
+	unsigned int lost;
+	unsigned int bad;
+};
+
+static int dma_set_up(struct vp_dev *d, struct dma *dma, int iommufd)
+{
+	__u32 ioas;
+	int ret;
+
+	dma->mem = mmap(NULL, DMA_LENGTH, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (dma->mem == MAP_FAILED)
+		return -errno;
+	ret = vu_ioas_alloc(iommufd, &ioas);
+	if (!ret)
+		ret = vu_ioas_map(iommufd, ioas, dma->mem, DMA_LENGTH, DMA_IOVA);
+	if (!ret)
+		ret = vu_attach(d->fd, &ioas);
+	if (!ret)
+		ret = vp_set_command(d, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY,
+				     0);
+	if (ret)
+		return ret;
+	dma->bar = vp_mmap(d, 0, 0, 4096);
+	return (void *)dma->bar == MAP_FAILED ? -errno : 0;
+}
+
+static bool is_all(const unsigned char *mem, unsigned char byte, size_t length)
+{
+	while (length && *mem == byte) {
+		mem++;
+		length--;
+	}
+	return !length;
+}
+
+/* To the device and back: all of it arrives or, while there are resets, nothing */
+static void dma_once(struct dma *dma, unsigned char byte)
+{
+	unsigned char *second = dma->mem + 4096;
+
+	memset(dma->mem, byte, 64);
+	memset(second, 0, 4096);
+	if (!edu_from_iova(dma->bar, DMA_IOVA) ||
+	    !edu_to_iova(dma->bar, DMA_IOVA + 4096) ||
+	    !is_all(second + 64, 0, 4096 - 64) || !is_all(second, *second, 64))
+		dma->bad++;
+	else if (*second == byte)
+		dma->done++;
+	else	/* perhaps what it had from before */
+		dma->lost++;
+}
+
+static void dma_check(struct __test_metadata *_metadata, struct dma *dma)
+{
+	printf("# DMA under resets: %u done, %u lost\n", dma->done, dma->lost);
+	EXPECT_EQ(0, dma->bad);
+	/* and when that is over, as before */
+	dma->done = 0;
+	dma_once(dma, 0xa5);
+	EXPECT_EQ(1, dma->done);
+}
+
+/* A device that does DMA, and is reset with its bus, on which it is alone */
+FIXTURE(alone)
+{
+	struct vp_dev d;
+};
+
+FIXTURE_SETUP(alone)
+{
+	unsigned int i;
+
+	vp_init(&self->d);
+	for (i = 0; vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, self->d.bdf); i++)
+		if (vu_is_alone(self->d.bdf))
+			break;
+	if (!vu_is_alone(self->d.bdf)) {
+		self->d.bdf[0] = '\0';
+		SKIP(return, "no edu device alone on its bus");
+	}
+	ASSERT_EQ(0, vp_take(&self->d));
+}
+
+FIXTURE_TEARDOWN(alone)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+TEST_F_TIMEOUT(alone, reset_under_dma, 300)
+{
+	struct resetter r = { .d = &self->d, .pause = 300000 };
+	struct dma dma = {};
+	pthread_t thread;
+	int i;
+
+	ASSERT_EQ(0, dma_set_up(&self->d, &dma, self->d.iommufd));
+	dma_once(&dma, 0xff);
+	ASSERT_EQ(1, dma.done);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
+	for (i = 1; i <= 8; i++)
+		dma_once(&dma, i);
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	EXPECT_LT(0, r.done);
+	dma_check(_metadata, &dma);
 }
 
 /* Two devices that only a reset of their bus resets, in one group */
@@ -408,16 +539,9 @@ TEST_F(bus, by_group)
 	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
-struct hot_resetter {
-	const struct vp_dev *d;
-	volatile bool stop;
-	int bad;
-	unsigned int done;
-};
-
 static void *hot_reset_loop(void *arg)
 {
-	struct hot_resetter *r = arg;
+	struct resetter *r = arg;
 	int ret;
 
 	while (!r->stop) {
@@ -426,14 +550,16 @@ static void *hot_reset_loop(void *arg)
 			r->done++;
 		else if (ret != -EAGAIN)
 			r->bad = ret;
+		usleep(r->pause);
 	}
 	return NULL;
 }
 
-/* One device resets the bus, while the other is opened, used and closed */
-TEST_F(bus, hot_reset_under_load)
+/* One device resets the bus, while the other is opened, does DMA and is closed */
+TEST_F_TIMEOUT(bus, hot_reset_under_load, 300)
 {
-	struct hot_resetter r = { .d = &self->a };
+	struct resetter r = { .d = &self->a, .pause = 300000 };
+	struct dma dma = {};
 	pthread_t thread;
 	int i;
 
@@ -450,12 +576,237 @@ TEST_F(bus, hot_reset_under_load)
 		ASSERT_NE(MAP_FAILED, (void *)reg);
 		EXPECT_EQ(0x010000ed, reg[0]);
 		EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, 0));
+		ASSERT_EQ(0, dma_set_up(&self->b, &dma, self->a.iommufd));
+		dma_once(&dma, i + 1);
+		if (i == 4)
+			break;
 		vp_close_fds(&self->b);
 	}
 	r.stop = true;
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, r.bad);
 	EXPECT_LT(0, r.done);
+	dma_check(_metadata, &dma);
+}
+
+/* Two functions that are reset together, in groups of their own */
+FIXTURE(twins)
+{
+	struct vp_dev a;
+	struct vp_dev b;
+	int group[2];
+	int container;
+};
+
+FIXTURE_SETUP(twins)
+{
+	struct vp_dev *a = &self->a, *b = &self->b;
+	unsigned int i;
+
+	vp_init(a);
+	vp_init(b);
+	self->group[0] = -1;
+	self->group[1] = -1;
+	self->container = -1;
+	for (i = 0; vu_find_pci(IGB_VENDOR, IGB_DEVICE, i, a->bdf); i++)
+		/* "0000:01:00.0" and "0000:01:00.1" */
+		if (vu_find_pci(IGB_VENDOR, IGB_DEVICE, i + 1, b->bdf) &&
+		    !strncmp(a->bdf, b->bdf, 11))
+			break;
+	if (strncmp(a->bdf, b->bdf, 11) || !strcmp(a->bdf, b->bdf)) {
+		a->bdf[0] = '\0';
+		b->bdf[0] = '\0';
+		SKIP(return, "no igb device with two functions");
+	}
+	if (vu_group(a->bdf) == vu_group(b->bdf)) {
+		a->bdf[0] = '\0';
+		b->bdf[0] = '\0';
+		SKIP(return, "both functions are in one group");
+	}
+	if (vu_driver(a->bdf, a->driver))
+		a->driver[0] = '\0';
+	if (vu_driver(b->bdf, b->driver))
+		b->driver[0] = '\0';
+	ASSERT_EQ(0, vu_give_to(a->bdf, "vfio-pci"));
+	ASSERT_EQ(0, vu_give_to(b->bdf, "vfio-pci"));
+}
+
+FIXTURE_TEARDOWN(twins)
+{
+	int i;
+
+	vp_close_fds(&self->a);
+	vp_close_fds(&self->b);
+	for (i = 0; i < 2; i++)
+		if (self->group[i] >= 0)
+			close(self->group[i]);
+	if (self->container >= 0)
+		close(self->container);
+	EXPECT_EQ(0, vp_close(&self->a));
+	EXPECT_EQ(0, vp_close(&self->b));
+}
+
+/* Change a register of @d, which afterwards tells whether there was a reset */
+static __u32 mark(const struct vp_dev *d)
+{
+	__u32 vet = vp_bar_get(d, 0, IGB_VET);
+
+	vp_bar_set(d, 0, IGB_VET, vet ^ 0x1234);
+	return vet;
+}
+
+TEST_F(twins, by_iommufd)
+{
+	struct vp_dev *a = &self->a, *b = &self->b;
+	__u32 vet_a, vet_b;
+	struct info8 u;
+
+	ASSERT_EQ(0, open_both(a, b));
+	ASSERT_EQ(0, hot_info(a, &u));
+	EXPECT_EQ(2, u.info.count);
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
+		  VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, a->bdf));
+	ASSERT_NE(NULL, find_dep(&u, b->bdf));
+	EXPECT_EQ(a->devid, find_dep(&u, a->bdf)->devid);
+	EXPECT_EQ(b->devid, find_dep(&u, b->bdf)->devid);
+
+	vet_a = mark(a);
+	vet_b = mark(b);
+	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
+	/* a reset of the function is none of its twin */
+	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
+	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
+	mark(a);
+	EXPECT_EQ(0, hot_reset(a));
+	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
+	EXPECT_EQ(vet_b, vp_bar_get(b, 0, IGB_VET));
+}
+
+/* It is not open, and nothing that is open keeps others from opening it */
+TEST_F(twins, twin_not_open)
+{
+	struct info8 u;
+
+	ASSERT_EQ(0, vp_open_bdf(&self->a));
+	ASSERT_EQ(0, hot_info(&self->a, &u));
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
+	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED,
+		  find_dep(&u, self->b.bdf)->devid);
+	EXPECT_EQ(-EINVAL, hot_reset(&self->a));
+}
+
+TEST_F(twins, twin_of_another_iommufd)
+{
+	struct vp_dev *a = &self->a, *b = &self->b;
+	struct info8 u;
+	__u32 vet;
+
+	ASSERT_EQ(0, vp_open_bdf(a));
+	ASSERT_EQ(0, vp_open_bdf(b));
+	ASSERT_EQ(0, hot_info(a, &u));
+	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, u.info.flags);
+	ASSERT_NE(NULL, find_dep(&u, a->bdf));
+	ASSERT_NE(NULL, find_dep(&u, b->bdf));
+	EXPECT_EQ(a->devid, find_dep(&u, a->bdf)->devid);
+	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED,
+		  find_dep(&u, b->bdf)->devid);
+	vet = mark(b);
+	EXPECT_EQ(-EINVAL, hot_reset(a));
+	EXPECT_EQ(-EINVAL, hot_reset(b));
+	EXPECT_EQ(vet ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
+}
+
+static int join_container(struct vp_dev *d, int *group, int container)
+{
+	int ret;
+
+	*group = vu_group_open(vu_group(d->bdf));
+	if (*group < 0)
+		return *group;
+	ret = vu_set_container(*group, container);
+	if (!ret && ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) &&
+	    errno != EINVAL)	/* by the other group, already */
+		ret = -errno;
+	if (ret)
+		return ret;
+	d->fd = vu_get_device_fd(*group, d->bdf);
+	return d->fd < 0 ? d->fd : 0;
+}
+
+TEST_F(twins, by_groups)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		__s32 fds[4];
+	} u = { .reset.argsz = sizeof(u) };
+	struct vp_dev *a = &self->a, *b = &self->b;
+	__u32 vet_a, vet_b;
+	struct info8 info;
+
+	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->container);
+	ASSERT_EQ(0, join_container(a, &self->group[0], self->container));
+	ASSERT_EQ(0, join_container(b, &self->group[1], self->container));
+	ASSERT_EQ(0, hot_info(a, &info));
+	EXPECT_EQ(2, info.info.count);
+	EXPECT_EQ(0, info.info.flags);
+	ASSERT_NE(NULL, find_dep(&info, a->bdf));
+	ASSERT_NE(NULL, find_dep(&info, b->bdf));
+	EXPECT_EQ((__u32)vu_group(a->bdf), find_dep(&info, a->bdf)->group_id);
+	EXPECT_EQ((__u32)vu_group(b->bdf), find_dep(&info, b->bdf)->group_id);
+
+	/* one of the two, either of them, the same one twice */
+	vet_a = mark(a);
+	vet_b = mark(b);
+	u.reset.count = 1;
+	u.fds[0] = self->group[0];
+	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.fds[0] = self->group[1];
+	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = 2;
+	u.fds[1] = self->group[1];
+	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(vet_a ^ 0x1234, vp_bar_get(a, 0, IGB_VET));
+	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
+	/* both, in any order */
+	u.fds[0] = self->group[0];
+	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
+	EXPECT_EQ(vet_b, vp_bar_get(b, 0, IGB_VET));
+	u.fds[0] = self->group[1];
+	u.fds[1] = self->group[0];
+	mark(a);
+	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
+	/* too many */
+	u.reset.count = 3;
+	u.fds[2] = self->group[0];
+	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+}
+
+/* A twin whose group is held, but which is not open */
+TEST_F(twins, group_of_a_closed_twin)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		__s32 fds[2];
+	} u = { .reset.argsz = sizeof(u), .reset.count = 2 };
+	struct vp_dev *a = &self->a, *b = &self->b;
+
+	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->container);
+	ASSERT_EQ(0, join_container(a, &self->group[0], self->container));
+	ASSERT_EQ(0, join_container(b, &self->group[1], self->container));
+	close(b->fd);
+	b->fd = -1;
+	u.fds[0] = self->group[0];
+	u.fds[1] = self->group[1];
+	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	u.reset.count = 1;
+	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
 TEST_HARNESS_MAIN

@@ -26,6 +26,9 @@ static const __u8 secret[16] = {
 	0x85, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc,
 };
 
+#define SECRET	"3e0a5c2b-1122-4344-8566-778899aabbcc"
+#define WRONG	"01020304-0000-0000-0000-000000000000"
+
 static const __u8 wrong[16] = { 1, 2, 3, 4 };
 
 static int numvfs(const char *bdf, const char *n)
@@ -202,7 +205,7 @@ TEST_F(sriov, token_feature)
 /* By the name that is given to a group */
 TEST_F(sriov, token_in_name)
 {
-	const char *uuid = "3e0a5c2b-1122-4344-8566-778899aabbcc";
+	const char *uuid = SECRET;
 	struct vp_dev *pf = &self->pf, *vf = &self->vf;
 	char name[192];
 	int group, container, fd;
@@ -346,6 +349,144 @@ TEST_F(sriov, removed_in_use)
 	pthread_join(thread, &ret);
 	EXPECT_EQ(NULL, ret);
 	close(efd);
+}
+
+/* An fd by the device's group, with a token, or without for NULL */
+static int open_in_group(const struct vp_dev *d, int group, const char *uuid)
+{
+	char name[192];
+
+	snprintf(name, sizeof(name), "%s%s%s", d->bdf,
+		 uuid ? " vf_token=" : "", uuid ? uuid : "");
+	return vu_get_device_fd(group, name);
+}
+
+static int open_group(const struct vp_dev *d, int *container)
+{
+	int ret, group = vu_group_open(vu_group(d->bdf));
+
+	if (group < 0)
+		return group;
+	*container = vu_iommufd_open();
+	ret = vu_set_container(group, *container);
+	return ret ? ret : group;
+}
+
+/* The kernel's own driver does not spy: no token is needed, and there is none */
+TEST_F(sriov, pf_of_the_kernel)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	int group, container;
+
+	/* loaded, if it is a module that is there */
+	if (access("/sys/bus/pci/drivers/igb", F_OK) && system("modprobe -q igb"))
+		SKIP(return, "there is no igb driver");
+	ASSERT_EQ(0, vu_give_to(pf->bdf, "igb"));
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	ASSERT_EQ(0, vu_give_to(vf->bdf, "vfio-pci"));
+	EXPECT_EQ(-EINVAL, open_with(vf, secret));
+	EXPECT_EQ(-EINVAL, open_with(vf, wrong));
+	ASSERT_EQ(0, open_with(vf, NULL));
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(vf, PCI_VENDOR_ID, 2));
+	vp_close_fds(vf);
+
+	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+		SKIP(return, "PF and VF are in one group");
+	group = open_group(vf, &container);
+	ASSERT_LE(0, group);
+	EXPECT_EQ(-EINVAL, open_in_group(vf, group, SECRET));
+	vf->fd = open_in_group(vf, group, NULL);
+	EXPECT_LE(0, vf->fd);
+	vp_close_fds(vf);
+	close(group);
+	close(container);
+}
+
+TEST_F(sriov, pf_by_group)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	int group, container, vf_group, vf_container, fd;
+
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+		SKIP(return, "PF and VF are in one group");
+	group = open_group(pf, &container);
+	ASSERT_LE(0, group);
+	/* nobody has set the secret: it is nobody's */
+	fd = open_in_group(pf, group, NULL);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EACCES, open_with(vf, NULL));
+	EXPECT_EQ(-EACCES, open_with(vf, secret));
+	/* a second file of the same device sets it as well as the first */
+	close(fd);
+	fd = open_in_group(pf, group, SECRET);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EACCES, open_with(vf, NULL));
+	EXPECT_EQ(-EACCES, open_with(vf, wrong));
+	ASSERT_EQ(0, open_with(vf, secret));
+	close(fd);
+	/* the other way round */
+	EXPECT_EQ(-EACCES, open_in_group(pf, group, NULL));
+	EXPECT_EQ(-EACCES, open_in_group(pf, group, WRONG));
+	fd = open_in_group(pf, group, SECRET);
+	ASSERT_LE(0, fd);
+	vp_close_fds(vf);
+
+	/* and both by groups */
+	vf_group = open_group(vf, &vf_container);
+	ASSERT_LE(0, vf_group);
+	EXPECT_EQ(-EACCES, open_in_group(vf, vf_group, NULL));
+	EXPECT_EQ(-EACCES, open_in_group(vf, vf_group, WRONG));
+	vf->fd = open_in_group(vf, vf_group, SECRET);
+	EXPECT_LE(0, vf->fd);
+	close(vf->fd);
+	vf->fd = -1;
+	close(vf_group);
+	close(vf_container);
+	close(fd);
+	close(group);
+	close(container);
+}
+
+static void *unbind_pf(void *arg)
+{
+	const struct vp_dev *pf = arg;
+
+	return (void *)(long)vu_give_to(pf->bdf, NULL);
+}
+
+/* First its VFs are asked for and go, then the PF itself is asked for */
+TEST_F(sriov, pf_unbound_in_use)
+{
+	struct vp_dev *pf = &self->pf, *vf = &self->vf;
+	__s32 vf_req = eventfd(0, EFD_NONBLOCK);
+	__s32 pf_req = eventfd(0, EFD_NONBLOCK);
+	char driver[VU_NAME_MAX];
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, open_with(pf, secret));
+	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
+	ASSERT_EQ(0, open_with(vf, secret));
+	ASSERT_EQ(0, vp_irq_fds(vf, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &vf_req));
+	ASSERT_EQ(0, vp_irq_fds(pf, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, &pf_req));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unbind_pf, pf));
+	EXPECT_LE(1, vp_events(vf_req, 20000));
+	/* neither is gone */
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(vf, PCI_VENDOR_ID, 2));
+	EXPECT_NE(~0U, vp_bar_get(vf, 0, 8));
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(pf, PCI_VENDOR_ID, 2));
+	EXPECT_EQ(0, vp_events(pf_req, 0));
+	vp_close_fds(vf);
+	EXPECT_LE(1, vp_events(pf_req, 20000));
+	EXPECT_FALSE(vu_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf));
+	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(pf, PCI_VENDOR_ID, 2));
+	vp_close_fds(pf);
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	EXPECT_EQ(-ENOENT, vu_driver(pf->bdf, driver));
+	close(vf_req);
+	close(pf_req);
 }
 
 TEST_HARNESS_MAIN

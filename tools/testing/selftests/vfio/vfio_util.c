@@ -119,6 +119,24 @@ bool vu_find_group_mates(unsigned int vendor, unsigned int device,
 	return false;
 }
 
+bool vu_is_alone(const char *bdf)
+{
+	const size_t bus = strlen("0000:00:");
+	unsigned int mates = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (!strncmp(bdf, "0000:00:", bus))
+		return false;
+	dir = opendir(PCI_DEVICES);
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)))
+		mates += !strncmp(entry->d_name, bdf, bus);
+	closedir(dir);
+	return mates == 1;
+}
+
 static int vu_link(const char *bdf, const char *name, char target[VU_NAME_MAX])
 {
 	char path[PATH_MAX], buf[PATH_MAX];

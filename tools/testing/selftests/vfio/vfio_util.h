@@ -44,6 +44,9 @@ bool vu_find_pci(unsigned int vendor, unsigned int device, unsigned int nth,
 bool vu_find_group_mates(unsigned int vendor, unsigned int device,
 			 char a[VU_NAME_MAX], char b[VU_NAME_MAX]);
 
+/* Nothing else is on its bus, and that is not the root bus */
+bool vu_is_alone(const char *bdf);
+
 /* Name of the driver, or -ENOENT */
 int vu_driver(const char *bdf, char driver[VU_NAME_MAX]);
 /* Give a PCI device to a driver, or to none for NULL, whoever has it now */

@@ -58,3 +58,6 @@ CONFIG_KCOV=y
 CONFIG_UIO=y
 CONFIG_UIO_PCI_GENERIC=y
 CONFIG_VFIO_NOIOMMU=y
+
+# Without this the kernel does not ask the firmware for control of any part of PCI Express, such as error reporting
+CONFIG_PCIEASPM=y
