@@ -26,7 +26,7 @@ INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
 .PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
-	check-stock check-models check-clients check-installed check-debug fuzz clean distclean help
+	check-stock check-more check-models check-clients check-installed check-debug fuzz clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -78,7 +78,7 @@ vm-shell: ## A shell in a virtual machine: stock kernel, our modules, edu and nv
 demo: ## Show, in a virtual machine with a stock kernel, a device doing DMA through /dev/iommu
 	@tools/demo/run
 
-check: ## Everything: builds, static checks, KUnit, selftests in virtual machines, demo
+check: ## The tests: builds, static checks, KUnit, selftests in virtual machines, demo
 	@$(VM) check
 
 check-static: ## Only W=1 builds, sparse, checkpatch, kernel-doc
@@ -89,6 +89,9 @@ check-kunit: ## Only the KUnit suites
 
 check-stock: ## Only the selftests on the stock kernel
 	@$(VM) check stock
+
+check-more: ## Other IOMMUs that QEMU has, mainline's own selftests, a short run of the fuzzer
+	@$(VM) check more
 
 check-models: ## Only a few selftests on each of the other IOMMUs that QEMU has
 	@$(VM) check models

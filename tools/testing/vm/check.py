@@ -477,16 +477,16 @@ PARTS = {
     "debug-vfio": lambda results: selftests(results, "debug", ["vfio"]),
 }
 # Names for several
-GROUPS = {"debug": ["debug-iommu", "debug-vfio"], "clients": list(CLIENT_PARTS)}
+GROUPS = {"debug": ["debug-iommu", "debug-vfio"], "more": ["models", "mainline", "fuzz"], "clients": list(CLIENT_PARTS)}
 
 
 # Not in what "make check" runs: they take long, and most have a target of their own.
-BY_NAME = [*CLIENT_PARTS, "installed", "debug-mainline"]
+BY_NAME = [*GROUPS["more"], *CLIENT_PARTS, "installed", "debug-mainline"]
 # What parts want in the Debian root
 PACKAGES = {"static": SPHINX_PACKAGES, "fuzz": build.FUZZER_PACKAGES, **dict.fromkeys(CLIENT_PARTS, CLIENT_PACKAGES)}
 
 # The longest first, so that nothing long is left at the end.
-ORDER = ["debug-vfio", "stock", "debug-iommu", "models", "mainline", "static", "fuzz", "kunit", "selfcheck", "demo", *BY_NAME]
+ORDER = ["debug-vfio", "stock", "debug-iommu", "static", "kunit", "selfcheck", "demo", *BY_NAME]
 # So many at a time: a guest keeps one processor busy.
 LANES = min(2, JOBS)
 
