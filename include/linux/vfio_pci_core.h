@@ -124,7 +124,7 @@ struct vfio_pci_intx {
  * barmap_lock and memory_lock. The reservation locks of dma-bufs are inside
  * memory_lock, one at a time.
  *
- * The callbacks of runtime PM take memory_lock for writing, so a device is
+ * The callbacks of runtime PM may take memory_lock for writing, so a device is
  * resumed before that is taken, and never under it. A hot reset takes the
  * memory_lock of each device of the set, under the lock of the set. Under
  * memory_lock, the locks of devices are only tried.

@@ -754,7 +754,6 @@ static bool attached_to(struct iommufd_device *idev,
 			const struct iommufd_ioas *ioas)
 {
 	struct iommufd_group *igroup = idev->igroup;
-
 	bool attached;
 
 	/* An attach holds it as long as pinning takes. */

@@ -849,7 +849,7 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
 
 /*
  * One call of the IOMMU driver takes a while if the pages are small. Where steps
- * meet, no translation can span.
+ * meet, no translation may span; one of AMD's can be as large as memory is.
  */
 #define UNFILL_STEP (512ULL * SZ_1G)
 
@@ -872,18 +872,19 @@ void iopt_slice_unmap(const struct iopt_slice *slice,
 		      struct iommu_domain *domain, unsigned long iova,
 		      struct iommu_iotlb_gather *gather)
 {
+	u64 step = max(UNFILL_STEP, 1ULL << __fls(domain->pgsize_bitmap));
 	size_t length = slice->length;
 
 	if (slice->pages->source == IOPT_PAGES_MMIO) {
 		iommufd_mmio_unmap(slice->pages->mmio, domain, iova);
 		return;
 	}
-	while (length > UNFILL_STEP) {
-		size_t step = ALIGN(iova + 1ULL, UNFILL_STEP) - iova;
+	while (unlikely(length > step)) {
+		size_t n = ALIGN(iova + 1ULL, step) - iova;
 
-		unfill(domain, iova, step, gather);
-		iova += step;
-		length -= step;
+		unfill(domain, iova, n, gather);
+		iova += n;
+		length -= n;
 		cond_resched();
 	}
 	unfill(domain, iova, length, gather);

@@ -122,7 +122,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 	xa_lock(&ictx->objects);
 	if (ictx->no_iommu_mode)
 		rc = -EINVAL;
-	else if (ictx->vfio_ioas)
+	else if (ictx->vfio_ioas && !ictx->vfio_ioas->obj.dying)
 		rc = -EEXIST;
 	else
 		ictx->vfio_ioas = ioas;
@@ -636,12 +636,15 @@ static int unmap_report(struct iommufd_ioas *ioas,
 
 	if (rc)
 		return rc;
-	if (cuts_mapping(&ioas->iopt, unmap->iova,
-			 unmap->iova + (unmap->size - 1)))
-		return -ENOENT;
 	guard(mutex)(&ioas->mutex);
 	if (!ioas->dirty_log.on)
 		return -EINVAL;
+	/* Nothing is reported of what will not be unmapped. */
+	if (cuts_mapping(&ioas->iopt, unmap->iova,
+			 unmap->iova + (unmap->size - 1)))
+		return refuse(ioas->iopt.refusal, -ENOENT,
+			      "unmap: IOVA 0x%llx size 0x%llx cuts a mapping",
+			      unmap->iova, unmap->size);
 	/*
 	 * What a device writes between a look at the table and the unmap would
 	 * be lost, so that it counts as written.

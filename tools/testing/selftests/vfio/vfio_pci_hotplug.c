@@ -476,23 +476,34 @@ FIXTURE_SETUP(hotplug)
 		 self->bdf);
 }
 
+static void end_processes(pid_t user, pid_t remover)
+{
+	if (user > 0) {
+		kill(user, SIGKILL);
+		waitpid(user, NULL, 0);
+	}
+	if (remover > 0)
+		waitpid(remover, NULL, 0);
+}
+
+/* Take away what plug_in() brought, if it is still there */
+static void plug_out(struct __test_metadata *_metadata, const char *dir)
+{
+	if (!access(dir, F_OK))
+		EXPECT_EQ(0, qmp_execute("device_del", PLUGGED));
+	EXPECT_TRUE(goes_away(dir));
+}
+
 FIXTURE_TEARDOWN(hotplug)
 {
-	if (self->user > 0) {
-		kill(self->user, SIGKILL);
-		waitpid(self->user, NULL, 0);
-	}
-	if (self->remover > 0)
-		waitpid(self->remover, NULL, 0);
+	end_processes(self->user, self->remover);
 	if (!variant->machine) {
 		if (self->bdf[0] && access(self->dir, F_OK))
 			vu_rescan();
 		if (self->bdf[0])
 			EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
 	} else if (self->bdf[0]) {
-		if (!access(self->dir, F_OK))
-			EXPECT_EQ(0, qmp_execute("device_del", PLUGGED));
-		EXPECT_TRUE(goes_away(self->dir));
+		plug_out(_metadata, self->dir);
 	}
 }
 
@@ -722,17 +733,9 @@ FIXTURE_SETUP(restless)
 
 FIXTURE_TEARDOWN(restless)
 {
-	if (self->user > 0) {
-		kill(self->user, SIGKILL);
-		waitpid(self->user, NULL, 0);
-	}
-	if (self->remover > 0)
-		waitpid(self->remover, NULL, 0);
-	if (self->bdf[0]) {
-		if (!access(self->dir, F_OK))
-			EXPECT_EQ(0, qmp_execute("device_del", PLUGGED));
-		EXPECT_TRUE(goes_away(self->dir));
-	}
+	end_processes(self->user, self->remover);
+	if (self->bdf[0])
+		plug_out(_metadata, self->dir);
 }
 
 static pid_t start_restless(FIXTURE_DATA(restless) *self,

@@ -427,19 +427,25 @@ TEST_F(bus, mate_not_open)
 	EXPECT_EQ(0, hot_reset(&self->a));
 }
 
-/* The mate has no driver: it may not be reset under whoever comes */
-TEST_F(bus, mate_without_driver)
+/* Who opens one function only may not reset it together with the other */
+static void expect_not_owned(struct __test_metadata *_metadata,
+			     struct vp_dev *d, const char *other)
 {
 	struct info8 u;
 
-	ASSERT_EQ(0, vu_give_to(self->b.bdf, NULL));
-	ASSERT_EQ(0, vp_open_bdf(&self->a));
-	ASSERT_EQ(0, hot_info(&self->a, &u));
+	ASSERT_EQ(0, vp_open_bdf(d));
+	ASSERT_EQ(0, hot_info(d, &u));
 	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, u.info.flags);
-	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
-	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED,
-		  find_dep(&u, self->b.bdf)->devid);
-	EXPECT_EQ(-EINVAL, hot_reset(&self->a));
+	ASSERT_NE(NULL, find_dep(&u, other));
+	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED, find_dep(&u, other)->devid);
+	EXPECT_EQ(-EINVAL, hot_reset(d));
+}
+
+/* The mate has no driver: it may not be reset under whoever comes */
+TEST_F(bus, mate_without_driver)
+{
+	ASSERT_EQ(0, vu_give_to(self->b.bdf, NULL));
+	expect_not_owned(_metadata, &self->a, self->b.bdf);
 }
 
 TEST_F(bus, mapped_memory_survives)
@@ -687,15 +693,7 @@ TEST_F(twins, by_iommufd)
 /* It is not open, and nothing that is open keeps others from opening it */
 TEST_F(twins, twin_not_open)
 {
-	struct info8 u;
-
-	ASSERT_EQ(0, vp_open_bdf(&self->a));
-	ASSERT_EQ(0, hot_info(&self->a, &u));
-	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, u.info.flags);
-	ASSERT_NE(NULL, find_dep(&u, self->b.bdf));
-	EXPECT_EQ((__u32)VFIO_PCI_DEVID_NOT_OWNED,
-		  find_dep(&u, self->b.bdf)->devid);
-	EXPECT_EQ(-EINVAL, hot_reset(&self->a));
+	expect_not_owned(_metadata, &self->a, self->b.bdf);
 }
 
 TEST_F(twins, twin_of_another_iommufd)
