@@ -109,6 +109,9 @@ MAINLINE = ("mainline", "mainline.py")
 MAINLINE_KINDS = ["edu", "nvme", "e1000e", "igb"]
 MAINLINE_DEVICES = {"intel": [*MAINLINE_KINDS, "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1"], "none": []}
 
+# Four minutes on the debug kernel, which "make check" does not have
+RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug")]
+
 # Why tests skip themselves when there are no drivers for tests
 NEEDS_TEST_MODULES = re.compile(r"IOMMUFD_TEST|driver \w\S+ is not loaded")
 
@@ -325,9 +328,23 @@ def run_tests(tests, kernel, **more):
     return outcomes, result
 
 
+def races(results):
+    """Those of the selftests that take longest on the debug kernel."""
+    available = build.userspace()
+    missing = set(RACES) - set(available)
+    if missing:
+        raise Fail(f"no such selftests: {missing}")
+    outcomes, result = run_tests(RACES, "debug", name="check-debug-races", load=["iommufd", "vfio-pci"], timeout=1200)
+    for (folder, program), found in outcomes.items():
+        collect(results, found, f"debug: {folder}/{program}: ")
+    single(results, "debug-races: kernel log, taint, pinned pages and leaks after all that", result.problems)
+
+
 def selftests(results, kernel, folders=None):
-    """All selftests, or those in some directories."""
+    """All selftests, or those in some directories; on the debug kernel without those that race."""
     tests = [test for test in build.userspace() if not folders or test[0] in folders]
+    if kernel == "debug":
+        tests = [test for test in tests if test not in RACES]
     name = "-".join([kernel, *(folders or [])])
     if not tests:
         results.failed.append(f"{name}: no selftests found")
@@ -475,9 +492,11 @@ PARTS = {
     "debug-mainline": lambda results: mainline(results, "debug"),
     "debug-iommu": lambda results: selftests(results, "debug", ["iommu"]),
     "debug-vfio": lambda results: selftests(results, "debug", ["vfio"]),
+    "debug-races": races,
 }
 # Names for several
-GROUPS = {"debug": ["debug-iommu", "debug-vfio"], "more": ["models", "mainline", "fuzz"], "clients": list(CLIENT_PARTS)}
+GROUPS = {"debug": ["debug-iommu", "debug-vfio", "debug-races"], "more": ["debug-races", "models", "mainline", "fuzz"],
+          "clients": list(CLIENT_PARTS)}
 
 
 # Not in what "make check" runs: they take long, and most have a target of their own.
