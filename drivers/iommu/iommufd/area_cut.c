@@ -6,6 +6,7 @@
 #include <linux/align.h>
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "io_pagetable.h"
@@ -45,7 +46,7 @@ unsigned long iopt_area_leaf(const struct iopt_area *area,
 			     const struct iommu_domain *domain,
 			     unsigned long iova, unsigned long *last)
 {
-	unsigned long sizes = domain->pgsize_bitmap;
+	unsigned long sizes = iopt_leaf_sizes(domain);
 	unsigned long size = 1;
 
 	lockdep_assert_held(&area->pages->mutex);
@@ -74,11 +75,13 @@ static phys_addr_t area_phys(const struct iopt_area *area, unsigned long iova)
  * Translate [start, end) as before, in memory that is contiguous. The IOMMU
  * driver may need two tables at most, and there is no way back without them.
  */
-static void refill(struct iommu_domain *domain, const struct iopt_area *area,
+static void refill(struct iopt_domain *item, const struct iopt_area *area,
 		   unsigned long start, unsigned long end)
 {
-	WARN_ON(iommu_map(domain, start, area_phys(area, start), end - start,
-			  area->prot, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
+	WARN_ON(iopt_translate(item, start, area_phys(area, start), end - start,
+			       SZ_1G, area->prot,
+			       GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
+	WARN_ON(iopt_translate_sync(item, start, end - start));
 }
 
 /*
@@ -87,18 +90,17 @@ static void refill(struct iommu_domain *domain, const struct iopt_area *area,
  * blocked meanwhile. The user knows where the large ones can be: inside of one
  * of his mappings. Type 1 took away all of it for good.
  */
-static void break_leaf(struct iommu_domain *domain,
-		       const struct iopt_area *area, unsigned long iova)
+static void break_leaf(struct iopt_domain *item, const struct iopt_area *area,
+		       unsigned long iova)
 {
 	unsigned long start, last;
 
-	start = iopt_area_leaf(area, domain, iova, &last);
+	start = iopt_area_leaf(area, item->domain, iova, &last);
 	if (start == iova)
 		return;
-	WARN_ON(iommu_unmap(domain, start, last - start + 1) !=
-		last - start + 1);
-	refill(domain, area, start, iova);
-	refill(domain, area, iova, last + 1);
+	iopt_untranslate_sync(item, start, last - start + 1);
+	refill(item, area, start, iova);
+	refill(item, area, iova, last + 1);
 }
 
 static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
@@ -122,7 +124,7 @@ static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	scoped_guard(mutex, &area->pages->mutex) {
 		if (!iopt->small_pages)
 			list_for_each_entry(item, &iopt->domains, entry)
-				break_leaf(item->domain, area, iova);
+				break_leaf(item, area, iova);
 		/* All indices have a user before and after, so stay pinned. */
 		if (filled)
 			interval_tree_remove(&area->user, &area->pages->users);

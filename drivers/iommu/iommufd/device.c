@@ -416,6 +416,8 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 		goto err_unreserve;
 
 	if (list_empty(&igroup->devices)) {
+		iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+				     iopt_flush_max(idev->dev));
 		rc = setup_msi(igroup, hwpt);
 		if (rc)
 			goto err_release;
@@ -481,6 +483,8 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 	rc = setup_msi(igroup, hwpt);
 	if (rc)
 		goto err_release;
+	iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+			     iopt_flush_max(idev->dev));
 	rc = iommu_replace_group_handle(igroup->group, hwpt->item.domain, NULL);
 	if (rc)
 		goto err_release;

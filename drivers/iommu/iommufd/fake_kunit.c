@@ -107,18 +107,26 @@ static int fake_map_pages(struct iommu_domain *domain, unsigned long iova,
 	unsigned long n = pgsize * pgcount >> shift;
 	unsigned long i;
 
+	bool fail = fake->fail_in && fake->fail_in == 1;
+
 	fake->driver_maps++;
-	if (fake->fail_in && !--fake->fail_in)
+	if (fake->fail_in)
+		fake->fail_in--;
+	if (fail && !fake->as_vtd)
 		return -ENOMEM;
 	fake->largest = max(fake->largest, pgsize);
 	fake->prot = prot;
 	KUNIT_EXPECT_TRUE(fake->test, IS_ALIGNED(iova | paddr, pgsize));
 
 	for (i = 0; i < n; i++) {
-		void *old = xa_store(&fake->leaves, index + i,
-				     xa_mk_value((leaf + i) << LEAF_PHYS_SHIFT |
-						 order << LEAF_ORDER_SHIFT),
-				     gfp);
+		void *old;
+
+		if (fail && i == n / 2)
+			return -ENOMEM;
+		old = xa_store(&fake->leaves, index + i,
+			       xa_mk_value((leaf + i) << LEAF_PHYS_SHIFT |
+					   order << LEAF_ORDER_SHIFT),
+			       gfp);
 
 		if (xa_is_err(old))
 			return xa_err(old);
@@ -128,8 +136,11 @@ static int fake_map_pages(struct iommu_domain *domain, unsigned long iova,
 				   leaf_stale(old) ? " and not flushed" : "");
 		expect_leaf_pinned(fake, leaf + i, "when it is mapped");
 		fake->nr_live++;
-		*mapped += 1UL << shift;
+		if (!fake->as_vtd)
+			*mapped += 1UL << shift;
 	}
+	if (fake->as_vtd)
+		*mapped = n << shift;
 	return 0;
 }
 
@@ -154,6 +165,8 @@ static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	for (i = 0; i < n; i++) {
 		void *old = xa_load(&fake->leaves, index + i);
 
+		if ((!old || leaf_stale(old)) && fake->as_vtd && i)
+			continue;
 		if (!old || leaf_stale(old)) {
 			KUNIT_FAIL(fake->test, "0x%lx is not mapped",
 				   (index + i) << shift);
@@ -171,22 +184,29 @@ static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		fake->nr_live--;
 		fake->nr_stale++;
 	}
-	iommu_iotlb_gather_add_range(gather, iova, i << shift);
+	if (fake->as_vtd) {
+		fake->fresh_start = iova;
+		fake->fresh_size = i << shift;
+		iommu_iotlb_gather_add_page(domain, gather, iova, i << shift);
+		fake->fresh_size = 0;
+	} else {
+		iommu_iotlb_gather_add_range(gather, iova, i << shift);
+	}
 	return i << shift;
 }
 
-static void fake_flush(struct iommu_domain *domain,
-		       struct iommu_iotlb_gather *gather)
+static void fake_flush_range(struct fake_domain *fake, unsigned long start,
+			     unsigned long last)
 {
-	struct fake_domain *fake = to_fake(domain);
+	unsigned int shift = fake_shift(fake);
 	unsigned long index;
 	void *entry;
 
-	fake->flushes++;
 	if (!fake->nr_stale)
 		return;
 	xa_for_each(&fake->leaves, index, entry) {
-		if (!leaf_stale(entry))
+		if (!leaf_stale(entry) || index < start >> shift ||
+		    index > last >> shift)
 			continue;
 		expect_leaf_pinned(fake, leaf_value(entry),
 				   "until the IOTLB is flushed");
@@ -195,10 +215,45 @@ static void fake_flush(struct iommu_domain *domain,
 	}
 }
 
+static void fake_flush(struct iommu_domain *domain,
+		       struct iommu_iotlb_gather *gather)
+{
+	struct fake_domain *fake = to_fake(domain);
+	unsigned long max = fake->item.flush_max;
+
+	fake->flushes++;
+	if (!fake->as_vtd) {
+		fake_flush_range(fake, 0, ULONG_MAX);
+		return;
+	}
+	if (gather->start > gather->end)
+		KUNIT_FAIL(fake->test, "a flush of nothing");
+	else if (max && (gather->start ^ gather->end) >= max)
+		KUNIT_FAIL(fake->test,
+			   "0x%lx-0x%lx is more than one flush can do",
+			   gather->start, gather->end);
+	else
+		fake_flush_range(fake, gather->start, gather->end);
+	if (fake->fresh_size)
+		KUNIT_FAIL(fake->test,
+			   "the tables of 0x%lx are freed before it is flushed",
+			   fake->fresh_start);
+}
+
+static void fake_flush_all(struct iommu_domain *domain)
+{
+	struct fake_domain *fake = to_fake(domain);
+
+	fake->flushes++;
+	fake_flush_range(fake, 0, ULONG_MAX);
+}
+
 static phys_addr_t fake_iova_to_phys(struct iommu_domain *domain,
 				     dma_addr_t iova)
 {
-	return fake_domain_phys(to_fake(domain), iova);
+	phys_addr_t phys = fake_domain_phys(to_fake(domain), iova);
+
+	return phys == PHYS_ADDR_MAX ? 0 : phys;
 }
 
 static const struct iommu_domain_ops fake_domain_ops = {
@@ -206,6 +261,7 @@ static const struct iommu_domain_ops fake_domain_ops = {
 	.unmap_pages = fake_unmap_pages,
 	.iotlb_sync_map = fake_sync_map,
 	.iotlb_sync = fake_flush,
+	.flush_iotlb_all = fake_flush_all,
 	.iova_to_phys = fake_iova_to_phys,
 };
 

@@ -38,6 +38,13 @@ struct page;
  * @fail_in: the map_pages call that fails, counted from 1 for the next; 0 for
  *           none
  * @unpinned: the memory comes from the test, so that nobody pins it
+ * @as_vtd: behave as VT-d's driver: say nothing of what a failing call mapped,
+ *          gather ranges by their size, flush only the range that was gathered,
+ *          and only if it lies in one aligned block of item.flush_max bytes, and
+ *          free page-table pages with any flush
+ * @fresh_start: with @as_vtd, first IOVA of the range whose page-table pages
+ *               were handed over last and are not covered by the gather yet
+ * @fresh_size: bytes of it, 0 if there is none
  */
 struct fake_domain {
 	struct iopt_domain item;
@@ -54,6 +61,9 @@ struct fake_domain {
 	int prot;
 	unsigned int fail_in;
 	bool unpinned;
+	bool as_vtd;
+	unsigned long fresh_start;
+	unsigned long fresh_size;
 };
 
 struct fake_domain *fake_domain_alloc(struct kunit *test,

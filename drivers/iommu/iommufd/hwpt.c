@@ -152,6 +152,7 @@ iommufd_hwpt_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		goto err_abort;
 	}
 	hwpt->item.domain = domain;
+	hwpt->item.flush_max = iopt_flush_max(idev->dev);
 	/*
 	 * Before anything is mapped, because some drivers keep the mode in
 	 * every translation.

@@ -77,7 +77,7 @@ static struct iopt_slice area_slice(const struct iopt_area *area)
 static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct iopt_slice slice = area_slice(area);
-	struct iommu_iotlb_gather gather;
+	struct iopt_gather gather;
 	struct iopt_domain *item;
 	int rc;
 
@@ -91,8 +91,8 @@ static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (rc)
 		return rc;
 	list_for_each_entry(item, &iopt->domains, entry) {
-		rc = iopt_slice_map(&slice, item->domain, area->node.start,
-				    area->prot, iopt->small_pages);
+		rc = iopt_slice_map(&slice, item, area->node.start, area->prot,
+				    iopt->small_pages);
 		if (rc)
 			goto err_unmap;
 	}
@@ -100,22 +100,20 @@ static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 
 err_unmap:
 	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
-		iommu_iotlb_gather_init(&gather);
-		iopt_slice_unmap(&slice, item->domain, area->node.start,
-				 &gather);
-		iommu_iotlb_sync(item->domain, &gather);
+		iopt_gather_init(&gather, item);
+		iopt_slice_unmap(&slice, &gather, area->node.start);
+		iopt_gather_flush(&gather);
 	}
 	iopt_pages_unuse(area->pages, &area->user);
 	return rc;
 }
 
 static void area_unmap(const struct iopt_area *area,
-		       struct iommu_domain *domain,
-		       struct iommu_iotlb_gather *gather)
+		       struct iopt_gather *gather)
 {
 	struct iopt_slice slice = area_slice(area);
 
-	iopt_slice_unmap(&slice, domain, area->node.start, gather);
+	iopt_slice_unmap(&slice, gather, area->node.start);
 }
 
 /*
@@ -126,7 +124,7 @@ static void area_unmap(const struct iopt_area *area,
 static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 			 struct iopt_area *stop)
 {
-	struct iommu_iotlb_gather gather;
+	struct iopt_gather gather;
 	struct iopt_domain *item;
 	struct iopt_area *area;
 
@@ -136,10 +134,10 @@ static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		return;
 
 	list_for_each_entry(item, &iopt->domains, entry) {
-		iommu_iotlb_gather_init(&gather);
+		iopt_gather_init(&gather, item);
 		for (area = first; area != stop; area = area->next)
-			area_unmap(area, item->domain, &gather);
-		iommu_iotlb_sync(item->domain, &gather);
+			area_unmap(area, &gather);
+		iopt_gather_flush(&gather);
 	}
 	for (area = first; area != stop; area = area->next) {
 		guard(mutex)(&area->pages->mutex);
@@ -883,16 +881,16 @@ static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
 			  struct iova_node *stop)
 {
 	bool is_last = list_empty(&iopt->domains);
-	struct iommu_iotlb_gather gather;
+	struct iopt_gather gather;
 	struct iova_node *node;
 
-	iommu_iotlb_gather_init(&gather);
+	iopt_gather_init(&gather, item);
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
 	     node = iova_tree_next(node, ULONG_MAX)) {
-		area_unmap(iopt_area_of(node), item->domain, &gather);
+		area_unmap(iopt_area_of(node), &gather);
 		cond_resched();
 	}
-	iommu_iotlb_sync(item->domain, &gather);
+	iopt_gather_flush(&gather);
 
 	if (!is_last)
 		return;
@@ -928,8 +926,8 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 			if (rc)
 				break;
 		}
-		rc = iopt_slice_map(&slice, item->domain, node->start,
-				    area->prot, iopt->small_pages);
+		rc = iopt_slice_map(&slice, item, node->start, area->prot,
+				    iopt->small_pages);
 		if (rc) {
 			if (is_first)
 				iopt_pages_unuse(area->pages, &area->user);
@@ -993,6 +991,22 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 	unfill_domain(iopt, item, NULL);
 	iopt_unreserve(iopt, item);
 	iopt->alignment = calc_alignment(iopt, NULL);
+}
+
+/**
+ * iopt_lower_flush_max - a domain comes to hardware that flushes less at a time
+ * @iopt: the address space
+ * @item: a domain of it; no device of that hardware is attached yet
+ * @flush_max: from iopt_flush_max()
+ */
+void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
+			  unsigned long flush_max)
+{
+	if (!flush_max || (item->flush_max && item->flush_max <= flush_max))
+		return;
+	/* Whatever is unmapped after the attach has to know. */
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	item->flush_max = flush_max;
 }
 
 /**

@@ -9,6 +9,7 @@
 
 #include "iova_tree.h"
 #include "pages.h"
+#include "translate.h"
 
 struct device;
 struct file;
@@ -108,16 +109,6 @@ static inline struct iopt_area *iopt_area_of(struct iova_node *node)
 {
 	return node ? container_of(node, struct iopt_area, node) : NULL;
 }
-
-/**
- * struct iopt_domain - a domain of an io_pagetable, embedded in its owner
- * @domain: the domain
- * @entry: link in io_pagetable.domains
- */
-struct iopt_domain {
-	struct iommu_domain *domain;
-	struct list_head entry;
-};
 
 /**
  * struct iopt_reserved - IOVA that may not be used
@@ -251,6 +242,8 @@ unsigned long iopt_area_leaf(const struct iopt_area *area,
 
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item);
+void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
+			  unsigned long flush_max);
 int iopt_add_pin_access(struct io_pagetable *iopt);
 void iopt_remove_pin_access(struct io_pagetable *iopt);
 int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages);

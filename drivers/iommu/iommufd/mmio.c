@@ -4,7 +4,6 @@
  */
 #include <linux/export.h>
 #include <linux/fs.h>
-#include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -13,10 +12,13 @@
 #include <linux/overflow.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "mmio.h"
 #include "refusal.h"
+#include "translate.h"
 
 /**
  * struct iommufd_mmio - a lent piece of device memory
@@ -42,7 +44,7 @@ struct iommufd_mmio {
 /**
  * struct mmio_map - one place where it is mapped
  * @node: link in iommufd_mmio.maps
- * @domain: in which table; outlives the record
+ * @item: in which domain; outlives the record
  * @iova: first IOVA
  * @offset: first byte, from the start of the memory
  * @length: bytes
@@ -52,7 +54,7 @@ struct iommufd_mmio {
  */
 struct mmio_map {
 	struct rb_node node;
-	struct iommu_domain *domain;
+	struct iopt_domain *item;
 	unsigned long iova;
 	u64 offset;
 	size_t length;
@@ -165,24 +167,22 @@ static bool map_less(struct rb_node *a, const struct rb_node *b)
 	const struct mmio_map *map = rb_entry(a, struct mmio_map, node);
 	const struct mmio_map *other = rb_entry(b, struct mmio_map, node);
 
-	if (map->domain != other->domain)
-		return map->domain < other->domain;
+	if (map->item != other->item)
+		return map->item < other->item;
 	return map->iova < other->iova;
 }
 
 static struct mmio_map *map_find(struct iommufd_mmio *mmio,
-				 struct iommu_domain *domain,
-				 unsigned long iova)
+				 struct iopt_domain *item, unsigned long iova)
 {
 	struct rb_node *node = mmio->maps.rb_node;
 
 	while (node) {
 		struct mmio_map *map = rb_entry(node, struct mmio_map, node);
 
-		if (map->domain == domain && map->iova == iova)
+		if (map->item == item && map->iova == iova)
 			return map;
-		if (domain < map->domain ||
-		    (domain == map->domain && iova < map->iova))
+		if (item < map->item || (item == map->item && iova < map->iova))
 			node = node->rb_left;
 		else
 			node = node->rb_right;
@@ -194,27 +194,23 @@ static void map_remove(struct mmio_map *map)
 {
 	if (!map->present)
 		return;
-	WARN_ON(iommu_unmap(map->domain, map->iova, map->length) !=
-		map->length);
+	iopt_untranslate_sync(map->item, map->iova, map->length);
 	map->present = false;
 }
 
 static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
 {
-	phys_addr_t phys = mmio->phys + map->offset;
-	size_t done = 0, n;
 	int rc;
 
-	for (; done < map->length; done += n) {
-		n = min(map->length - done,
-			map->page - ((phys + done) & (map->page - 1)));
-		rc = iommu_map(map->domain, map->iova + done, phys + done, n,
-			       map->prot, GFP_KERNEL_ACCOUNT);
-		if (rc) {
-			if (done)
-				iommu_unmap(map->domain, map->iova, done);
-			return rc;
-		}
+	rc = iopt_translate(map->item, map->iova, mmio->phys + map->offset,
+			    map->length, map->page, map->prot,
+			    GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc;
+	rc = iopt_translate_sync(map->item, map->iova, map->length);
+	if (rc) {
+		iopt_untranslate_sync(map->item, map->iova, map->length);
+		return rc;
 	}
 	map->present = true;
 	return 0;
@@ -233,8 +229,10 @@ void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = true;
-	while ((map = map_next(mmio, map)))
+	while ((map = map_next(mmio, map))) {
 		map_remove(map);
+		cond_resched();
+	}
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
 
@@ -251,9 +249,11 @@ void iommufd_mmio_restore(struct iommufd_mmio *mmio)
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = false;
-	while ((map = map_next(mmio, map)))
+	while ((map = map_next(mmio, map))) {
 		if (!map->present)
 			map_install(mmio, map);
+		cond_resched();
+	}
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_restore, IOMMUFD);
 
@@ -406,7 +406,7 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 /**
  * iommufd_mmio_map - map device memory into a domain
  * @mmio: the memory
- * @domain: where to
+ * @item: where to
  * @iova: first IOVA; nothing is mapped there
  * @offset: first byte of the memory
  * @length: bytes
@@ -417,7 +417,7 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
  *
  * Return: 0, -ENOMEM, or the error of the IOMMU driver.
  */
-int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 		     unsigned long iova, u64 offset, size_t length, int prot,
 		     bool small_pages)
 {
@@ -427,11 +427,11 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 	map = kzalloc(sizeof(*map), GFP_KERNEL_ACCOUNT);
 	if (!map)
 		return -ENOMEM;
-	map->domain = domain;
+	map->item = item;
 	map->iova = iova;
 	map->offset = offset;
 	map->length = length;
-	map->page = small_pages ? PAGE_SIZE : 1UL << (BITS_PER_LONG - 1);
+	map->page = small_pages ? PAGE_SIZE : SZ_1G;
 	/* Device memory is not cached, and some tables want to know. */
 	map->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 
@@ -448,18 +448,18 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
 /**
  * iommufd_mmio_unmap - undo iommufd_mmio_map()
  * @mmio: the memory
- * @domain: as it was mapped
+ * @item: as it was mapped
  * @iova: as it was mapped
  *
  * The IOTLB is flushed when this returns.
  */
-void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iopt_domain *item,
 			unsigned long iova)
 {
 	struct mmio_map *map;
 
 	guard(mutex)(&mmio->lock);
-	map = map_find(mmio, domain, iova);
+	map = map_find(mmio, item, iova);
 	if (WARN_ON(!map))
 		return;
 	map_remove(map);

@@ -6,9 +6,8 @@
 #include <linux/types.h>
 
 struct file;
-struct iommu_domain;
-struct iommu_iotlb_gather;
 struct iommufd_mmio;
+struct iopt_domain;
 struct refusal;
 
 /**
@@ -31,10 +30,10 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 					   struct refusal *refusal);
 phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio);
 
-int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 		     unsigned long iova, u64 offset, size_t length, int prot,
 		     bool small_pages);
-void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iommu_domain *domain,
+void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iopt_domain *item,
 			unsigned long iova);
 
 #endif

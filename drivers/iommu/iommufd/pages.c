@@ -20,6 +20,7 @@
 #include "pages.h"
 #include "refusal.h"
 #include "trace.h"
+#include "translate.h"
 
 /*
  * Pages are pinned in batches that bound the temporary memory: large enough
@@ -654,240 +655,121 @@ void iopt_pages_unuse(struct iopt_pages *pages,
 	}
 }
 
+/* Runs to map before others get the processor, and a signal is seen. */
+#define FILL_RUNS 64
+
 /*
- * Mapping many runs with one call spares a synchronisation of the IOTLB per run,
- * so runs are collected in a scatterlist; but for those that take so long that
- * it does not matter, and may be too long for it.
+ * How much of a run to map at once, ending where no translation can span: a run
+ * can be as large as memory is.
  */
-#define FILL_SG 128
-#define FILL_SG_STACK 4
-#define FILL_SG_MAX_RUN SZ_1G
-
-struct fill {
-	struct iommu_domain *domain;
-	unsigned long iova;
-	/* Bytes from iova on that are mapped, not counting those in sg. */
-	unsigned long mapped;
-	int prot;
-
-	struct scatterlist *sg;
-	unsigned int max;
-	unsigned int nents;
-	unsigned long sg_bytes;
-	struct scatterlist stack[FILL_SG_STACK];
-};
-
-static int fill_flush(struct fill *fill)
+static size_t fill_step(unsigned long iova, size_t length)
 {
-	ssize_t rc;
-
-	if (!fill->nents)
-		return 0;
-	rc = iommu_map_sg(fill->domain, fill->iova + fill->mapped, fill->sg,
-			  fill->nents, fill->prot, GFP_KERNEL_ACCOUNT);
-	if (rc < 0)
-		return rc;
-	if (WARN_ON_ONCE(rc != fill->sg_bytes)) {
-		iommu_unmap(fill->domain, fill->iova + fill->mapped, rc);
-		return -EINVAL;
-	}
-	fill->mapped += fill->sg_bytes;
-	fill->nents = 0;
-	fill->sg_bytes = 0;
-	return 0;
+	return min(length, SZ_1G - (iova & (SZ_1G - 1)));
 }
 
-static int fill_direct(struct fill *fill, phys_addr_t phys,
-		       unsigned long length)
-{
-	int rc = iommu_map(fill->domain, fill->iova + fill->mapped, phys,
-			   length, fill->prot, GFP_KERNEL_ACCOUNT);
-
-	if (!rc)
-		fill->mapped += length;
-	return rc;
-}
-
-/* One call per page, for those who asked for no large translations. */
-static int fill_small(struct fill *fill, phys_addr_t phys, unsigned long length)
-{
-	while (length) {
-		unsigned long n = min(length, PAGE_SIZE - offset_in_page(phys));
-		int rc = fill_direct(fill, phys, n);
-
-		if (rc)
-			return rc;
-		phys += n;
-		length -= n;
-	}
-	return 0;
-}
-
-/* From the stack, which is enough for most, to an array, if there is memory. */
-static void fill_grow(struct fill *fill)
-{
-	struct scatterlist *sg;
-
-	sg = kmalloc_array(FILL_SG, sizeof(*sg),
-			   GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
-	if (!sg)
-		return;
-	memcpy(sg, fill->stack, sizeof(fill->stack));
-	fill->sg = sg;
-	fill->max = FILL_SG;
-}
-
-static int fill_run(struct fill *fill, phys_addr_t phys, unsigned long length,
-		    bool more)
-{
-	struct scatterlist *sg;
-	int rc;
-
-	if (length > FILL_SG_MAX_RUN || (!more && !fill->nents)) {
-		rc = fill_flush(fill);
-		return rc ? rc : fill_direct(fill, phys, length);
-	}
-
-	if (fill->nents == fill->max) {
-		if (fill->sg == fill->stack)
-			fill_grow(fill);
-		if (fill->nents == fill->max) {
-			rc = fill_flush(fill);
-			if (rc)
-				return rc;
-		}
-	}
-	sg = &fill->sg[fill->nents++];
-	*sg = (struct scatterlist){};
-	sg_set_page(sg, pfn_to_page(PHYS_PFN(phys)), length,
-		    offset_in_page(phys));
-	fill->sg_bytes += length;
-	return more ? 0 : fill_flush(fill);
-}
-
-static int fill_runs(const struct iopt_slice *slice,
-		     struct iommu_domain *domain, unsigned long iova, int prot,
-		     bool small_pages)
+/* Map all runs, but do not let devices see them yet. */
+static int fill_runs(const struct iopt_slice *slice, struct iopt_domain *item,
+		     unsigned long iova, int prot, size_t max_page)
 {
 	struct pfn_cursor cursor =
 		pfn_cursor_init(&slice->pages->store, slice->index,
 				iopt_slice_last_index(slice));
-	unsigned long length = slice->length;
 	unsigned int offset = slice->page_offset;
-	struct fill fill __uninitialized;
+	unsigned int runs = 0;
+	phys_addr_t phys = 0;
+	size_t done = 0;
+	size_t left = 0;
 	int rc = 0;
 
-	fill.domain = domain;
-	fill.iova = iova;
-	fill.mapped = 0;
-	fill.prot = prot;
-	fill.sg = fill.stack;
-	fill.max = FILL_SG_STACK;
-	fill.nents = 0;
-	fill.sg_bytes = 0;
+	while (done < slice->length) {
+		size_t n;
 
-	while (length) {
-		unsigned long pfn, n, bytes;
-		phys_addr_t phys;
+		if (!left) {
+			unsigned long npages, pfn;
 
-		n = pfn_cursor_next(&cursor, &pfn);
-		bytes = min(length, n * PAGE_SIZE - offset);
-		phys = PFN_PHYS(pfn) + offset;
-		if (small_pages)
-			rc = fill_small(&fill, phys, bytes);
-		else
-			rc = fill_run(&fill, phys, bytes, bytes != length);
+			npages = pfn_cursor_next(&cursor, &pfn);
+			phys = PFN_PHYS(pfn) + offset;
+			left = min(slice->length - done,
+				   npages * PAGE_SIZE - offset);
+			offset = 0;
+		}
+		n = fill_step(iova + done, left);
+		rc = iopt_translate(item, iova + done, phys, n, max_page, prot,
+				    GFP_KERNEL_ACCOUNT);
 		if (rc)
 			break;
-		length -= bytes;
-		offset = 0;
+		done += n;
+		phys += n;
+		left -= n;
+		if (!(++runs % FILL_RUNS) || n >= SZ_2M) {
+			cond_resched();
+			if (fatal_signal_pending(current) &&
+			    done < slice->length) {
+				rc = -EINTR;
+				break;
+			}
+		}
 	}
-	if (rc && fill.mapped)
-		iommu_unmap(domain, iova, fill.mapped);
-	if (fill.sg != fill.stack)
-		kfree(fill.sg);
+	if (rc && done)
+		iopt_untranslate_sync(item, iova, done);
 	return rc;
 }
 
 /**
  * iopt_slice_map - fill pinned memory into a domain
  * @slice: which memory; a user covers it and the mutex of its pages is held
- * @domain: where to
+ * @item: the domain
  * @iova: IOVA of the first byte; nothing is mapped there
  * @prot: IOMMU_READ and so on
  * @small_pages: make no translation larger than PAGE_SIZE
  *
- * Return: 0, or the error of the IOMMU driver, with nothing mapped.
+ * Return: 0; or with nothing mapped, the error of the IOMMU driver, or -EINTR if
+ * the caller was killed.
  */
-int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
+int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 		   unsigned long iova, int prot, bool small_pages)
 {
-	struct pfn_cursor cursor;
-	unsigned long pfn;
+	size_t max_page = small_pages ? PAGE_SIZE : SZ_1G;
+	int rc;
 
 	lockdep_assert_held(&slice->pages->mutex);
 
 	if (slice->pages->source == IOPT_PAGES_MMIO)
-		return iommufd_mmio_map(slice->pages->mmio, domain, iova,
+		return iommufd_mmio_map(slice->pages->mmio, item, iova,
 					slice->index * PAGE_SIZE +
 						slice->page_offset,
 					slice->length, prot, small_pages);
 
-	if (pfn_store_is_single(&slice->pages->store)) {
-		pfn = pfn_store_single(&slice->pages->store);
-	} else {
-		cursor = pfn_cursor_init(&slice->pages->store, slice->index,
-					 iopt_slice_last_index(slice));
-		pfn_cursor_next(&cursor, &pfn);
-		if (small_pages || cursor.index <= cursor.last)
-			return fill_runs(slice, domain, iova, prot,
-					 small_pages);
-	}
-	return iommu_map(domain, iova, PFN_PHYS(pfn) + slice->page_offset,
-			 slice->length, prot, GFP_KERNEL_ACCOUNT);
-}
-
-/*
- * One call of the IOMMU driver takes a while if the pages are small. Where steps
- * meet, no translation may span; one of AMD's can be as large as memory is.
- */
-#define UNFILL_STEP (512ULL * SZ_1G)
-
-static void unfill(struct iommu_domain *domain, unsigned long iova,
-		   size_t length, struct iommu_iotlb_gather *gather)
-{
-	/* Less than all would mean that somebody else changed our domain. */
-	WARN_ON(iommu_unmap_fast(domain, iova, length, gather) != length);
+	if (pfn_store_is_single(&slice->pages->store))
+		rc = iopt_translate(item, iova,
+				    PFN_PHYS(pfn_store_single(&slice->pages->store)) +
+					    slice->page_offset,
+				    slice->length, max_page, prot,
+				    GFP_KERNEL_ACCOUNT);
+	else
+		rc = fill_runs(slice, item, iova, prot, max_page);
+	if (rc)
+		return rc;
+	rc = iopt_translate_sync(item, iova, slice->length);
+	if (rc)
+		iopt_untranslate_sync(item, iova, slice->length);
+	return rc;
 }
 
 /**
  * iopt_slice_unmap - take memory out of a domain
  * @slice: which memory
- * @domain: where it was filled into by iopt_slice_map()
+ * @gather: of the domain that it was filled into by iopt_slice_map(); the caller
+ *          flushes it before the memory is unpinned
  * @iova: IOVA of the first byte
- * @gather: collects what is to be flushed; the caller synchronises it before
- *          the memory is unpinned
  */
 void iopt_slice_unmap(const struct iopt_slice *slice,
-		      struct iommu_domain *domain, unsigned long iova,
-		      struct iommu_iotlb_gather *gather)
+		      struct iopt_gather *gather, unsigned long iova)
 {
-	u64 step = max(UNFILL_STEP, 1ULL << __fls(domain->pgsize_bitmap));
-	size_t length = slice->length;
-
-	if (slice->pages->source == IOPT_PAGES_MMIO) {
-		iommufd_mmio_unmap(slice->pages->mmio, domain, iova);
-		return;
-	}
-	while (unlikely(length > step)) {
-		size_t n = ALIGN(iova + 1ULL, step) - iova;
-
-		unfill(domain, iova, n, gather);
-		iova += n;
-		length -= n;
-		cond_resched();
-	}
-	unfill(domain, iova, length, gather);
+	if (slice->pages->source == IOPT_PAGES_MMIO)
+		iommufd_mmio_unmap(slice->pages->mmio, gather->item, iova);
+	else
+		iopt_untranslate(gather, iova, slice->length);
 }
 
 /**

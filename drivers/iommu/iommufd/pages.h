@@ -11,9 +11,9 @@
 #include "pfn_store.h"
 
 struct file;
-struct iommu_domain;
-struct iommu_iotlb_gather;
 struct iommufd_mmio;
+struct iopt_domain;
+struct iopt_gather;
 struct page;
 struct refusal;
 
@@ -158,11 +158,10 @@ int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 			  unsigned long last, struct iopt_runs *runs);
 void iopt_runs_finish(struct iopt_runs *runs);
 
-int iopt_slice_map(const struct iopt_slice *slice, struct iommu_domain *domain,
+int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 		   unsigned long iova, int prot, bool small_pages);
 void iopt_slice_unmap(const struct iopt_slice *slice,
-		      struct iommu_domain *domain, unsigned long iova,
-		      struct iommu_iotlb_gather *gather);
+		      struct iopt_gather *gather, unsigned long iova);
 int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 		   struct refusal *refusal);
 void iopt_slice_unpin(const struct iopt_slice *slice);

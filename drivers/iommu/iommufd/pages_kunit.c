@@ -278,7 +278,7 @@ static void pages_test_fill(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, use(pages, &user, 0, layout->npages - 1));
 	scoped_guard(mutex, &pages->mutex)
 		KUNIT_ASSERT_EQ(test, 0,
-				iopt_slice_map(&slice, &fake->domain, SZ_1G, RW,
+				iopt_slice_map(&slice, &fake->item, SZ_1G, RW,
 					       false));
 	KUNIT_EXPECT_LE(test, fake->core_maps, layout->core_maps);
 	KUNIT_EXPECT_LE(test, fake->driver_maps, layout->driver_maps);
@@ -320,7 +320,7 @@ static void pages_test_fill_gigantic(struct kunit *test)
 	fake->unpinned = true;
 	fake->domain.pgsize_bitmap = SZ_1G;
 	KUNIT_EXPECT_EQ(test, 0,
-			iopt_slice_map(&slice, &fake->domain, SZ_4G, RW,
+			iopt_slice_map(&slice, &fake->item, SZ_4G, RW,
 				       false));
 	KUNIT_EXPECT_EQ(test, fake->core_maps, 1);
 	KUNIT_EXPECT_EQ(test, fake->driver_maps, 2);
@@ -370,7 +370,7 @@ static void pages_test_fill_fails(struct kunit *test)
 
 	for (i = 1;; i++) {
 		fake->fail_in = i;
-		rc = iopt_slice_map(&slice, &fake->domain, SZ_1G, RW, false);
+		rc = iopt_slice_map(&slice, &fake->item, SZ_1G, RW, false);
 		if (!rc)
 			break;
 		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
@@ -495,18 +495,18 @@ static void pages_test_mmio(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, mmio);
 	fake->unpinned = true;
 	KUNIT_EXPECT_EQ(test, 0,
-			iommufd_mmio_map(mmio, &fake->domain, SZ_4G, 0, length,
+			iommufd_mmio_map(mmio, &fake->item, SZ_4G, 0, length,
 					 RW, true));
-	KUNIT_EXPECT_EQ(test, fake->core_maps, 8);
+	KUNIT_EXPECT_EQ(test, fake->driver_maps, 8);
 	KUNIT_EXPECT_EQ(test, 0,
-			iommufd_mmio_map(mmio, &fake->domain, SZ_2G, 0, length,
+			iommufd_mmio_map(mmio, &fake->item, SZ_2G, 0, length,
 					 RW, false));
-	KUNIT_EXPECT_EQ(test, fake->core_maps, 9);
+	KUNIT_EXPECT_EQ(test, fake->driver_maps, 9);
 	for (i = 0; i < 8; i++) {
 		KUNIT_EXPECT_EQ(test, SZ_1G + i * PAGE_SIZE,
 				fake_domain_phys(fake, SZ_4G + i * PAGE_SIZE));
 		KUNIT_EXPECT_EQ(test, 0,
-				iommufd_mmio_map(mmio, &fake->domain,
+				iommufd_mmio_map(mmio, &fake->item,
 						 SZ_1G + i * 5 % 8 * PAGE_SIZE,
 						 i * PAGE_SIZE, PAGE_SIZE, RW,
 						 false));
@@ -520,10 +520,10 @@ static void pages_test_mmio(struct kunit *test)
 				fake_domain_phys(fake, SZ_1G +
 						 i * 5 % 8 * PAGE_SIZE));
 	for (i = 0; i < 8; i++)
-		iommufd_mmio_unmap(mmio, &fake->domain, SZ_1G + i * PAGE_SIZE);
+		iommufd_mmio_unmap(mmio, &fake->item, SZ_1G + i * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_1G));
-	iommufd_mmio_unmap(mmio, &fake->domain, SZ_2G);
-	iommufd_mmio_unmap(mmio, &fake->domain, SZ_4G);
+	iommufd_mmio_unmap(mmio, &fake->item, SZ_2G);
+	iommufd_mmio_unmap(mmio, &fake->item, SZ_4G);
 	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, SZ_4G));
 	iommufd_mmio_destroy(mmio);
 }

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Translations in a domain: made, removed and flushed, see translate.h.
+ */
+#include <linux/align.h>
+#include <linux/bitfield.h>
+#include <linux/err.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "../iommu-priv.h"
+#include "translate.h"
+
+/* The largest translation that is made: few page tables have larger ones. */
+#define TRANSLATE_MAX_PAGE SZ_1G
+
+/*
+ * Bytes that one call of the IOMMU driver covers, unless one page is larger, so
+ * that others get the processor in between.
+ */
+#define TRANSLATE_STEP SZ_64M
+
+/* in the capability register of VT-d: the largest address mask */
+#define VTD_CAP_MAMV	GENMASK_ULL(53, 48)
+
+/**
+ * iopt_leaf_sizes - the sizes that the translations in a domain can have
+ * @domain: the domain
+ *
+ * Return: a bitmap of powers of two.
+ */
+unsigned long iopt_leaf_sizes(const struct iommu_domain *domain)
+{
+	return domain->pgsize_bitmap & (2UL * TRANSLATE_MAX_PAGE - 1);
+}
+
+/**
+ * iopt_flush_max - the largest range that a flush can cover
+ * @dev: a device
+ *
+ * Return: bytes, a power of two, for &iopt_domain.flush_max of all domains that
+ * the device is attached to; 0 if its IOMMU driver takes any range.
+ */
+unsigned long iopt_flush_max(struct device *dev)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	const struct iommu_hw_info_vtd *vtd;
+	unsigned long max = 0;
+	u32 length, type;
+	void *info;
+
+	if (!ops->hw_info)
+		return 0;
+	info = ops->hw_info(dev, &length, &type);
+	if (IS_ERR_OR_NULL(info))
+		return 0;
+	if (type == IOMMU_HW_INFO_TYPE_INTEL_VTD && length >= sizeof(*vtd)) {
+		vtd = info;
+		/* Beyond 2^63 there is nothing to cover. */
+		max = 1UL << min(FIELD_GET(VTD_CAP_MAMV, vtd->cap_reg) + 12,
+				 BITS_PER_LONG - 1ULL);
+	}
+	kfree(info);
+	return max;
+}
+
+static bool gather_is_large(const struct iopt_gather *gather)
+{
+	const struct iommu_iotlb_gather *iotlb = &gather->iotlb;
+	unsigned long max = gather->item->flush_max;
+
+	/* The hardware flushes aligned blocks only. */
+	return max && iotlb->start <= iotlb->end &&
+	       (iotlb->start ^ iotlb->end) >= max;
+}
+
+/**
+ * iopt_gather_flush - flush what was unmapped
+ * @gather: the gather; empty afterwards
+ *
+ * When this returns no device uses the translations that are gone. Page-table
+ * pages that became empty are freed.
+ */
+void iopt_gather_flush(struct iopt_gather *gather)
+{
+	struct iommu_domain *domain = gather->item->domain;
+
+	if (!gather->pending)
+		return;
+	if (unlikely(gather_is_large(gather))) {
+		iommu_flush_iotlb_all(domain);
+		/* What is left to do is to free the tables. */
+		gather->iotlb.end = gather->iotlb.start | (SZ_4K - 1);
+	}
+	iommu_iotlb_sync(domain, &gather->iotlb);
+	gather->pending = false;
+}
+
+/*
+ * A driver that gathers pages of one size flushes by itself before it adds a
+ * range that does not continue the others, but that is too late for the tables
+ * of the new one.
+ */
+static void gather_prepare(struct iopt_gather *gather, unsigned long iova,
+			   size_t length)
+{
+	struct iommu_iotlb_gather *iotlb = &gather->iotlb;
+
+	if (iotlb->pgsize &&
+	    (iotlb->pgsize != length ||
+	     iommu_iotlb_gather_is_disjoint(iotlb, iova, length)))
+		iopt_gather_flush(gather);
+	gather->pending = true;
+}
+
+/*
+ * The next piece of a range: pages of the largest size that fits, up to the next
+ * multiple of the next larger size. Return its bytes.
+ *
+ * A piece that is unmapped must not end inside of one that was mapped, because
+ * virtio-iommu, which knows ranges and no pages, then forgets the range without
+ * telling the hypervisor. It does not: inside of one there is no multiple of a
+ * larger size, and what is a multiple of a smaller one only is the bound of a
+ * piece before, at the front, or after it, at the end. Where each power of two is
+ * a size, each piece is one page, so that mappings can be split between pages.
+ */
+static size_t next_piece(unsigned long sizes, unsigned long iova,
+			 phys_addr_t phys, size_t length, size_t *page)
+{
+	unsigned long low = iova | phys;
+	unsigned long fit = sizes & GENMASK(__fls(length), 0);
+	unsigned long larger;
+
+	if (low)
+		fit &= GENMASK(__ffs(low), 0);
+	*page = 1UL << __fls(fit);
+
+	larger = sizes & ~GENMASK(__fls(fit), 0);
+	if (larger) {
+		unsigned long size = 1UL << __ffs(larger);
+
+		if (size == 2 * *page)
+			return *page;
+		length = min(length, size - (iova & (size - 1)));
+	}
+	/* Steps end at the same IOVA, wherever they begin. */
+	if (*page < TRANSLATE_STEP)
+		length = min(length, TRANSLATE_STEP -
+				     (iova & (TRANSLATE_STEP - 1)));
+	else
+		length = *page;
+	return ALIGN_DOWN(length, *page);
+}
+
+/* Undo what a call that failed did, of which drivers say only a part. */
+static void undo_piece(struct iopt_domain *item, unsigned long iova,
+		       size_t page, size_t length, size_t mapped)
+{
+	struct iommu_domain *domain = item->domain;
+	struct iopt_gather gather;
+
+	iopt_gather_init(&gather, item);
+	if (mapped) {
+		gather_prepare(&gather, iova, mapped);
+		domain->ops->unmap_pages(domain, iova, page, mapped / page,
+					 &gather.iotlb);
+	}
+	/*
+	 * They go from the first page to the last. Where there is nothing, VT-d
+	 * would unmap what lies after it.
+	 */
+	iova += mapped;
+	length -= mapped;
+	if (length && iommu_iova_to_phys(domain, iova)) {
+		gather_prepare(&gather, iova, length);
+		domain->ops->unmap_pages(domain, iova, page, length / page,
+					 &gather.iotlb);
+	}
+	iopt_gather_flush(&gather);
+}
+
+/**
+ * iopt_translate - map contiguous memory into a domain
+ * @item: the domain
+ * @iova: first IOVA; nothing is mapped in the range
+ * @phys: first byte of the memory
+ * @length: bytes, not 0; as @iova and @phys a multiple of the smallest page
+ * @max_page: bytes of the largest page to make, a power of two
+ * @prot: IOMMU_READ and so on
+ * @gfp: for page-table pages
+ *
+ * Devices may use it only after iopt_translate_sync().
+ *
+ * Return: 0; or with nothing mapped, the error of the IOMMU driver.
+ */
+int iopt_translate(struct iopt_domain *item, unsigned long iova,
+		   phys_addr_t phys, size_t length, size_t max_page, int prot,
+		   gfp_t gfp)
+{
+	struct iommu_domain *domain = item->domain;
+	unsigned long sizes = iopt_leaf_sizes(domain);
+	size_t done = 0;
+
+	/* A switch to larger pages flushes the whole piece. */
+	if (item->flush_max)
+		max_page = min(max_page, item->flush_max);
+	sizes &= 2 * max_page - 1;
+
+	while (done < length) {
+		size_t mapped = 0;
+		size_t page, n;
+		int rc;
+
+		n = next_piece(sizes, iova + done, phys + done, length - done,
+			       &page);
+		/* What is contiguous a driver may map as a larger page. */
+		if (n > max_page)
+			n = min(n, max_page - ((iova + done) & (max_page - 1)));
+		rc = domain->ops->map_pages(domain, iova + done, phys + done,
+					    page, n / page, prot, gfp, &mapped);
+		if (rc || mapped != n) {
+			undo_piece(item, iova + done, page, n, mapped);
+			if (done)
+				iopt_untranslate_sync(item, iova, done);
+			return rc ? rc : -ENOMEM;
+		}
+		done += n;
+		if (done < length)
+			cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iopt_translate_sync - let devices see what was mapped
+ * @item: the domain
+ * @iova: first IOVA
+ * @length: bytes
+ *
+ * Return: 0, or the error of the IOMMU driver, with the range still mapped.
+ */
+int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
+			size_t length)
+{
+	const struct iommu_domain_ops *ops = item->domain->ops;
+
+	return ops->iotlb_sync_map ?
+	       ops->iotlb_sync_map(item->domain, iova, length) : 0;
+}
+
+/**
+ * iopt_untranslate - unmap a range from a domain
+ * @gather: the gather of the domain, which has to be flushed before the memory
+ *          is released
+ * @iova: first IOVA
+ * @length: bytes, not 0; all of it is mapped
+ */
+void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
+		      size_t length)
+{
+	struct iommu_domain *domain = gather->item->domain;
+	unsigned long sizes = iopt_leaf_sizes(domain);
+
+	while (length) {
+		size_t page, n, done;
+
+		n = next_piece(sizes, iova, iova, length, &page);
+		gather_prepare(gather, iova, n);
+		done = domain->ops->unmap_pages(domain, iova, page, n / page,
+						&gather->iotlb);
+		/* If so, somebody else changed our domain. */
+		WARN_ON(done < n);
+		iova += n;
+		length -= n;
+		if (length)
+			cond_resched();
+	}
+}
+
+/**
+ * iopt_untranslate_sync - unmap a range and flush it
+ * @item: the domain
+ * @iova: first IOVA
+ * @length: bytes, not 0; all of it is mapped
+ */
+void iopt_untranslate_sync(struct iopt_domain *item, unsigned long iova,
+			   size_t length)
+{
+	struct iopt_gather gather;
+
+	iopt_gather_init(&gather, item);
+	iopt_untranslate(&gather, iova, length);
+	iopt_gather_flush(&gather);
+}
