@@ -503,6 +503,8 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 		.is_virtfn = pdev->is_virtfn,
 		.no_command_memory = pdev->no_command_memory,
 		.no_intx = vdev->nointx,
+		.intel_display = pdev->vendor == PCI_VENDOR_ID_INTEL &&
+				 pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY,
 	};
 	struct vfio_pci_config *config;
 	int ret;

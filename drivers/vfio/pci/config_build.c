@@ -466,6 +466,13 @@ vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 			goto err_destroy;
 	}
 
+	/*
+	 * The kernel maps what it finds there, for the next user, too. One that
+	 * runs in a virtual machine has another address in it.
+	 */
+	if (desc->intel_display)
+		memset(c->virt + PCI_INTEL_ASLS, 0xff, 4);
+
 	ret = fill_shadow(c, desc);
 	if (ret)
 		goto err_destroy;

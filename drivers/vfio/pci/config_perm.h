@@ -72,6 +72,9 @@ struct vfio_pci_bar_desc {
 	u32	flags;
 };
 
+/* Where an Intel display has the address of its OpRegion: 4 bytes */
+#define PCI_INTEL_ASLS	0xfc
+
 /**
  * struct vfio_pci_config_desc - what the permissions are built from
  * @size: bytes of configuration space, 256 or 4096
@@ -83,6 +86,7 @@ struct vfio_pci_bar_desc {
  * @is_virtfn: the device is a virtual function
  * @no_command_memory: Memory Space Enable is not implemented
  * @no_intx: the device shall look as if it had no interrupt pin
+ * @intel_display: ASLS, the address of the OpRegion, is the kernel's
  * @bar: the BARs; the upper half of a 64-bit BAR is an entry without size
  * @rom: the expansion ROM BAR, with no flags
  */
@@ -96,6 +100,7 @@ struct vfio_pci_config_desc {
 	bool		is_virtfn;
 	bool		no_command_memory;
 	bool		no_intx;
+	bool		intel_display;
 	struct vfio_pci_bar_desc bar[PCI_STD_NUM_BARS];
 	struct vfio_pci_bar_desc rom;
 };

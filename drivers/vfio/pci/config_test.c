@@ -726,6 +726,32 @@ static void virtual_function(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[PCI_INTERRUPT_PIN], 0);
 }
 
+/* What is written to ASLS is read back, and does not reach the hardware. */
+static void intel_display(struct kunit *test)
+{
+	struct fake *f = fake_alloc(test);
+	struct vfio_pci_config *c;
+
+	put32(f, PCI_INTEL_ASLS, 0x7f000000);
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test,
+			vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS, ~0U), ~0U);
+
+	f->desc.intel_display = true;
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS, ~0U),
+			0);
+	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, PCI_INTEL_ASLS),
+			0x7f000000);
+	vfio_pci_config_write_shadow(c, PCI_INTEL_ASLS, ~0U, 0x1000);
+	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_INTEL_ASLS,
+						    0x7f000000), 0x1000);
+	/* its neighbors are as they were */
+	KUNIT_EXPECT_EQ(test,
+			vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS - 4, ~0U),
+			~0U);
+}
+
 /* What the user reads after writing */
 static u32 write_and_read(struct vfio_pci_config *c, unsigned int reg, u32 val)
 {
@@ -1068,6 +1094,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(variable_lengths),
 	KUNIT_CASE(header),
 	KUNIT_CASE(virtual_function),
+	KUNIT_CASE(intel_display),
 	KUNIT_CASE(bar_sizing),
 	KUNIT_CASE(bar_sizes),
 	KUNIT_CASE(linking),

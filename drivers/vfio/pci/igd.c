@@ -15,12 +15,11 @@
 #include <linux/unaligned.h>
 #include <linux/vfio_pci_core.h>
 
+#include "config_perm.h"
 #include "igd.h"
 
 #define OPREGION_SIGNATURE	"IntelGraphicsMem"
 #define OPREGION_SIZE		SZ_8K
-/* in configuration space of the graphics device */
-#define OPREGION_PCI_ADDR	0xfc
 
 /* in the OpRegion */
 #define OPREGION_SIZE_KB	0x10
@@ -188,7 +187,7 @@ static int opregion_init(struct vfio_pci_core_device *vdev)
 	u32 addr;
 	int ret;
 
-	ret = pci_read_config_dword(vdev->pdev, OPREGION_PCI_ADDR, &addr);
+	ret = pci_read_config_dword(vdev->pdev, PCI_INTEL_ASLS, &addr);
 	if (ret)
 		return pcibios_err_to_errno(ret);
 	if (!addr || addr == ~0U)
