@@ -78,7 +78,11 @@ void *vfio_pci_reset_set_id(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 
-	if (pci_is_root_bus(pdev->bus))
+	/*
+	 * A VF is never reset together with others on behalf of its user, and
+	 * VFs of one PF have users who are strangers to each other.
+	 */
+	if (pci_is_root_bus(pdev->bus) || pdev->is_virtfn)
 		return vdev;
 	return resets_slot(pdev) ? (void *)pdev->slot : (void *)pdev->bus;
 }
