@@ -114,26 +114,16 @@ static int vfio_device_match_name(struct vfio_device *device,
 }
 
 static int vfio_device_match_token(struct vfio_device *device,
-				   const struct vfio_device_bind_iommufd_ext *bind)
+				   const uuid_t *token)
 {
-	const uuid_t *token = NULL;
-	uuid_t uuid;
-
-	if (bind->flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
-		if (copy_from_user(&uuid, u64_to_user_ptr(bind->token_uuid_ptr),
-				   sizeof(uuid)))
-			return -EFAULT;
-		token = &uuid;
-	}
 	if (device->ops->match_token_uuid)
 		return device->ops->match_token_uuid(device, token);
 	return vfio_device_match_name(device, token);
 }
 
 static int vfio_df_cdev_bind(struct vfio_device_file *df,
-			     struct iommufd_ctx *ictx,
-			     const struct vfio_device_bind_iommufd_ext *bind,
-			     u32 __user *out_devid)
+			     struct iommufd_ctx *ictx, const uuid_t *token,
+			     u32 *out_devid)
 {
 	struct vfio_device *device = df->device;
 	int ret;
@@ -147,7 +137,7 @@ static int vfio_df_cdev_bind(struct vfio_device_file *df,
 		return vfio_df_refuse(df, -EINVAL,
 				      "bind: bound through another file");
 
-	ret = vfio_device_match_token(device, bind);
+	ret = vfio_device_match_token(device, token);
 	if (ret)
 		return vfio_df_refuse(df, ret,
 				      "bind: the token is missing, wrong or not wanted");
@@ -165,21 +155,24 @@ static int vfio_df_cdev_bind(struct vfio_device_file *df,
 		goto err_undo;
 	}
 
-	if (put_user(device->iommufd_devid, out_devid)) {
-		ret = -EFAULT;
-		goto err_close;
-	}
-
-	/* From here on, read, write, mmap and ioctl reach the driver */
-	smp_store_release(&df->ready, true);
+	*out_devid = device->iommufd_devid;
 	return 0;
 
-err_close:
-	vfio_df_close(df);
 err_undo:
 	device->cdev_opened = false;
 	vfio_device_put_kvm(device);
 	return ret;
+}
+
+/* Undo vfio_df_cdev_bind() */
+static void vfio_df_cdev_unbind(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	guard(mutex)(&device->dev_set->lock);
+	vfio_df_close(df);
+	device->cdev_opened = false;
+	vfio_device_put_kvm(device);
 }
 
 /**
@@ -193,12 +186,7 @@ void vfio_df_cdev_close(struct vfio_device_file *df)
 	if (!df->ready)
 		return;
 
-	mutex_lock(&device->dev_set->lock);
-	vfio_df_close(df);
-	device->cdev_opened = false;
-	vfio_device_put_kvm(device);
-	mutex_unlock(&device->dev_set->lock);
-
+	vfio_df_cdev_unbind(df);
 	vfio_device_unblock_group(device);
 }
 
@@ -219,8 +207,10 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 	struct vfio_device_bind_iommufd_ext __user *uarg = arg;
 	struct vfio_device_bind_iommufd_ext bind;
 	struct vfio_device *device = df->device;
+	const uuid_t *token = NULL;
 	struct iommufd_ctx *ictx;
-	u32 argsz;
+	u32 argsz, devid;
+	uuid_t uuid;
 	int ret;
 
 	if (get_user(argsz, &uarg->argsz))
@@ -242,6 +232,17 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 	if (df->group)
 		return -EINVAL;
 
+	/*
+	 * User memory may never arrive, and others need the lock of the set: so
+	 * it is read before, and written after.
+	 */
+	if (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
+		if (copy_from_user(&uuid, u64_to_user_ptr(bind.token_uuid_ptr),
+				   sizeof(uuid)))
+			return -EFAULT;
+		token = &uuid;
+	}
+
 	ret = vfio_device_block_group(device);
 	if (ret)
 		return vfio_df_refuse(df, ret,
@@ -255,13 +256,22 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 	}
 
 	mutex_lock(&device->dev_set->lock);
-	ret = vfio_df_cdev_bind(df, ictx, &bind, &uarg->out_devid);
+	ret = vfio_df_cdev_bind(df, ictx, token, &devid);
 	mutex_unlock(&device->dev_set->lock);
 
 	/* The device holds its own reference */
 	iommufd_ctx_put(ictx);
 	if (ret)
 		goto err_unblock;
+
+	/* Until the file is ready, nobody else can use or bind it */
+	if (put_user(devid, &uarg->out_devid)) {
+		vfio_df_cdev_unbind(df);
+		ret = -EFAULT;
+		goto err_unblock;
+	}
+	/* From here on, read, write, mmap and ioctl reach the driver */
+	smp_store_release(&df->ready, true);
 	return 0;
 
 err_unblock:
