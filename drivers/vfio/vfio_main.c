@@ -311,9 +311,10 @@ void vfio_unregister_group_dev(struct vfio_device *device)
 	 * what it stands for.
 	 */
 	vfio_device_group_retract(device);
+	/* It belongs to the driver's device as long as that is there */
+	vfio_device_debugfs_exit(device);
 	vfio_device_del(device);
 	vfio_device_drain(device);
-	vfio_device_debugfs_exit(device);
 	vfio_device_leave_group(device);
 	vfio_device_set_retract(device);
 }
