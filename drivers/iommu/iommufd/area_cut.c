@@ -111,6 +111,9 @@ static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	bool filled = !list_empty(&iopt->domains);
 	struct iopt_domain *item;
 
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
 	rear->state = area->state;
 	rear->pages = area->pages;
 	rear->prot = area->prot;
@@ -148,6 +151,8 @@ static bool would_forget(struct io_pagetable *iopt, struct iopt_area *area,
 {
 	struct iopt_domain *item;
 	unsigned long last;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
 
 	guard(mutex)(&area->pages->mutex);
 	list_for_each_entry(item, &iopt->domains, entry)

@@ -95,6 +95,8 @@ static int read_area(struct dirty_read *read, struct iopt_area *area,
 	unsigned long head, head_last, tail, tail_last;
 	unsigned long flags = read->flags;
 
+	lockdep_assert_held_write(&read->hwpt->ioas->iopt.domains_rwsem);
+
 	scoped_guard(mutex, &area->pages->mutex) {
 		head = iopt_area_leaf(area, domain, start, &head_last);
 		tail = iopt_area_leaf(area, domain, last, &tail_last);

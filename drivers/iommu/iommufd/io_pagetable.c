@@ -226,6 +226,8 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 {
 	struct iopt_reserved *reserved;
 
+	lockdep_assert_held(&iopt->iova_rwsem);
+
 	while ((reserved = reserved_first(iopt, from, from)))
 		if (check_add_overflow(reserved->node.last, 1UL, &from))
 			return false;
@@ -356,6 +358,8 @@ static void remove_from_tree(struct io_pagetable *iopt,
 {
 	struct iopt_area *area;
 
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
 	for (area = first; area != stop; area = area->next)
 		iova_tree_remove(&iopt->areas, &area->node);
 }
@@ -365,6 +369,8 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 {
 	unsigned long iova = map->iova;
 	struct iopt_area *area;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	for (area = areas; area; area = area->next) {
 		struct iova_node *used;
@@ -615,6 +621,8 @@ static int link_areas(struct io_pagetable *iopt, unsigned long start,
 	struct iova_node *node = iova_tree_first(&iopt->areas, start, last);
 	struct iopt_area *area, *in_use = NULL;
 
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
 	if (node && node->start < start)
 		return refuse(iopt->refusal, -ENOENT,
 			      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
@@ -823,6 +831,8 @@ static unsigned long calc_alignment(struct io_pagetable *iopt,
 	unsigned long alignment = whole ? PAGE_SIZE : 1;
 	struct iopt_domain *item;
 
+	lockdep_assert_held(&iopt->domains_rwsem);
+
 	if (extra)
 		alignment = max(alignment, 1UL << __ffs(extra->pgsize_bitmap));
 	list_for_each_entry(item, &iopt->domains, entry)
@@ -836,6 +846,8 @@ static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 {
 	unsigned long mask = alignment - 1;
 	struct iova_node *node;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	if (alignment > PAGE_SIZE)
 		return refuse(iopt->refusal, -EINVAL,
@@ -884,6 +896,9 @@ static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
 	struct iopt_gather gather;
 	struct iova_node *node;
 
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
 	iopt_gather_init(&gather, item);
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
 	     node = iova_tree_next(node, ULONG_MAX)) {
@@ -909,6 +924,9 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 	bool is_first = list_empty(&iopt->domains);
 	struct iova_node *node;
 	int rc;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
 	     node = iova_tree_next(node, ULONG_MAX)) {

@@ -177,6 +177,8 @@ static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 static void forget_id(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
 	__xa_erase(&ictx->objects, obj->id);
 	if (ictx->found == obj)
 		ictx->found = NULL;

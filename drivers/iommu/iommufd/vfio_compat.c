@@ -739,6 +739,8 @@ static void stop_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt *hwpt;
 
+	lockdep_assert_held(&ioas->mutex);
+
 	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
 		if (!hwpt->dirty_logged)
 			continue;
@@ -751,6 +753,8 @@ static void stop_tracking(struct iommufd_ioas *ioas)
 static bool start_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt *hwpt;
+
+	lockdep_assert_held(&ioas->mutex);
 
 	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
 		if (hwpt->dirty_tracking || iommufd_hwpt_set_dirty(hwpt, true))
@@ -811,6 +815,8 @@ static int read_log(struct iommufd_ioas *ioas,
 {
 	struct iommufd_hwpt *hwpt;
 	int rc = 0;
+
+	lockdep_assert_held(&ioas->mutex);
 
 	if (!ioas->dirty_log.exact)
 		return report_mapped(ioas, get->iova, get->size, &get->bitmap);

@@ -79,6 +79,8 @@ static struct iommufd_hwpt *hold_suitable(struct iommufd_ioas *ioas,
 {
 	struct iommufd_hwpt *hwpt;
 
+	lockdep_assert_held(&ioas->mutex);
+
 	list_for_each_entry(hwpt, &ioas->hwpts, entry)
 		if (hwpt->automatic &&
 		    hwpt->item.domain->owner == dev_iommu_ops(idev->dev) &&
