@@ -26,7 +26,7 @@ INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
 
 .DEFAULT_GOAL := all
 .PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
-	check-stock check-more check-models check-clients check-installed check-debug fuzz clean distclean help
+	check-stock check-more check-models check-clients check-installed check-debug fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -107,6 +107,9 @@ check-debug: ## Only the selftests on the debug kernel
 
 fuzz: ## Fuzz the ioctls on User-mode Linux with sanitizers (SECONDS=600; ON=debug: in a virtual machine; ARGS=--help)
 	@$(VM) fuzz --seconds $(or $(SECONDS),600) --kernel $(or $(ON),uml) $(ARGS)
+
+mutate: ## Do the tests notice small faults? Hours; what an earlier run noticed is not run again (ARGS=--help)
+	@tools/testing/mutate/mutate.py $(ARGS)
 
 bench: ## Measure map, unmap, copy and attach beside mainline's iommufd and type 1, in instructions (ARGS=--help)
 	@tools/testing/bench/run.py $(ARGS)

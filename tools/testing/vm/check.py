@@ -2,6 +2,8 @@
 """'make check': builds, static checkers, KUnit suites, selftests in virtual machines, the demo; one sum of it all."""
 
 import functools
+import gzip
+import io
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 
 import build
@@ -20,6 +23,9 @@ import logscan
 import selfcheck
 import system
 from util import BUILD, CLONE, HERE, JOBS, REPO, Fail, chroot_argv, inside, lock, repo_files, say
+
+sys.path.append(str(HERE.parent / "mutate"))
+import mutate		# noqa: E402
 
 # What the selftests find in their machine; the guest knows each by its id, see vm-bind.
 DEVICES = [
@@ -198,7 +204,39 @@ def install():
 
 
 
+FIXES = "Documentation/driver-api/stable-fixes.rst"
+# Drivers that use VFIO and are not ours, in the subjects of fixes to them
+NOT_OURS = re.compile(r"vfio[-_](ap|ccw)|vfio/(mlx5|qat|pds|cdx|platform|nvgrace-gpu|virtio|fsl-mc)|hisi_acc|EEH|SPAPR")
+
+
+def stable_fixes():
+    """Fixes that the Debian kernel has, by the changelog of its package, and that our list of them lacks."""
+    found = debian.versions()
+    deb = debian.package(f"linux-image-{found['kernel']}", found["version"])
+    place = f"./usr/share/doc/linux-image-{found['kernel']}/changelog.gz"
+    packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        log = gzip.decompress(archive.extractfile(place).read()).decode(errors="replace")
+    listed = (REPO / FIXES).read_text()
+    problems = []
+    for line in log.splitlines():
+        if re.match(r"linux \(6\.1[01][.~]", line):		# before the series of the list
+            break
+        subject = re.match(r" +- (?:\[[^]]*\] )?(.*)", line)
+        if not subject or not re.search(r"iommufd|vfio|iova_bitmap", subject[1]):
+            continue
+        name = re.sub(r" \(CVE-.*", "", subject[1])
+        if not NOT_OURS.search(name) and not name.startswith("Revert ") and name not in listed:
+            problems.append(f"not in {FIXES}: {name}")
+    revision = re.search(r"Debian revision: (\S+)", listed)
+    if not revision or revision[1] != found["version"]:
+        problems.append(f"{FIXES} is of Debian revision {revision[1] if revision else 'none'}, the kernel's is {found['version']}")
+    return problems
+
+
 def static(results):
+    single(results, "mutants have their places", mutate.check_table(REPO))
+    single(results, "the list of stable fixes is that of Debian's kernel", stable_fixes())
     problems = []
     try:
         build.modules(werror=True)

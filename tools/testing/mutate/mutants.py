@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+The table of faults for mutate.py, made by reading the sources. The place of each is a text, inside of a function if one is
+named, that is there exactly once; "mutate.py --check" tells which one is not any more.
+"""
+
+from dataclasses import dataclass
+
+IOMMUFD, VFIO, PCI = "drivers/iommu/iommufd/", "drivers/vfio/", "drivers/vfio/pci/"
+
+
+@dataclass
+class Mutant:
+    name: str
+    file: str
+    function: str
+    old: str
+    new: str
+    level: str		# the cheapest kernel that sees it
+    suites: str		# of KUnit, with level "uml"
+    tests: tuple	# DIRECTORY/PROGRAM[:TEST,TEST...]
+    why: str = None	# it is not noticed
+
+
+MUTANTS = []
+# Files that have no code to make a fault in that a test could see, and why
+WITHOUT = {
+    "drivers/vfio/pci/vga.c": "the arbiter of a guest with one display has nothing to arbitrate",
+    "drivers/vfio/pci/igd.c": "needs the fake graphics device of the selftests",
+    "drivers/vfio/external.c": "its one caller is KVM, which runs in 'make check-clients'",
+    "drivers/vfio/noiommu.c": "needs a machine without an IOMMU, of 'make check-models'",
+}
+
+
+def uml(name, file, function, old, new, suites=None, *tests, why=None):
+    """On User-mode Linux: KUnit suites at boot, selftests afterwards."""
+    MUTANTS.append(Mutant(name, file, function, old, new, "uml", suites, tests, why))
+
+
+def stock(name, file, function, old, new, *tests, why=None):
+    """As modules of the stock kernel, with emulated devices."""
+    MUTANTS.append(Mutant(name, file, function, old, new, "stock", None, tests, why))
+
+
+def debug(name, file, function, old, new, *tests, why=None):
+    """On the debug kernel, which is built for each."""
+    MUTANTS.append(Mutant(name, file, function, old, new, "debug", None, tests, why))
+
+
+MOCK, IOAS = "iommu/iommufd_mock", "iommu/iommufd_ioas"
+
+# ---- iommufd: the IOVA map
+F = IOMMUFD + "io_pagetable.c"
+S = "iommufd_io_pagetable"
+uml("unclaim-unlocked", F, "unclaim_areas", "\tguard(rwsem_write)(&iopt->iova_rwsem);\n", "", S)
+uml("fill-error-keeps-pins", F, "area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
+uml("fill-error-without-flush", F, "area_fill", "\t\tiommu_iotlb_sync(item->domain, &gather);\n", "", S)
+uml("unfill-without-flush", F, "unfill_areas", "\t\tiommu_iotlb_sync(item->domain, &gather);\n", "", S, f"{MOCK}:map")
+uml("add-domain-keeps-reserved", F, "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
+uml("remove-domain-keeps-alignment", F, "iopt_remove_domain", "\tiopt->alignment = calc_alignment(iopt, NULL);\n", "", S)
+uml("auto-iova-from-0", F, "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
+uml("usable-off-by-one", F, "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
+uml("unmap-cuts-front", F, "link_areas", "node && node->start < start", "node && false", S, f"{IOAS}:unmap_never_splits")
+uml("unmap-fails-access-barred", F, "unmap_range", "\tif (rc)\n\t\tallow_access(iopt, start, last);\n", "", S)
+uml("fill-domain-error-keeps-pins", F, "fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
+uml("small-pages-not-undone", F, "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
+uml("pin-access-not-undone", F, "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
+uml("copy-wrong-errno", F, "collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK}:copy_not_writable")
+uml("answer-fails-stays-filled", F, "answer_map", "\tunfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{IOAS}:bad_pointer_undoes_map")
+F = IOMMUFD + "area_cut.c"
+S = "iommufd_area_cut"
+uml("cut-without-reference", F, "cut_area", "\tiopt_pages_get(rear->pages);\n", "", S)
+uml("cut-asks-no-access", F, "try_cut", "if (atomic_read(&area->num_accesses))", "if (0)", S)
+uml("cut-loses-rear", F, "break_leaf", "\trefill(domain, area, iova, last + 1);\n", "", S)
+F = IOMMUFD + "iova_tree.c"
+uml("tree-gap-off-by-one", F, "iova_tree_insert", "next->gap = next->start - node->last - 1", "next->gap = next->start - node->last", "iommufd_iova_tree")
+uml("tree-no-exact-fit", F, "fits", "end > hi", "end >= hi", "iommufd_iova_tree")
+F = IOMMUFD + "reserved.c"
+uml("unreserve-of-everybody", F, "iopt_unreserve", "reserved->owner != owner", "false", "iommufd_reserved")
+uml("reserve-ignores-allowed", F, "iopt_reserve", "\tif (allowed)\n", "\tif (0)\n", "iommufd_reserved", f"{MOCK}:reserved_and_allowed")
+uml("reserve-second-fails-first-stays", F, "iopt_reserve_device", "\t\tif (rc)\n\t\t\tiopt_unreserve(iopt, dev);\n", "", "iommufd_reserved")
+F = IOMMUFD + "stats.c"
+uml("stats-off-by-one", F, "find_step", "step->last + 1 - area->user.start", "step->last - area->user.start", "iommufd_stats")
+
+# ---- iommufd: memory
+F = IOMMUFD + "pages.c"
+S = "iommufd_pages"
+uml("pin-error-keeps-charge", F, "pin_range", "\t\t\tpin_account_uncharge(&pages->account, last - start + 1);\n", "", S)
+uml("pin-error-keeps-pins", F, "pin_range", "unpin_range(pages, start, index - 1);", ";", S)
+uml("unused-keeps-charge", F, "unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
+uml("store-error-keeps-pins", F, "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map")
+uml("file-error-keeps-folio", F, "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
+uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_sealed")
+uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MOCK}:file_bad", f"{IOAS}:map_file_bad")
+uml("fill-error-stays-mapped", F, "fill_runs", "\tif (rc && fill.mapped)\n\t\tiommu_unmap(domain, iova, fill.mapped);\n", "", S)
+uml("unpin-not-last", F, "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
+F = IOMMUFD + "pfn_store.c"
+uml("store-flat-whatever-base", F, "run_is_flat", "flat_base(old) == pfn - offset", "true", "iommufd_pfn_store")
+uml("store-forgets-too-little", F, "pfn_store_forget", "end <= last", "end < last", "iommufd_pfn_store")
+F = IOMMUFD + "account.c"
+uml("limit-off-by-one", F, "charge_user", "sum > limit", "sum >= limit", "iommufd_account")
+uml("uncharge-keeps-pinned-vm", F, "pin_account_uncharge", "\tatomic64_sub(npages, &account->mm->pinned_vm);\n", "", "iommufd_account", f"{MOCK}:pinned_vm")
+F = IOMMUFD + "change_process.c"
+uml("takeover-half-done-keeps-charges", F, "take_over", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK}:change_process", f"{IOAS}:change_process_einval")
+uml("takeover-of-memory-of-a-process", F, "collect_ioas", "pages->source != IOPT_PAGES_FILE", "false", None, f"{IOAS}:change_process_einval")
+F = IOMMUFD + "iova_bitmap.c"
+S = "iommufd_iova_bitmap"
+uml("bitmap-last-bit", F, "set_bits", "BITMAP_LAST_WORD_MASK(last + 1)", "BITMAP_LAST_WORD_MASK(last)", S)
+uml("bitmap-forgets-fault", F, "iova_bitmap_for_each", "\t\tif (!rc)\n\t\t\trc = bitmap->error;\n", "", S)
+F = IOMMUFD + "mmio.c"
+uml("mmio-exact-end-refused", F, "check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK}:dmabuf")
+uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK}:dmabuf")
+stock("mmio-more-than-file-permits", F, "check_file_prot", "(prot & IOMMU_WRITE) && !(file->f_mode & FMODE_WRITE)", "false", "vfio/vfio_pci_dmabuf:as_the_file_permits")
+stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE)", "false", "vfio/vfio_pci_p2p:as_the_mapping_permits")
+
+# ---- iommufd: objects and ioctls
+F = IOMMUFD + "object.c"
+uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", None, f"{IOAS}:use_after_destroy,destroy_unknown")
+uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", None, f"{MOCK}:busy_objects")
+uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", None, f"{MOCK}:device_is_not_an_ioas")
+uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{IOAS}:alloc_destroy,destroy_with_mappings")
+stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer")
+F = IOMMUFD + "main.c"
+uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{IOAS}:size_rules")
+uml("fdinfo-keeps-object", F, "iommufd_fops_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{IOAS}:fdinfo_objects")
+F = IOMMUFD + "ioas.c"
+uml("alloc-leaves-id", F, "iommufd_ioas_alloc_ioctl", "iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);", "iommufd_object_finalize(ucmd->ictx, &ioas->obj);", None, f"{IOAS}:bad_pointer")
+uml("copy-error-keeps-source", F, "iommufd_ioas_copy", "goto out_put_src;", "return rc;", None, f"{IOAS}:copy_bad")
+uml("ranges-exact-room", F, "iommufd_ioas_iova_ranges", "cmd->num_iovas > max_iovas ?", "cmd->num_iovas >= max_iovas ?", None, f"{IOAS}:iova_ranges,iova_ranges_emsgsize")
+uml("allowed-not-freed", F, "iommufd_ioas_allow_iovas", "\tiopt_free_allowed(&allowed);\n", "", None, f"{IOAS}:allow_iovas,allow_iovas_bad")
+uml("allowed-may-overlap", F, "load_allowed", "if (interval_tree_iter_first(allowed, range.start, range.last))", "if (0)", None, f"{IOAS}:allow_iovas_bad")
+uml("accounting-for-everybody", F, "option_rlimit_mode", "!capable(CAP_SYS_RESOURCE)", "false", None, f"{IOAS}:option_rlimit_mode_eperm")
+uml("unmap-wrong-errno", F, "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EINVAL;", None, f"{IOAS}:unmap_bad")
+uml("flags-wrong-errno", F, "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{IOAS}:unknown_flags")
+stock("read-only-is-written", F, "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEABLE)", "if (flags)", "iommu/iommufd_device:dma_read_only")
+F = IOMMUFD + "refusal.c"
+uml("refusal-not-counted", F, "refuse", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
+F = IOMMUFD + "hwpt.c"
+uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK}:hwpt_alloc_bad")
+uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, MOCK,
+    why="the mock IOMMU does not force coherence")
+F = IOMMUFD + "dirty.c"
+uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK}:dirty,dirty_part",
+    why="the mock IOMMU has no dirty bits that are cached in its IOTLB")
+uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK}:dirty")
+uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = read_dirty(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK}:dirty", "iommu/dirty:on_again")
+F = IOMMUFD + "access.c"
+uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK}:access_pin,access_replace")
+uml("access-half-pinned", F, "pin_areas", "\t\tunpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK}:access_pin_across_mappings,access_pin_bad")
+uml("access-writes-read-only", F, "access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK}:access_pin_bad,access_rw_bad")
+F = IOMMUFD + "device.c"
+uml("attach-error-keeps-reserved", F, "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{MOCK}:hwpt_alloc,attach_bad",
+    why="the mock IOMMU reserves nothing for its devices")
+uml("replace-error-keeps-reserved", F, "replace_hwpt", "\t\t\tunreserve_device(hwpt, cur->dev);\n", "\t\t\t;\n", None, f"{MOCK}:replace_fails",
+    why="the mock IOMMU reserves nothing for its devices")
+uml("attach-error-keeps-hwpt", F, "attach_hwpt", "err_release:\n\tiommufd_object_release(&hwpt->obj);\n", "err_release:\n", None, f"{MOCK}:hwpt_alloc,dirty_not_supported")
+stock("detach-keeps-reserved", F, "iommufd_device_detach", "\t\tunreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
+uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK}:get_hw_info")
+F = IOMMUFD + "vfio_compat.c"
+stock("type1-map-without-flags", F, "map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:map_errors")
+stock("type1-limit-off-by-one", F, "map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= READ_ONCE(dma_entry_limit)", "READ_ONCE(ioas->iopt.areas.nr) > READ_ONCE(dma_entry_limit)", "iommu/vfio_compat:entry_limit")
+stock("type1-caps-not-linked", F, "add_cap", "\t\tcaps->last->next = caps->size;\n", "\t\t;\n", "iommu/vfio_compat:info,avail")
+F = IOMMUFD + "vfio_groups.c"
+stock("container-error-keeps-ranges", F, "attach_with", "\t\tunreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:set_iommu",
+      why="needs a table that cannot be allocated for a group whose ranges could be reserved")
+stock("container-keeps-group", F, "detach_member", "\tunreserve(member);\n", "", "iommu/vfio_compat:set_iommu,info,forgets")
+
+# ---- VFIO
+stock("unplug-asks-nobody", VFIO + "vfio_main.c", "vfio_device_drain", "if (device->ops->request)", "if (0)", "vfio/vfio_cdev_unplug:request")
+F = VFIO + "device_file.c"
+stock("unbind-before-close", F, "vfio_device_last_close",
+      "\tif (device->ops->close_device)\n\t\tdevice->ops->close_device(device);\n\tif (device->iommufd_bound) {\n\t\tdevice->ops->unbind_iommufd(device);\n\t\tdevice->iommufd_bound = false;\n\t}\n",
+      "\tif (device->iommufd_bound) {\n\t\tdevice->ops->unbind_iommufd(device);\n\t\tdevice->iommufd_bound = false;\n\t}\n\tif (device->ops->close_device)\n\t\tdevice->ops->close_device(device);\n",
+      "vfio/vfio_cdev_emulated:close_with_pins")
+stock("driver-stays-in-use", F, "vfio_device_last_close", "\tmodule_put(device->dev->driver->owner);\n", "", "vfio/vfio_cdev_abi:bind_once")
+stock("open-error-counts", F, "vfio_df_open", "\t\t\tdevice->open_count--;\n", "", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_cdev_abi:host_driver")
+F = VFIO + "device_cdev.c"
+stock("bind-error-stays-open", F, "vfio_df_cdev_bind", "\tvfio_df_close(df);\n", "", "vfio/vfio_cdev_abi:bind_result_not_writable")
+stock("bind-error-blocks-group", F, "vfio_df_ioctl_bind", "err_unblock:\n\tvfio_device_unblock_group(device);\n", "err_unblock:\n", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_group_abi:exclusive,not_beside_the_cdev")
+stock("bind-keeps-iommufd", F, "vfio_df_ioctl_bind", "\tiommufd_ctx_put(ictx);\n", "", "vfio/vfio_cdev_abi:bind_once")
+F = VFIO + "group.c"
+stock("group-opened-twice", F, "vfio_group_fops_open", "group->cdev_opens || group->opened_file", "group->cdev_opens", "vfio/vfio_group_abi:exclusive")
+stock("container-taken-in-use", F, "vfio_group_ioctl_unset_container", "if (group->device_files)", "if (0)", "vfio/vfio_group_abi:device,container_errors")
+stock("group-counts-files", F, "vfio_df_group_close", "\tgroup->device_files--;\n", "", "vfio/vfio_group_abi:device")
+F = VFIO + "iommufd.c"
+stock("detached-is-attached", F, "vfio_iommufd_physical_detach_ioas", "\tvdev->iommufd_attached = false;\n", "", "vfio/vfio_cdev_abi:attach_detach")
+stock("pin-no-pages", F, "vfio_pin_pages", "npage <= 0", "npage < 0", "vfio/vfio_cdev_emulated:pin_errors")
+stock("set-keeps-member", VFIO + "device_set.c", "vfio_release_device_set", "\tlist_del(&device->dev_set_list);\n", "", "vfio/vfio_cdev_unplug:in_use", "vfio/vfio_pci_reset:by_iommufd")
+stock("log-goes-on", VFIO + "dma_logging.c", "vfio_log_get_ranges", "\t\t\treturn -EINVAL;\n", "\t\t\tcontinue;\n", "vfio/vfio_mdev_mtty:dma_logging")
+stock("set-and-get", VFIO + "feature.c", "vfio_ioctl_device_feature", "\t    flags & VFIO_DEVICE_FEATURE_SET && flags & VFIO_DEVICE_FEATURE_GET)", "\t    false)", "vfio/vfio_cdev_abi:feature_errors")
+stock("virqfd-replaced", VFIO + "virqfd.c", "vfio_virqfd_enable", "\tif (*pvirqfd) {\n", "\tif (0) {\n", "vfio/vfio_pci_irq:unmask_eventfd")
+uml("cap-not-linked", VFIO + "helpers.c", "vfio_info_cap_add", "\t\tlast->next = caps->size;\n", "", "vfio_info_cap")
+uml("irqs-beyond-the-last", VFIO + "helpers.c", "vfio_set_irqs_validate_and_prepare", "hdr->count > num_irqs - hdr->start", "hdr->count > num_irqs", "vfio_irq_set")
+uml("migration-without-p2p", VFIO + "migration.c", "vfio_mig_get_next_state", " && !(BIT(cur) & supported)", "", "vfio_migration")
+stock("viable-with-host-driver", VFIO + "viability.c", "vfio_device_blocks", "!drv || !vfio_driver_claims_dma(dev, drv)", "true", "vfio/vfio_cdev_abi:host_driver,attributes")
+stock("debugfs-stays", VFIO + "debugfs.c", "vfio_device_debugfs_exit", "\tdebugfs_remove_recursive(device->debug_root);\n", "", "vfio/vfio_mdev_mtty:debugfs",
+      why="the directory of a device that is gone has no test")
+
+# ---- vfio-pci
+F = PCI + "intx.c"
+stock("intx-handled-is-not-masked", F, "intx_handler", "pci_check_and_mask_intx(vdev->pdev)) {\n\t\t\tintx->masked = true;\n", "pci_check_and_mask_intx(vdev->pdev)) {\n", "vfio/vfio_pci_irq:told_once,level")
+debug("intx-disabled-unlocked", F, "vfio_pci_intx_set_disabled", "\tscoped_guard(spinlock_irqsave, &vdev->irqlock) {\n", "\t{\n", "vfio/vfio_pci_irq:disable_bit")
+F = PCI + "msi.c"
+stock("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_irq:all_or_nothing")
+debug("msi-eventfd-put-early", F, "ctx_replace_trigger", "\tsynchronize_irq(ctx->irq);\n\teventfd_ctx_put(old);\n", "\teventfd_ctx_put(old);\n\tsynchronize_irq(ctx->irq);\n", "vfio/vfio_pci_race",
+      why="a race of some instructions' length")
+stock("irqs-notifier-any-count", PCI + "irqs.c", "notifier_set", "start != 0 || count > 1", "start != 0", "vfio/vfio_pci_irq:refused,request",
+      why="the common check refuses it before")
+F = PCI + "memory.c"
+stock("no-zap-before-reset", F, "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:reset_while_mapped", "vfio/vfio_pci_p2p:revoked_with_memory_enable")
+stock("memory-in-low-power", F, "vfio_pci_memory_enabled", "\t       !vdev->pm_runtime_engaged &&\n", "", "vfio/vfio_pci_power:entry_and_exit")
+stock("mmap-beyond-the-end", F, "mmap_bar", "if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))", "if (0)", "vfio/vfio_pci_bar:mmap")
+F = PCI + "rdwr.c"
+stock("long-access-while-off", F, "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled,widths")
+stock("vectors-shown", F, "bar_rw", "if (bar == vdev->msix_bar)", "if (0)", "vfio/vfio_pci_bar:msix_table")
+F = PCI + "ioeventfd.c"
+stock("ioeventfd-limit", F, "ioeventfd_add", ">= IOEVENTFDS_MAX", "> IOEVENTFDS_MAX", "vfio/vfio_pci_ioeventfd:limit")
+stock("ioeventfd-to-vectors", F, "vfio_pci_ioeventfd", "if (index == vdev->msix_bar &&", "if (0 &&", "vfio/vfio_pci_ioeventfd:vector_table")
+F = PCI + "reset.c"
+stock("hot-reset-of-strangers", F, "set_check_claim", "\t\treturn -EINVAL;\n", "\t\tcontinue;\n", "vfio/vfio_pci_reset:mate_not_open,twin_of_another_iommufd")
+stock("hot-reset-without-driver", F, "set_resettable", "\tif (walk_affected(first->pdev, check_member, dev_set))\n\t\treturn NULL;\n", "", "vfio/vfio_pci_reset:mate_without_driver")
+F = PCI + "sriov.c"
+stock("any-token", F, "vf_match_token", "if (!uuid_equal(uuid, &pf->vf_token->uuid))", "if (0)", "vfio/vfio_pci_sriov:token_matrix")
+debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_sriov",
+      why="needs fault injection into sriov_numvfs")
+stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
+stock("no-zap-before-disable", PCI + "config.c", "write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
+uml("config-loops", PCI + "config_build.c", "cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")
+uml("config-pme", PCI + "config_build.c", "fix_caps", "PCI_PM_CTRL_PME_ENABLE |", "0 |", "vfio_pci_config*")
+uml("config-msi-length", PCI + "config_caps.c", "msi_len", "0x18 : 0x14", "0x14 : 0x14", "vfio_pci_config*")
+uml("config-sticky-written-back", PCI + "config_perm.c", "vfio_pci_config_hw_value", " & ~get_unaligned_le32(config->sticky + reg)", "", "vfio_pci_config*")
+uml("range-before-hole", PCI + "range.c", "vfio_pci_range_step", "off >= hole->start && off < hole->end", "off > hole->start && off < hole->end", "vfio_pci_range")
+F = PCI + "dmabuf.c"
+stock("dmabuf-beyond-the-end", F, "append_range", "\t    end > bar_size)", "\t    false)", "vfio/vfio_pci_dmabuf:requests")
+stock("dmabuf-of-a-closed-device", F, "vfio_pci_dmabuf_lend", "if (!READ_ONCE(buf->vdev))", "if (0)", "vfio/vfio_pci_dmabuf:device_closed")
+stock("rom-size", PCI + "rom.c", "vfio_pci_rom_read", "\tif (pos >= end)\n", "\tif (pos > end)\n", "vfio/vfio_pci_bar:rom")
+stock("vga-other-ports", PCI + "vga_region.c", "find_range", "pos < vga_ranges[i].end", "pos <= vga_ranges[i].end", "vfio/vfio_pci_vga:ranges")
+stock("p2p-mapped-while-off", PCI + "p2p.c", "vfio_pci_p2p_lend", "if (!vfio_pci_memory_enabled(vdev))", "if (0)", "vfio/vfio_pci_p2p:mapped_while_memory_is_disabled")
+stock("region-info-of-any-index", PCI + "info.c", "dev_region_info", "if (info->index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)", "if (0)", "vfio/vfio_pci_bar:region_info")
+stock("id-without-device", PCI + "vfio_pci.c", "add_id", "if (n < 2) {", "if (n < 3) {", "vfio/vfio_pci_parameters:ids")
+F = PCI + "vfio_pci_core.c"
+stock("bars-stay-claimed", F, "release_barmaps", "\t\tpci_release_selected_regions(vdev->pdev, 1 << bar);\n", "", "vfio/vfio_pci_bar:rw,mmap")
+stock("close-without-reset", F, "reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:closed")
+
+# ---- mdev
+stock("mdev-one-instance-less", VFIO + "mdev/mdev_core.c", "mdev_device_del", "\tmdev_return_instance(parent);\n", "", "vfio/vfio_mdev_mtty:attributes",
+      why="no sample driver lets mdev count its instances")
+stock("mdev-uuid-twice", VFIO + "mdev/mdev_core.c", "mdev_device_alloc", "if (mdev_find(uuid))", "if (0)", "vfio/vfio_mdev_mtty:create_errors")
+stock("mdev-any-length", VFIO + "mdev/mdev_sysfs.c", "create_store", "(count > UUID_STRING_LEN && buf[UUID_STRING_LEN] != '\\n')", "false", "vfio/vfio_mdev_mtty:create_errors")
+stock("mdev-not-removed", VFIO + "mdev/mdev_driver.c", "mdev_remove", "\tif (drv->remove)\n", "\tif (0)\n", "vfio/vfio_mdev_mtty:cdev")
