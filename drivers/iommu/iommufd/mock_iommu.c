@@ -31,6 +31,8 @@
 #define MOCK_DIRTY XA_MARK_0
 /* Unmapped, and still in the IOTLB. */
 #define MOCK_STALE XA_MARK_1
+/* The IOTLB knows that it is dirty, so that writes do not tell the table. */
+#define MOCK_DIRTY_CACHED XA_MARK_2
 
 /**
  * struct mock_domain - an I/O page table
@@ -214,8 +216,15 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 static void flush_slots(struct mock_domain *mock, unsigned long index,
 			unsigned long last)
 {
+	unsigned long first = index;
 	void *slot;
 
+	for (slot = xa_find(&mock->slots, &index, last, MOCK_DIRTY_CACHED); slot;
+	     slot = xa_find_after(&mock->slots, &index, last,
+				  MOCK_DIRTY_CACHED))
+		xa_clear_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
+
+	index = first;
 	for (slot = xa_find(&mock->slots, &index, last, MOCK_STALE); slot;
 	     slot = xa_find_after(&mock->slots, &index, last, MOCK_STALE)) {
 		MISUSE(!is_pinned(slot));
@@ -399,6 +408,8 @@ bool mock_domain_tracks_dirty(const struct iommu_domain *domain)
  * @domain: a domain of the mock IOMMU that tracks what is dirty
  * @iova: where to
  *
+ * As hardware does, it notes that once, until the IOTLB is flushed.
+ *
  * Return: false if nothing is mapped there.
  */
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova)
@@ -409,8 +420,11 @@ bool mock_domain_write(struct iommu_domain *domain, unsigned long iova)
 
 	if (!slot)
 		return false;
-	xa_set_mark(&mock->slots, index - index % slot_leaf_slots(slot),
-		    MOCK_DIRTY);
+	index -= index % slot_leaf_slots(slot);
+	if (!xa_get_mark(&mock->slots, index, MOCK_DIRTY_CACHED)) {
+		xa_set_mark(&mock->slots, index, MOCK_DIRTY);
+		xa_set_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
+	}
 	return true;
 }
 

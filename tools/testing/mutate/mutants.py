@@ -140,8 +140,7 @@ uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->i
 uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, MOCK,
     why="the mock IOMMU does not force coherence")
 F = IOMMUFD + "dirty.c"
-uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK}:dirty,dirty_part",
-    why="the mock IOMMU has no dirty bits that are cached in its IOTLB")
+uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK}:dirty")
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = read_dirty(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK}:dirty", "iommu/dirty:on_again")
 F = IOMMUFD + "access.c"
