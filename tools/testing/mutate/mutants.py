@@ -54,8 +54,8 @@ F = IOMMUFD + "io_pagetable.c"
 S = "iommufd_io_pagetable"
 uml("unclaim-unlocked", F, "unclaim_areas", "\tguard(rwsem_write)(&iopt->iova_rwsem);\n", "", S)
 uml("fill-error-keeps-pins", F, "area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
-uml("fill-error-without-flush", F, "area_fill", "\t\tiommu_iotlb_sync(item->domain, &gather);\n", "", S)
-uml("unfill-without-flush", F, "unfill_areas", "\t\tiommu_iotlb_sync(item->domain, &gather);\n", "", S, f"{MOCK}:map")
+uml("fill-error-without-flush", F, "area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
+uml("unfill-without-flush", F, "unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map")
 uml("add-domain-keeps-reserved", F, "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
 uml("remove-domain-keeps-alignment", F, "iopt_remove_domain", "\tiopt->alignment = calc_alignment(iopt, NULL);\n", "", S)
 uml("auto-iova-from-0", F, "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
@@ -71,7 +71,7 @@ F = IOMMUFD + "area_cut.c"
 S = "iommufd_area_cut"
 uml("cut-without-reference", F, "cut_area", "\tiopt_pages_get(rear->pages);\n", "", S)
 uml("cut-asks-no-access", F, "try_cut", "if (atomic_read(&area->num_accesses))", "if (0)", S)
-uml("cut-loses-rear", F, "break_leaf", "\trefill(domain, area, iova, last + 1);\n", "", S)
+uml("cut-loses-rear", F, "break_leaf", "\trefill(item, area, iova, last + 1);\n", "", S)
 F = IOMMUFD + "iova_tree.c"
 uml("tree-gap-off-by-one", F, "iova_tree_insert", "next->gap = next->start - node->last - 1", "next->gap = next->start - node->last", "iommufd_iova_tree")
 uml("tree-no-exact-fit", F, "fits", "end > hi", "end >= hi", "iommufd_iova_tree")
@@ -92,8 +92,15 @@ uml("store-error-keeps-pins", F, "pin_user_batch", "\t\tunpin_user_pages(list, p
 uml("file-error-keeps-folio", F, "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
 uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_sealed")
 uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MOCK}:file_bad", f"{IOAS}:map_file_bad")
-uml("fill-error-stays-mapped", F, "fill_runs", "\tif (rc && fill.mapped)\n\t\tiommu_unmap(domain, iova, fill.mapped);\n", "", S)
+uml("fill-error-stays-mapped", F, "fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
 uml("unpin-not-last", F, "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
+F = IOMMUFD + "translate.c"
+uml("flush-larger-than-can-be", F, "iopt_gather_flush", "unlikely(gather_is_large(gather))", "false", "iommufd_translate")
+uml("flush-of-nothing", F, "iopt_gather_flush", "\tif (!gather->pending)\n\t\treturn;\n", "", "iommufd_translate")
+uml("tables-freed-before-flush", F, "gather_prepare", "\t\tiopt_gather_flush(gather);\n", "\t\t;\n", "iommufd_translate")
+uml("failed-map-left", F, "undo_piece", "length && iommu_iova_to_phys(domain, iova)", "false", "iommufd_translate")
+uml("failed-map-keeps-pieces", F, "iopt_translate", "\t\t\tif (done)\n\t\t\t\tiopt_untranslate_sync(item, iova, done);\n", "", "iommufd_translate")
+uml("super-page-above-flush", F, "iopt_translate", "\tif (item->flush_max)\n\t\tmax_page = min(max_page, item->flush_max);\n", "", "iommufd_translate")
 F = IOMMUFD + "pfn_store.c"
 uml("store-flat-whatever-base", F, "run_is_flat", "flat_base(old) == pfn - offset", "true", "iommufd_pfn_store")
 uml("store-forgets-too-little", F, "pfn_store_forget", "end <= last", "end < last", "iommufd_pfn_store")
@@ -174,7 +181,7 @@ stock("unbind-before-close", F, "vfio_device_last_close",
 stock("driver-stays-in-use", F, "vfio_device_last_close", "\tmodule_put(device->dev->driver->owner);\n", "", "vfio/vfio_cdev_abi:bind_once")
 stock("open-error-counts", F, "vfio_df_open", "\t\t\tdevice->open_count--;\n", "", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_cdev_abi:host_driver")
 F = VFIO + "device_cdev.c"
-stock("bind-error-stays-open", F, "vfio_df_cdev_bind", "\tvfio_df_close(df);\n", "", "vfio/vfio_cdev_abi:bind_result_not_writable")
+stock("bind-error-stays-open", F, "vfio_df_ioctl_bind", "\t\tvfio_df_cdev_unbind(df);\n", "", "vfio/vfio_cdev_abi:bind_result_not_writable")
 stock("bind-error-blocks-group", F, "vfio_df_ioctl_bind", "err_unblock:\n\tvfio_device_unblock_group(device);\n", "err_unblock:\n", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_group_abi:exclusive,not_beside_the_cdev")
 stock("bind-keeps-iommufd", F, "vfio_df_ioctl_bind", "\tiommufd_ctx_put(ictx);\n", "", "vfio/vfio_cdev_abi:bind_once")
 F = VFIO + "group.c"
