@@ -27,6 +27,11 @@ BAD = [re.compile(pattern) for pattern in (
     r"\bheld lock freed!", r"\block held when returning to user space",
     r"\bscheduling while atomic", r"\bsleeping function called from invalid context",
     r"\bnobody cared\b",
+    # What an IOMMU driver says of a command or a page table that is wrong, never of what a device did
+    r"\bInvalidation (Queue|Time-out|Completion) Error\b",
+    r"\bERROR: DMA PTE for vPFN\b",
+    r"\bAMD-Vi: (Completion-Wait loop timed out|Event logged \[(ILLEGAL_COMMAND|COMMAND_HARDWARE)_ERROR)",
+    r"\barm-smmu.*\b(CMDQ error|unexpected global error|command queue full|CMD_SYNC timeout)",
     r"^init: cannot ",				# the guest's own first stage
 )]
 

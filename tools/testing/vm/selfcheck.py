@@ -28,6 +28,13 @@ BAD_LINES = """
 [    1.0] list_del corruption. prev->next should be 1, but was 2.
 [    1.0] general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1]
 [    1.0] irq 16: nobody cared (try booting with the "irqpoll" option)
+[    1.0] DMAR: VT-d detected Invalidation Queue Error: Reason 0
+[    1.0] DMAR: Invalidation Queue Error (IQE) cleared
+[    1.0] DMAR: VT-d detected Invalidation Time-out Error: SID 0
+[    1.0] DMAR: ERROR: DMA PTE for vPFN 0x1000 already set (to 1003 not 2003)
+[    1.0] AMD-Vi: Completion-Wait loop timed out
+[    1.0] pci 0000:00:03.0: AMD-Vi: Event logged [ILLEGAL_COMMAND_ERROR address=0x1000]
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: CMDQ error (cons 0x01000000): Illegal command
 [    1.0][    T9] WARNING: CPU: 1 PID: 2 at a.c:1
 """.strip().splitlines()
 
@@ -39,6 +46,7 @@ GOOD_LINES = """
 [    1.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 14911)
 [    1.0] DMA-API: preallocated 65536 debug entries
 [    1.0] DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05]
+[    1.0] vfio-pci 0000:00:02.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0002 address=0x1000 flags=0x0020]
 [    1.0] debug_vm_pgtable: [debug_vm_pgtable         ]: Validating architecture page table helpers
 """.strip().splitlines()
 
