@@ -54,14 +54,15 @@ DEVICES = [
 
 # The IOMMUs other than the usual one, what is run with each on the stock kernel, and more of the command line.
 USUAL = [("iommu", "iommufd_device"), ("iommu", "vfio_compat")]
+RELEASE = ("vfio", "vfio_pci_release")
 UNSAFE = "iommufd.allow_unsafe_interrupts=1"
 MODELS = {
     "intel-scalable": (USUAL, ""),
-    "intel-flts": (USUAL, ""),
+    "intel-flts": ([*USUAL, RELEASE], ""),
     "intel-nosc": (USUAL, ""),
     "amd": (USUAL, ""),
-    "amd-remap": ([*USUAL, ("vfio", "vfio_pci_p2p")], ""),
-    "virtio": (USUAL, UNSAFE),
+    "amd-remap": ([*USUAL, ("vfio", "vfio_pci_p2p"), RELEASE], ""),
+    "virtio": ([*USUAL, RELEASE], UNSAFE),
     # One MSI vector at a time, for want of remapping
     "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
     "none": ([("vfio", "vfio_group_noiommu")], ""),
