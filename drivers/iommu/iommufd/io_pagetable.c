@@ -10,6 +10,7 @@
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -140,8 +141,10 @@ static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		iopt_gather_flush(&gather);
 	}
 	for (area = first; area != stop; area = area->next) {
-		guard(mutex)(&area->pages->mutex);
-		iopt_pages_unuse(area->pages, &area->user);
+		scoped_guard(mutex, &area->pages->mutex)
+			iopt_pages_unuse(area->pages, &area->user);
+		if (area->next != stop)
+			cond_resched();
 	}
 }
 
@@ -332,6 +335,8 @@ static void free_areas(struct iopt_area *areas)
 
 		areas = area->next;
 		area_free(area);
+		if (areas)
+			cond_resched();
 	}
 }
 
@@ -349,6 +354,8 @@ static struct iopt_area *alloc_areas(const struct iopt_map *map)
 			return NULL;
 		}
 		end = &(*end)->next;
+		if (piece->next)
+			cond_resched();
 	}
 	return areas;
 }
@@ -360,8 +367,11 @@ static void remove_from_tree(struct io_pagetable *iopt,
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	for (area = first; area != stop; area = area->next)
+	for (area = first; area != stop; area = area->next) {
 		iova_tree_remove(&iopt->areas, &area->node);
+		if (area->next != stop)
+			cond_resched();
+	}
 }
 
 static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
@@ -386,6 +396,8 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 				      map->iova, map->iova + (map->length - 1),
 				      used->start, used->last);
 		}
+		if (area->next)
+			cond_resched();
 	}
 	return 0;
 }
@@ -407,13 +419,16 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 	if (rc)
 		return rc;
 
-	for (area = areas; area; area = area->next)
+	for (area = areas; area; area = area->next) {
+		if (area->next)
+			cond_resched();
 		if ((area->page_offset | iopt_area_length(area)) & mask) {
 			remove_from_tree(iopt, areas, NULL);
 			return refuse(iopt->refusal, -EINVAL,
 				      "map: the memory is not aligned to 0x%lx",
 				      iopt->alignment);
 		}
+	}
 	return 0;
 }
 
@@ -430,13 +445,19 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 	struct iopt_area *area;
 
 	for (area = areas; area; area = area->next) {
-		int rc = area_fill(iopt, area);
+		int rc = -EINTR;
+
+		/* A copy may be of as many areas as fit into memory. */
+		if (area == areas || !fatal_signal_pending(current))
+			rc = area_fill(iopt, area);
 
 		trace_iommufd_map(iopt, area, rc);
 		if (rc) {
 			unfill_areas(iopt, areas, area);
 			return rc;
 		}
+		if (area->next)
+			cond_resched();
 	}
 	return 0;
 }
@@ -502,6 +523,8 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		areas = area->next;
 		/* Pairs with area_ready(). */
 		smp_store_release(&area->state, IOPT_AREA_READY);
+		if (areas)
+			cond_resched();
 	}
 	return 0;
 }
@@ -541,6 +564,8 @@ void iopt_free_pieces(struct iopt_map *map)
 		map->pieces = piece->next;
 		iopt_pages_put(piece->pages);
 		kfree(piece);
+		if (map->pieces)
+			cond_resched();
 	}
 }
 
@@ -578,6 +603,9 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 		if (last <= area->node.last)
 			return 0;
 		iova = area->node.last + 1;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 }
 
@@ -592,7 +620,8 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
  * The memory is shared: it is pinned and charged once.
  *
  * Return: 0; -ENOENT if not all of the range is mapped, -EPERM if the copy
- * would be writable and the memory is not, or what iopt_map_pages() says.
+ * would be writable and the memory is not, -EINTR if the caller was killed, or
+ * what iopt_map_pages() says.
  */
 int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	      unsigned long src_iova, struct iopt_map *map)
@@ -642,6 +671,8 @@ static int link_areas(struct io_pagetable *iopt, unsigned long start,
 			in_use = area;
 		*areas = area;
 		areas = &area->next;
+		if (node->last != last)
+			cond_resched();
 	}
 	*areas = NULL;
 	if (!in_use)
@@ -671,8 +702,11 @@ static int take_areas(struct io_pagetable *iopt, unsigned long start,
 	rc = link_areas(iopt, start, last, areas, busy);
 	if (rc)
 		return rc;
-	for (area = *areas; area; area = area->next)
+	for (area = *areas; area; area = area->next) {
 		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
+		if (area->next)
+			cond_resched();
+	}
 	return 0;
 }
 
@@ -708,8 +742,10 @@ static void allow_access(struct io_pagetable *iopt, unsigned long start,
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 	for (node = iova_tree_first(&iopt->areas, start, last); node;
-	     node = iova_tree_next(node, last))
+	     node = iova_tree_next(node, last)) {
 		iopt_area_of(node)->prevent_access = false;
+		cond_resched();
+	}
 }
 
 /* With @wait for all who are making or removing areas, so that none is busy. */
@@ -863,6 +899,7 @@ static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 			return refuse(iopt->refusal, -EADDRINUSE,
 				      "attach: the mapping at 0x%lx-0x%lx is not aligned to 0x%lx",
 				      node->start, node->last, alignment);
+		cond_resched();
 	}
 	return 0;
 }
