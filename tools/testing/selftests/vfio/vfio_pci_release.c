@@ -20,6 +20,10 @@ FIXTURE(release) {
 	struct p2p p;
 	char *mem;
 	size_t size;
+	/* Where the device's DMA lands, and by which IOVA */
+	volatile char *target;
+	__u64 iova;
+	size_t before;
 };
 
 FIXTURE_VARIANT(release) {
@@ -70,6 +74,16 @@ static size_t complaints(void)
 	return lines("Invalidation Queue Error|Invalidation (Time-out|Completion) Error|Completion-Wait loop timed out|PTE for vPFN");
 }
 
+/* Does the byte that the engine sends arrive? */
+static bool reaches(struct __test_metadata *_metadata, struct p2p *p,
+		    volatile char *where, __u64 iova, char byte)
+{
+	*where = 1;
+	EXPECT_TRUE(p2p_send(_metadata, p, iova, byte));
+	return *where == byte;
+}
+
+/* Each test begins with memory that the device reaches. */
 FIXTURE_SETUP(release)
 {
 	const char *missing;
@@ -96,6 +110,13 @@ FIXTURE_SETUP(release)
 			  mmap(self->mem + done, BLOCK, PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_FIXED, fd, 0));
 	close(fd);
+
+	self->target = self->mem + TARGET;
+	self->iova = variant->iova + TARGET;
+	self->before = complaints();
+	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, self->p.ioas, self->mem,
+				 self->size, variant->iova));
+	ASSERT_TRUE(reaches(_metadata, &self->p, self->target, self->iova, 2));
 }
 
 FIXTURE_TEARDOWN(release)
@@ -105,99 +126,72 @@ FIXTURE_TEARDOWN(release)
 	EXPECT_EQ(0, p2p_close(&self->p));
 }
 
-/* Does the byte that the engine sends arrive? */
-static bool reaches(struct __test_metadata *_metadata, struct p2p *p,
-		    volatile char *where, __u64 iova, char byte)
-{
-	*where = 1;
-	EXPECT_TRUE(p2p_send(_metadata, p, iova, byte));
-	return *where == byte;
-}
-
 TEST_F_TIMEOUT(release, by_unmap, SECONDS)
 {
-	volatile char *target = self->mem + TARGET;
-	size_t before = complaints();
 	struct p2p *p = &self->p;
 	int fd = p->edu.iommufd;
 
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
-				 variant->iova));
-	EXPECT_TRUE(reaches(_metadata, p, target, variant->iova + TARGET, 2));
 	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
-	EXPECT_FALSE(reaches(_metadata, p, target, variant->iova + TARGET, 3));
+	EXPECT_FALSE(reaches(_metadata, p, self->target, self->iova, 3));
 
 	/* Over what is left of small page tables */
 	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
 				 variant->iova));
-	EXPECT_TRUE(reaches(_metadata, p, target, variant->iova + TARGET, 4));
-	EXPECT_EQ(before, complaints());
+	EXPECT_TRUE(reaches(_metadata, p, self->target, self->iova, 4));
+	EXPECT_EQ(self->before, complaints());
 }
 
 TEST_F_TIMEOUT(release, by_unmap_of_all, SECONDS)
 {
-	volatile char *target = self->mem + TARGET;
-	size_t before = complaints();
 	struct p2p *p = &self->p;
 	int fd = p->edu.iommufd;
 
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
-				 variant->iova));
 	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, (void *)p->bar, PAGE, IOVA_BAR));
 	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, 0x8000,
 				 variant->iova - 0x100000));
-	EXPECT_TRUE(reaches(_metadata, p, target, variant->iova + TARGET, 2));
 	EXPECT_TRUE(reaches(_metadata, p, p->bar, IOVA_BAR, 3));
+	EXPECT_TRUE(reaches(_metadata, p, self->target, self->iova - 0x100000,
+			    7));
 	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, 0, ~0UL));
 	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, p->mem, PAGE, IOVA_MEM));
-	EXPECT_FALSE(reaches(_metadata, p, target, variant->iova + TARGET, 4));
-	EXPECT_FALSE(reaches(_metadata, p, target,
-			     variant->iova - 0x100000 + TARGET, 5));
+	EXPECT_FALSE(reaches(_metadata, p, self->target, self->iova, 4));
+	EXPECT_FALSE(reaches(_metadata, p, self->target,
+			     self->iova - 0x100000, 5));
 	EXPECT_FALSE(reaches(_metadata, p, p->bar, IOVA_BAR, 6));
-	EXPECT_EQ(before, complaints());
+	EXPECT_EQ(self->before, complaints());
 }
 
 TEST_F_TIMEOUT(release, by_replace, SECONDS)
 {
-	volatile char *target = self->mem + TARGET;
-	size_t before = complaints();
 	struct p2p *p = &self->p;
 	int fd = p->edu.iommufd;
 	__u32 other, pt;
 
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
-				 variant->iova));
-	EXPECT_TRUE(reaches(_metadata, p, target, variant->iova + TARGET, 2));
 	ASSERT_EQ(0, vu_ioas_alloc(fd, &other));
 	ASSERT_EQ(0, vu_ioas_map(fd, other, p->mem, PAGE, IOVA_MEM));
 	pt = other;
 	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
-	EXPECT_FALSE(reaches(_metadata, p, target, variant->iova + TARGET, 3));
+	EXPECT_FALSE(reaches(_metadata, p, self->target, self->iova, 3));
 	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
-	EXPECT_FALSE(reaches(_metadata, p, target, variant->iova + TARGET, 4));
-	EXPECT_EQ(before, complaints());
+	EXPECT_FALSE(reaches(_metadata, p, self->target, self->iova, 4));
+	EXPECT_EQ(self->before, complaints());
 }
 
 TEST_F_TIMEOUT(release, by_detach, SECONDS)
 {
-	volatile char *target = self->mem + TARGET;
-	size_t before = complaints();
 	struct p2p *p = &self->p;
 	int fd = p->edu.iommufd;
 	__u32 pt = p->ioas;
 
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
-				 variant->iova));
-	EXPECT_TRUE(reaches(_metadata, p, target, variant->iova + TARGET, 2));
 	/* The engine's buffer keeps what it has. */
-	*target = 1;
+	*self->target = 1;
 	ASSERT_EQ(0, vu_detach(p->edu.fd));
-	EXPECT_TRUE(edu_to_iova(p->edu_bar, variant->iova + TARGET));
-	EXPECT_EQ(1, *target);
+	EXPECT_TRUE(edu_to_iova(p->edu_bar, self->iova));
+	EXPECT_EQ(1, *self->target);
 	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
 	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
-	EXPECT_FALSE(reaches(_metadata, p, target, variant->iova + TARGET, 3));
-	EXPECT_EQ(before, complaints());
+	EXPECT_FALSE(reaches(_metadata, p, self->target, self->iova, 3));
+	EXPECT_EQ(self->before, complaints());
 }
 
 FIXTURE(revoked) {
