@@ -132,16 +132,29 @@ class Witness:
             yield
 
     def send(self):
-        for number in range(FRAMES):
+        """The frames that have not come back."""
+        for number in set(range(FRAMES)) - self.back:
             self.link.send(b"\xff" * 6 + b"\2\0\0\0\0\1" + struct.pack("!H", ETH_P_TEST) + self.mark +
                            bytes([number]) + bytes(41))
             self.receive()
 
     def gets_frames_back(self):
-        """What it sends to everyone is received and sent by another card: half of it, as some may get lost."""
+        """
+        What it sends to everyone is received and sent by another card: half of it, as some may get lost. All of them
+        do as long as the card has no carrier, which it gets some time after it is up, and unheard by the sender: they
+        are sent again.
+        """
+        again = 0
+
+        def come_back():
+            nonlocal again
+            if time.monotonic() >= again:
+                self.send()
+                again = time.monotonic() + 1
+            return self.receive() >= FRAMES // 2
+
         with self.listening():
-            self.send()
-            wait_for(f"half of {FRAMES} frames to come back", lambda: self.receive() >= FRAMES // 2, 30)
+            wait_for(f"half of {FRAMES} frames to come back", come_back, 30)
 
     def gets_nothing_back(self, seconds=0.5):
         with self.listening():
