@@ -40,7 +40,7 @@ compat-flags := $(foreach c,$(compat-config),\
 # What cannot be worked around: functions that the kernel must export to modules.
 compat-needs := iommu_attach_group_handle iommu_replace_group_handle iommu_detach_group_handle \
 	iommu_attach_handle_get iommu_group_claim_dma_owner iommu_device_claim_dma_owner \
-	memfd_pin_folios unpin_user_page_range_dirty_lock
+	memfd_pin_folios unpin_folios unpin_user_page_range_dirty_lock
 compat-symvers := $(wildcard $(objtree)/Module.symvers)
 ifneq ($(compat-symvers),)
 compat-lacks := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))

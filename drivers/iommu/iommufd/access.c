@@ -6,13 +6,14 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
 
-/* Bytes that one step of iommufd_access_rw() pins. */
-#define RW_STEP (16 * PAGE_SIZE)
+/* Bytes that iommufd_access_rw() copies at a time, so that no lock is kept long */
+#define RW_STEP (IOPT_HOLD_PAGES * PAGE_SIZE)
 
 static void access_destroy(struct iommufd_object *obj)
 {
@@ -374,28 +375,88 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
 
-static int rw_areas(struct io_pagetable *iopt, unsigned long iova,
-		    unsigned long last, void *data, unsigned int flags)
+/*
+ * Copy as much from @iova on as can be had at once. Return the number of bytes,
+ * or 0 if iopt_hold_get() is needed for @slice, whose pages have a reference
+ * then.
+ */
+static long rw_area(struct io_pagetable *iopt, unsigned long iova,
+		    unsigned long last, const struct iopt_hold *hold,
+		    void *data, unsigned int flags, struct iopt_slice *slice)
 {
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	struct iopt_area *area;
+	long n;
+
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	area = access_area(iopt, iova, last, flags, slice);
+	if (IS_ERR(area)) {
+		n = PTR_ERR(area);
+	} else {
+		slice->length = min(slice->length,
+				    RW_STEP - slice->page_offset);
+		n = iopt_slice_rw(slice, hold, data,
+				  flags & IOMMUFD_ACCESS_RW_WRITE);
+		if (!n)
+			iopt_pages_get(slice->pages);
+	}
+	up_read(&iopt->iova_rwsem);
+	return n;
+}
+
+static long rw_some(struct iommufd_access *access, unsigned long iova,
+		    unsigned long last, const struct iopt_hold *hold,
+		    void *data, unsigned int flags, struct iopt_slice *slice)
+{
+	long n;
+
+	if (mutex_lock_killable(&access->lock))
+		return -EINTR;
+	n = access->ioas ? rw_area(&access->ioas->iopt, iova, last, hold, data,
+				   flags, slice) :
+			   -ENOENT;
+	mutex_unlock(&access->lock);
+	return n;
+}
+
+/*
+ * Memory may have to be waited for, which is done between two looks at what is
+ * mapped: an unmap does not wait, and nothing is copied once it has returned.
+ */
+static int rw_all(struct iommufd_access *access, unsigned long iova,
+		  unsigned long last, void *data, unsigned int flags)
+{
+	struct iopt_hold hold __uninitialized;
+	int rc = 0;
+
+	iopt_hold_init(&hold);
 	for (;;) {
 		struct iopt_slice slice;
-		struct iopt_area *area;
-		int rc;
+		long n = rw_some(access, iova, last, &hold, data, flags,
+				 &slice);
 
-		area = access_area(iopt, iova, last, flags, &slice);
-		if (IS_ERR(area))
-			return PTR_ERR(area);
-		slice.length = min(slice.length, RW_STEP - slice.page_offset);
-		rc = iopt_slice_rw(&slice, data,
-				   flags & IOMMUFD_ACCESS_RW_WRITE);
-		if (rc)
-			return rc;
-		if (slice.length > last - iova)
-			return 0;
-		data += slice.length;
-		iova += slice.length;
+		if (n < 0) {
+			rc = n;
+			break;
+		}
+		if (!n) {
+			rc = iopt_hold_get(&hold, &slice,
+					   flags & IOMMUFD_ACCESS_RW_WRITE);
+			if (rc)
+				break;
+		} else if (n > last - iova) {
+			break;
+		}
+		data += n;
+		iova += n;
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
+		cond_resched();
 	}
+	iopt_hold_put(&hold);
+	return rc;
 }
 
 /**
@@ -406,11 +467,16 @@ static int rw_areas(struct io_pagetable *iopt, unsigned long iova,
  * @length: bytes
  * @flags: IOMMUFD_ACCESS_RW_*
  *
- * Sees the pages that a device would see. May be called from any process.
+ * Sees the pages that a device would see if the range is pinned for one, and
+ * else what the process that mapped it would see and may do itself. Charges
+ * nobody. May be called from any process and from kernel threads. May wait for
+ * userspace to provide the memory, and so must not be called with a lock that
+ * others need.
  *
  * Return: 0; or, maybe after a part has been copied: -ENOENT if it is not
  * attached or a part of the range is not mapped, -EPERM if it is not writable,
- * -EINVAL if it is being unmapped, or what pinning says.
+ * -EINVAL if it is being unmapped, -EINTR if the caller was killed, or an error
+ * of iopt_hold_get().
  */
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags)
@@ -422,9 +488,6 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 	if (check_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
 
-	guard(mutex)(&access->lock);
-	if (!access->ioas)
-		return -ENOENT;
-	return rw_areas(&access->ioas->iopt, iova, last, data, flags);
+	return rw_all(access, iova, last, data, flags);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, IOMMUFD);

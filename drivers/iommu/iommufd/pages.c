@@ -4,7 +4,6 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -875,49 +874,4 @@ void iopt_slice_unpin(const struct iopt_slice *slice)
 	interval_tree_remove(&pin->entry, &pages->pins);
 	iopt_pages_unuse(pages, &pin->user);
 	kfree(pin);
-}
-
-/**
- * iopt_slice_rw - copy between memory and a kernel buffer
- * @slice: which memory; pinned for the time of the call if it is not
- * @data: the buffer, of the slice's length
- * @write: copy to the slice, which must be writable, instead of from it
- *
- * Return: 0 or what iopt_pages_use() says.
- */
-int iopt_slice_rw(const struct iopt_slice *slice, void *data, bool write)
-{
-	struct interval_tree_node user = {
-		.start = slice->index,
-		.last = iopt_slice_last_index(slice),
-	};
-	unsigned int offset = slice->page_offset;
-	unsigned long length = slice->length;
-	struct iopt_pages *pages = slice->pages;
-	unsigned long index;
-	int rc;
-
-	if (pages->source == IOPT_PAGES_MMIO)
-		return -EFAULT;
-	guard(mutex)(&pages->mutex);
-	rc = iopt_pages_use(pages, &user, NULL);
-	if (rc)
-		return rc;
-	for (index = user.start; length; index++) {
-		unsigned long n = min(length, PAGE_SIZE - offset);
-		struct page *page;
-		unsigned long pfn;
-
-		pfn_store_run(&pages->store, index, index, &pfn);
-		page = pfn_to_page(pfn);
-		if (write)
-			memcpy_to_page(page, offset, data, n);
-		else
-			memcpy_from_page(data, page, offset, n);
-		data += n;
-		length -= n;
-		offset = 0;
-	}
-	iopt_pages_unuse(pages, &user);
-	return 0;
 }

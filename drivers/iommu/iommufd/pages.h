@@ -107,6 +107,31 @@ struct iopt_runs {
 	unsigned long npages;
 };
 
+/* Pages that are held at a time, which bounds what a caller needs of its stack */
+#define IOPT_HOLD_PAGES 16UL
+
+/**
+ * struct iopt_hold - memory that is held for the time of a copy
+ * @pages: what it belongs to, with a reference; or NULL if nothing is held
+ * @index: index of the first page
+ * @npages: how many pages are held
+ * @write: they may be written to
+ * @nr_folios: number of folios that hold the pages of a file
+ * @list: the pages
+ * @folios: the folios
+ *
+ * Not a user of the pages: what is held is neither charged nor in the store.
+ */
+struct iopt_hold {
+	struct iopt_pages *pages;
+	unsigned long index;
+	unsigned long npages;
+	bool write;
+	unsigned long nr_folios;
+	struct page *list[IOPT_HOLD_PAGES];
+	struct folio *folios[IOPT_HOLD_PAGES];
+};
+
 int iopt_pages_init(size_t room);
 void iopt_pages_exit(void);
 
@@ -165,6 +190,12 @@ void iopt_slice_unmap(const struct iopt_slice *slice,
 int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 		   struct refusal *refusal);
 void iopt_slice_unpin(const struct iopt_slice *slice);
-int iopt_slice_rw(const struct iopt_slice *slice, void *data, bool write);
+
+void iopt_hold_init(struct iopt_hold *hold);
+int iopt_hold_get(struct iopt_hold *hold, const struct iopt_slice *slice,
+		  bool write);
+void iopt_hold_put(struct iopt_hold *hold);
+long iopt_slice_rw(const struct iopt_slice *slice, const struct iopt_hold *hold,
+		   void *data, bool write);
 
 #endif

@@ -422,6 +422,35 @@ static void pages_test_access_pin(struct kunit *test)
 	fake_memory_expect_pins(test, memory, 0, 20, 0);
 }
 
+/* Copy all of a slice, as iommufd_access_rw() does. Return how often it held */
+static int rw(struct kunit *test, struct iopt_slice slice, void *data,
+	      bool write)
+{
+	struct iopt_hold hold;
+	int holds = 0;
+
+	iopt_hold_init(&hold);
+	while (slice.length) {
+		unsigned long offset;
+		long n = iopt_slice_rw(&slice, &hold, data, write);
+
+		KUNIT_ASSERT_LE(test, 0, n);
+		if (!n) {
+			iopt_pages_get(slice.pages);
+			KUNIT_ASSERT_EQ(test, 0,
+					iopt_hold_get(&hold, &slice, write));
+			holds++;
+		}
+		offset = slice.page_offset + n;
+		slice.index += offset / PAGE_SIZE;
+		slice.page_offset = offset % PAGE_SIZE;
+		slice.length -= n;
+		data += n;
+	}
+	iopt_hold_put(&hold);
+	return holds;
+}
+
 static void pages_test_rw(struct kunit *test)
 {
 	struct fake_memory *memory =
@@ -439,15 +468,56 @@ static void pages_test_rw(struct kunit *test)
 	for (i = 0; i < length; i++)
 		data[i] = i * 7 + (i >> 8);
 
-	KUNIT_ASSERT_EQ(test, 0, iopt_slice_rw(&slice, data, true));
+	KUNIT_ASSERT_EQ(test, 1, rw(test, slice, data, true));
 	KUNIT_EXPECT_MEMEQ(test, data + 5, page_address(memory->pages[1]),
 			   PAGE_SIZE);
 	KUNIT_EXPECT_MEMEQ(test, data + 5 + 2 * PAGE_SIZE,
 			   page_address(memory->pages[3]), 5);
 	KUNIT_EXPECT_EQ(test, 0, *((u8 *)page_address(memory->pages[3]) + 5));
-	KUNIT_ASSERT_EQ(test, 0, iopt_slice_rw(&slice, back, false));
+	KUNIT_ASSERT_EQ(test, 1, rw(test, slice, back, false));
 	KUNIT_EXPECT_MEMEQ(test, data, back, length);
 	fake_memory_expect_pins(test, memory, 0, 4, 0);
+	KUNIT_EXPECT_EQ(test, 0, pages->account.charged);
+}
+
+/* What is pinned is copied through its pins, even if it is held as well. */
+static void pages_test_rw_pinned(struct kunit *test)
+{
+	struct fake_memory *memory =
+		fake_memory_alloc(test, 40, 1, PROT_READ | PROT_WRITE);
+	struct iopt_pages *pages = pages_of(test, memory);
+	struct iopt_slice all = { pages, 0, 0, 40 * PAGE_SIZE };
+	struct iopt_slice one = { pages, 5, 0, PAGE_SIZE };
+	struct interval_tree_node user;
+	struct iopt_hold hold;
+	unsigned long i;
+	u8 *data;
+
+	data = kunit_kzalloc(test, all.length, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	for (i = 0; i < 40; i++)
+		memset(page_address(memory->pages[i]), i + 1, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, use(pages, &user, 4, 6));
+	/* 0 to 15, 16 to 31, and the rest; pinned ones are no reason to hold */
+	KUNIT_EXPECT_EQ(test, 3, rw(test, all, data, false));
+	for (i = 0; i < 40; i++)
+		KUNIT_EXPECT_EQ(test, i + 1, data[i * PAGE_SIZE]);
+
+	/* The process has no memory there any more, the pins have */
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(memory->addr + 5 * PAGE_SIZE,
+					   PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, rw(test, one, data, false));
+	KUNIT_EXPECT_EQ(test, 6, data[0]);
+	data[0] = 99;
+	KUNIT_EXPECT_EQ(test, 0, rw(test, one, data, true));
+	KUNIT_EXPECT_EQ(test, 99, *(u8 *)page_address(memory->pages[5]));
+	unuse(pages, &user);
+
+	iopt_hold_init(&hold);
+	iopt_pages_get(pages);
+	KUNIT_EXPECT_EQ(test, -EFAULT, iopt_hold_get(&hold, &one, false));
+	KUNIT_EXPECT_NULL(test, hold.pages);
+	fake_memory_expect_pins(test, memory, 0, 40, 0);
 }
 
 static void pages_test_alloc(struct kunit *test)
@@ -540,6 +610,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE(pages_test_fill_fails),
 	KUNIT_CASE(pages_test_access_pin),
 	KUNIT_CASE(pages_test_rw),
+	KUNIT_CASE(pages_test_rw_pinned),
 	{}
 };
 

@@ -154,6 +154,9 @@ F = IOMMUFD + "access.c"
 uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK}:access_pin,access_replace")
 uml("access-half-pinned", F, "pin_areas", "\t\tunpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK}:access_pin_across_mappings,access_pin_bad")
 uml("access-writes-read-only", F, "access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK}:access_pin_bad,access_rw_bad")
+F = IOMMUFD + "slice_rw.c"
+uml("copy-ignores-pins", F, "slice_page", "if (interval_tree_iter_first(&pages->users, index, index)) {", "if (0) {", None, "iommu/iommufd_access:pinned_memory")
+uml("hold-write-without-pin", F, "hold_user", "return hold->write ? pin_user_pages_fast(addr, npages,\n\t\t\t\t\t\t\t FOLL_WRITE, hold->list) :", "return 0 ? 0 :", None, "iommu/iommufd_access:process_may_not")
 F = IOMMUFD + "device.c"
 uml("attach-error-keeps-reserved", F, "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{MOCK}:hwpt_alloc,attach_bad",
     why="the mock IOMMU reserves nothing for its devices")

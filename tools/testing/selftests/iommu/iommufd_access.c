@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What in-kernel users read and write by IOVA, on the mock IOMMU driver: memory
+ * of any file, without a pin that lasts, without a charge, without a lock that
+ * others wait for.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <linux/userfaultfd.h>
+
+#include "kselftest_harness.h"
+#include "mock_calls.h"
+
+#define BASE	(MOCK_APERTURE_START + (1UL << 20))
+#define PAGES	40
+#define WRITE	MOCK_ACCESS_RW_WRITE
+
+FIXTURE(access)
+{
+	int fd;
+	int access;
+	__u32 ioas;
+	size_t ps;
+	size_t size;
+	char *tmp;
+	long pinned;
+};
+
+FIXTURE_SETUP(access)
+{
+	int rc;
+
+	self->ps = page_size();
+	self->size = PAGES * self->ps;
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd) {
+		TH_LOG("/dev/iommu cannot be opened: is iommufd loaded?");
+	}
+	rc = mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT);
+	if (rc == -ENOTTY)
+		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
+	ASSERT_EQ(0, rc);
+	self->pinned = pages_pinned();
+	self->tmp = malloc(self->size);
+	ASSERT_NE(NULL, self->tmp);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	self->access = mock_access_open(self->fd, self->ioas, 0);
+	ASSERT_LE(0, self->access);
+}
+
+FIXTURE_TEARDOWN(access)
+{
+	close(self->access);
+	close(self->fd);
+	free(self->tmp);
+	EXPECT_EQ(self->pinned, pages_pinned());
+}
+
+#define MAP_AT(va, length, iova) \
+	ioas_map_at(self->fd, self->ioas, va, length, iova)
+#define RW(iova, length, data, flags) \
+	mock_access_rw(self->fd, self->access, iova, length, data, flags)
+
+/* /proc/self/pagemap says it of each page: PFN, and whether it is a file's */
+#define PAGEMAP_PFN	(~0ULL >> 9)
+#define PAGEMAP_FILE	0x2000000000000000ULL
+
+static __u64 pagemap_entry(const void *va)
+{
+	off_t at = (uintptr_t)va / page_size() * sizeof(__u64);
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	__u64 entry = 0;
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+/*
+ * A block device of @size bytes. Like a file on a disk, and unlike one in
+ * memory, it has to know what is written to it, so that its pages cannot be
+ * pinned for long and written to. Returns the descriptor or a negative errno.
+ */
+static int block_device(size_t size)
+{
+	int backing = memfd_new(size, 0);
+	int control, number, fd = -1, rc;
+	char path[32];
+
+	if (access("/dev/loop-control", F_OK) && system("modprobe -q loop"))
+		return -ENODEV;
+	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control < 0 || backing < 0)
+		return -errno;
+	number = ioctl(control, LOOP_CTL_GET_FREE);
+	snprintf(path, sizeof(path), "/dev/loop%d", number);
+	if (number >= 0)
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	rc = fd < 0 || ioctl(fd, LOOP_SET_FD, backing) ? -errno : fd;
+	close(control);
+	close(backing);
+	return rc;
+}
+
+TEST_F(access, file_on_a_disk)
+{
+	int disk = block_device(self->size);
+	struct mock_device dev;
+	char *mem;
+
+	if (disk < 0)
+		SKIP(return, "no loop device: %s", strerror(-disk));
+	mem = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED, disk,
+		   0);
+	ASSERT_NE(MAP_FAILED, mem);
+	memset(mem, 7, self->size);
+	ASSERT_EQ(0, MAP_AT(mem, self->size, BASE));
+	ASSERT_EQ(0, RW(BASE, self->size, self->tmp, 0));
+	EXPECT_EQ(0, memcmp(mem, self->tmp, self->size));
+	memset(self->tmp, 8, self->size);
+	ASSERT_EQ(0, RW(BASE + 5, self->size - 10, self->tmp, WRITE));
+	EXPECT_EQ(7, mem[4]);
+	EXPECT_EQ(0, memcmp(mem + 5, self->tmp, self->size - 10));
+	EXPECT_EQ(7, mem[self->size - 5]);
+	/* What the CPU may do a device may not */
+	EXPECT_EQ(-EFAULT, mock_attach(self->fd, self->ioas, &dev));
+	/* It is as dirty as if the process had written to it */
+	ASSERT_EQ(0, fsync(disk));
+	munmap(mem, self->size);
+	ASSERT_EQ(0, ioctl(disk, BLKFLSBUF, 0));
+	ASSERT_EQ(8, pread(disk, self->tmp, 8, 4));
+	EXPECT_EQ(0, memcmp(self->tmp, "\7\10\10\10\10\10\10\10", 8));
+	ioctl(disk, LOOP_CLR_FD, 0);
+	close(disk);
+}
+
+TEST_F(access, of_a_user_who_may_lock_nothing)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		char *mem = mem_private(self->size);
+
+		CHILD_CHECK(mem != MAP_FAILED && !drop_privilege(0));
+		memset(mem, 1, self->size);
+		memset(self->tmp, 2, self->size);
+		CHILD_CHECK(!MAP_AT(mem, self->size, BASE));
+		CHILD_CHECK(!RW(BASE, self->size, self->tmp, 0));
+		CHILD_CHECK(!memcmp(mem, self->tmp, self->size));
+		memset(self->tmp, 3, self->size);
+		CHILD_CHECK(!RW(BASE, self->size, self->tmp, WRITE));
+		CHILD_CHECK(!memcmp(mem, self->tmp, self->size));
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+TEST_F(access, read_leaves_private_file_shared)
+{
+	__u64 iova = BASE;
+	char first[8];
+	char *mem;
+	int fd;
+
+	fd = open("/proc/self/exe", O_RDONLY);
+	ASSERT_LE(0, fd);
+	mem = mmap(NULL, self->ps, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	close(fd);
+	memcpy(first, mem, 8);
+	ASSERT_NE(0, pagemap_entry(mem) & PAGEMAP_FILE);
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, mem, self->ps, &iova,
+			      MAP_FIXED_RO));
+	ASSERT_EQ(0, MAP_AT(mem, self->ps, BASE + self->ps));
+	ASSERT_EQ(0, RW(BASE, 8, self->tmp, 0));
+	EXPECT_EQ(0, memcmp(first, self->tmp, 8));
+	ASSERT_EQ(0, RW(BASE + self->ps, 8, self->tmp, 0));
+	EXPECT_EQ(0, memcmp(first, self->tmp, 8));
+	EXPECT_NE(0, pagemap_entry(mem) & PAGEMAP_FILE);
+	/* A write is the process's own */
+	ASSERT_EQ(0, RW(BASE + self->ps, 1, "x", WRITE));
+	EXPECT_EQ('x', mem[0]);
+	EXPECT_EQ(0, pagemap_entry(mem) & PAGEMAP_FILE);
+}
+
+TEST_F(access, read_leaves_memory_shared_with_child)
+{
+	char *mem = mem_private(self->ps);
+	__u64 before;
+	pid_t pid;
+	int sock;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	memset(mem, 5, self->ps);
+	before = pagemap_entry(mem) & PAGEMAP_PFN;
+	if (!before)
+		SKIP(return, "the kernel does not tell PFNs");
+	ASSERT_EQ(0, MAP_AT(mem, self->ps, BASE));
+	pid = fork_with_socket(&sock);
+	if (!pid) {
+		sync_wait(sock);
+		/* What is written for the parent is none of the child's */
+		CHILD_CHECK(mem[0] == 5);
+		_exit(0);
+	}
+	ASSERT_EQ(0, RW(BASE, 1, self->tmp, 0));
+	EXPECT_EQ(5, self->tmp[0]);
+	EXPECT_EQ(before, pagemap_entry(mem) & PAGEMAP_PFN);
+	ASSERT_EQ(0, RW(BASE, 1, "x", WRITE));
+	EXPECT_EQ('x', mem[0]);
+	EXPECT_NE(before, pagemap_entry(mem) & PAGEMAP_PFN);
+	sync_tell(sock);
+	EXPECT_EQ(0, wait_child(pid));
+}
+
+/* A device and the CPU see the same pages, whatever becomes of the mapping */
+TEST_F(access, pinned_memory)
+{
+	char *mem = mem_private(self->size);
+	struct mock_device dev;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	memset(mem, 1, self->size);
+	ASSERT_EQ(0, MAP_AT(mem, self->size, BASE));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &dev));
+	ASSERT_EQ(0, madvise(mem, self->size, MADV_DONTNEED));
+	EXPECT_EQ(0, mem[0]);
+	ASSERT_EQ(0, RW(BASE, self->size, self->tmp, 0));
+	EXPECT_EQ(1, self->tmp[0]);
+	EXPECT_EQ(1, self->tmp[self->size - 1]);
+	ASSERT_EQ(0, RW(BASE, 1, "x", WRITE));
+	EXPECT_EQ(0, mem[0]);
+	ASSERT_EQ(0, RW(BASE, 1, self->tmp, 0));
+	EXPECT_EQ('x', self->tmp[0]);
+	/* As soon as nothing is pinned, what the process has */
+	ASSERT_EQ(0, mock_detach(self->fd, &dev));
+	ASSERT_EQ(0, RW(BASE, self->size, self->tmp, 0));
+	EXPECT_EQ(0, self->tmp[0]);
+}
+
+TEST_F(access, memfd)
+{
+	int memfd = memfd_new(self->size, 0);
+
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(4, pwrite(memfd, "text", 4, 3 * self->ps));
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, self->ioas, memfd, self->ps,
+				      self->size - self->ps, BASE));
+	ASSERT_EQ(0, RW(BASE, self->size - self->ps, self->tmp, 0));
+	EXPECT_EQ(0, self->tmp[0]);
+	EXPECT_EQ(0, memcmp(self->tmp + 2 * self->ps, "text", 4));
+	memset(self->tmp, 9, self->size);
+	ASSERT_EQ(0, RW(BASE + 1, self->size - self->ps - 1, self->tmp, WRITE));
+	ASSERT_EQ(self->size - self->ps,
+		  pread(memfd, self->tmp, self->size, self->ps));
+	EXPECT_EQ(0, self->tmp[0]);
+	EXPECT_EQ(9, self->tmp[1]);
+	EXPECT_EQ(9, self->tmp[self->size - self->ps - 1]);
+	ASSERT_EQ(0, ftruncate(memfd, self->ps));
+	EXPECT_GT(0, RW(BASE, 1, self->tmp, 0));
+	close(memfd);
+}
+
+TEST_F(access, memfd_of_huge_pages)
+{
+	int memfd = memfd_new(2 * SZ_2M, MFD_HUGETLB);
+	char *mem;
+
+	if (memfd < 0)
+		SKIP(return, "no hugetlb files");
+	mem = mmap(NULL, 2 * SZ_2M, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_POPULATE, memfd, 0);
+	if (mem == MAP_FAILED)
+		SKIP(return, "no hugetlb pages");
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, self->ioas, memfd, 0, 2 * SZ_2M,
+				      BASE));
+	memset(self->tmp, 4, self->size);
+	ASSERT_EQ(0, RW(BASE + SZ_2M - self->ps - 3, 2 * self->ps, self->tmp,
+			WRITE));
+	EXPECT_EQ(0, mem[SZ_2M - self->ps - 4]);
+	EXPECT_EQ(0, memcmp(mem + SZ_2M - self->ps - 3, self->tmp,
+			    2 * self->ps));
+	EXPECT_EQ(0, mem[SZ_2M + self->ps - 3]);
+	munmap(mem, 2 * SZ_2M);
+	close(memfd);
+}
+
+TEST_F(access, process_may_not)
+{
+	char *ro = mmap(NULL, self->ps, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	char *none = mmap(NULL, self->ps, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *hole = mem_before_hole(self->ps);
+
+	ASSERT_NE(MAP_FAILED, ro);
+	ASSERT_NE(MAP_FAILED, none);
+	ASSERT_EQ(0, MAP_AT(ro, self->ps, BASE));
+	ASSERT_EQ(0, MAP_AT(none, self->ps, BASE + self->ps));
+	ASSERT_EQ(0, MAP_AT(hole, 2 * self->ps, BASE + 2 * self->ps));
+	EXPECT_EQ(0, RW(BASE, 1, self->tmp, 0));
+	EXPECT_EQ(-EFAULT, RW(BASE, 1, self->tmp, WRITE));
+	EXPECT_EQ(-EFAULT, RW(BASE + self->ps, 1, self->tmp, 0));
+	EXPECT_EQ(-EFAULT, RW(BASE + 3 * self->ps - 1, 2, self->tmp, 0));
+	EXPECT_EQ(0, RW(BASE + 2 * self->ps, self->ps, self->tmp, WRITE));
+}
+
+TEST_F(access, owner_is_another_process)
+{
+	pid_t pid;
+	int sock;
+
+	pid = fork_with_socket(&sock);
+	if (!pid) {
+		char *mem = mem_private(self->size);
+
+		CHILD_CHECK(mem != MAP_FAILED && !drop_privilege(0));
+		memset(mem, 6, self->size);
+		CHILD_CHECK(!MAP_AT(mem, self->size, BASE));
+		sync_tell(sock);
+		sync_wait(sock);
+		CHILD_CHECK(mem[0] == 'x' && mem[self->size - 1] == 6);
+		_exit(0);
+	}
+	sync_wait(sock);
+	ASSERT_EQ(0, RW(BASE, self->size, self->tmp, 0));
+	EXPECT_EQ(6, self->tmp[self->size - 1]);
+	EXPECT_EQ(0, RW(BASE, 1, "x", WRITE));
+	sync_tell(sock);
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_EQ(-EFAULT, RW(BASE, 1, self->tmp, 0));
+}
+
+/* A copy that waits for memory until we provide it */
+struct slow {
+	int fd;
+	int access;
+	__u64 iova;
+	char data[8];
+	int rc;
+};
+
+static void *slow_rw(void *arg)
+{
+	struct slow *slow = arg;
+
+	slow->rc = mock_access_rw(slow->fd, slow->access, slow->iova,
+				  sizeof(slow->data), slow->data, 0);
+	return NULL;
+}
+
+static int uffd_open(void *mem, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)mem, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return fd;
+}
+
+static int uffd_wait(int uffd)
+{
+	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	if (poll(&pfd, 1, 20000) != 1 ||
+	    read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return -ETIMEDOUT;
+	return msg.event == UFFD_EVENT_PAGEFAULT ? 0 : -EIO;
+}
+
+static int uffd_provide(int uffd, void *mem, size_t size)
+{
+	struct uffdio_zeropage zero = {
+		.range = { .start = (uintptr_t)mem, .len = size },
+	};
+
+	return ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
+}
+
+TEST_F(access, slow_memory_stops_nobody)
+{
+	struct slow slow = { .fd = self->fd, .access = self->access,
+			     .iova = BASE, .rc = 1 };
+	char *mem = mem_private(self->ps);
+	char *other = mem_private(self->ps);
+	pthread_t thread;
+	int uffd;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_NE(MAP_FAILED, other);
+	uffd = uffd_open(mem, self->ps);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, MAP_AT(mem, self->ps, BASE));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_rw, &slow));
+	ASSERT_EQ(0, uffd_wait(uffd));
+
+	/* The same access, the same IOAS and the same memory */
+	other[0] = 5;
+	EXPECT_EQ(0, MAP_AT(other, self->ps, BASE + self->ps));
+	EXPECT_EQ(0, RW(BASE + self->ps, 1, self->tmp, 0));
+	EXPECT_EQ(5, self->tmp[0]);
+	EXPECT_EQ(0, ioas_copy_at(self->fd, self->ioas, BASE + 2 * self->ps,
+				  self->ioas, BASE, self->ps));
+	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, self->ps));
+
+	/* When the memory is there its IOVA is not any more */
+	ASSERT_EQ(0, uffd_provide(uffd, mem, self->ps));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(-ENOENT, slow.rc);
+	EXPECT_EQ(0, RW(BASE + 2 * self->ps, 8, self->tmp, 0));
+	close(uffd);
+}
+
+TEST_F(access, slow_memory_arrives)
+{
+	struct slow slow = { .fd = self->fd, .access = self->access,
+			     .iova = BASE, .rc = 1 };
+	char *mem = mem_private(self->ps);
+	pthread_t thread;
+	int uffd;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	uffd = uffd_open(mem, self->ps);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	memset(slow.data, 1, sizeof(slow.data));
+	ASSERT_EQ(0, MAP_AT(mem, self->ps, BASE));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, slow_rw, &slow));
+	ASSERT_EQ(0, uffd_wait(uffd));
+	ASSERT_EQ(0, uffd_provide(uffd, mem, self->ps));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, slow.rc);
+	EXPECT_EQ(0, slow.data[0]);
+	close(uffd);
+}
+
+TEST_F(access, slow_memory_can_be_killed)
+{
+	char *mem = mem_private(self->ps);
+	int uffd;
+	pid_t pid;
+	int sock;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	pid = fork_with_socket(&sock);
+	if (!pid) {
+		/* The parent keeps the descriptor and never answers */
+		uffd = uffd_open(mem, self->ps);
+		CHILD_CHECK(uffd >= 0);
+		CHILD_CHECK(!send_fds(sock, &uffd, 1));
+		CHILD_CHECK(!MAP_AT(mem, self->ps, BASE));
+		RW(BASE, 1, self->tmp, WRITE);
+		_exit(1);
+	}
+	if (recv_fds(sock, &uffd, 1))
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, uffd_wait(uffd));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(-SIGKILL, wait_child(pid));
+	close(uffd);
+}
+
+TEST_HARNESS_MAIN
