@@ -50,6 +50,30 @@ void pin_account_destroy(struct pin_account *account)
 	mmdrop(account->mm);
 }
 
+/**
+ * pin_account_fits - would the current process be charged in vain?
+ * @mode: as for pin_account_init()
+ * @npages: number of pages
+ *
+ * Only a guess, as others of the user charge at the same time.
+ *
+ * Return: false if a charge would be refused now.
+ */
+bool pin_account_fits(enum pin_account_mode mode, unsigned long npages)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	unsigned long used;
+
+	if (mode == PIN_ACCOUNT_NONE)
+		return true;
+	if (mode == PIN_ACCOUNT_USER)
+		used = atomic_long_read(&current_user()->locked_vm);
+	else
+		used = READ_ONCE(current->mm->locked_vm);
+	return (used <= limit && npages <= limit - used) ||
+	       capable(CAP_IPC_LOCK);
+}
+
 static int charge_user(struct pin_account *account, unsigned long npages,
 		       struct refusal *refusal)
 {

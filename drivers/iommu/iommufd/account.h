@@ -44,6 +44,7 @@ struct pin_account {
 
 void pin_account_init(struct pin_account *account, enum pin_account_mode mode);
 void pin_account_destroy(struct pin_account *account);
+bool pin_account_fits(enum pin_account_mode mode, unsigned long npages);
 
 int pin_account_charge(struct pin_account *account, unsigned long npages,
 		       struct refusal *refusal);

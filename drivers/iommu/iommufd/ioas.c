@@ -265,28 +265,33 @@ static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
 /*
  * Map what is behind a user address. Device memory is rare, so that it is
  * looked for only where pinning fails, or where nothing would be pinned now.
+ * It is not charged: what a limit would refuse is looked at before that says so,
+ * and after it, as others charge at the same time.
  */
 static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		    const struct iommu_ioas_map *cmd, struct iopt_map *map)
 {
-	bool pins = !list_empty(&ioas->iopt.domains);
 	struct iommufd_mmio *mmio;
+	int pinned = -ENXIO;
 	u64 offset = 0;
 	int rc;
 
 	if (!cmd->length)
 		return -EINVAL;
-	if (pins) {
-		rc = map_memory(ictx, ioas, cmd, map);
-		if (rc != -EFAULT)
-			return rc;
+	if (!list_empty(&ioas->iopt.domains) &&
+	    pin_account_fits(ictx->account_mode,
+			     ((offset_in_page(cmd->user_va) + cmd->length -
+			       1) >> PAGE_SHIFT) + 1)) {
+		pinned = map_memory(ictx, ioas, cmd, map);
+		if (pinned != -EFAULT && pinned != -ENOMEM)
+			return pinned;
 	}
 	mmio = iommufd_mmio_get_user(cmd->user_va, cmd->length, map->prot,
 				     &offset, &ictx->refusal);
 	rc = map_mmio(ioas, mmio, offset, map);
 	if (rc != -ENXIO)
 		return rc;
-	return pins ? -EFAULT : map_memory(ictx, ioas, cmd, map);
+	return pinned != -ENXIO ? pinned : map_memory(ictx, ioas, cmd, map);
 }
 
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)

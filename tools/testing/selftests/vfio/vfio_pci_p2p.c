@@ -3,6 +3,10 @@
  * Peer-to-peer DMA: edu copies to and from the memory BAR of ivshmem, which is
  * mapped into its address space and taken away again.
  */
+#include <grp.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "vfio_pci_p2p.h"
 
 #define LENGTH		4096UL
@@ -262,6 +266,104 @@ TEST_F(p2p, container_type1)
 TEST_F(p2p, container_type1v2)
 {
 	by_container(_metadata, &self->p, VFIO_TYPE1v2_IOMMU);
+}
+
+/* An ordinary user, who may lock a page and no more */
+static int become_ordinary(void)
+{
+	const struct rlimit lim = { PAGE, PAGE };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim) || setgroups(0, NULL) ||
+	    setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		return -errno;
+	return 0;
+}
+
+static int refusals(int iommufd)
+{
+	char count[32];
+
+	if (vu_fdinfo(iommufd, "refusals", count, sizeof(count)))
+		return -1;
+	return atoi(count);
+}
+
+#define SAY(cond)							\
+	do {								\
+		if (!(cond)) {						\
+			printf("# %s:%d: %s\n", __FILE__, __LINE__,	\
+			       #cond);					\
+			failed = 1;					\
+		}							\
+	} while (0)
+
+/* In a process of its own. The BAR is larger than the limit, and not charged. */
+static int map_with_limit(const struct p2p *p, __u32 unattached)
+{
+	const __u32 ioas[] = { p->ioas, unattached };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)p->bar,
+		.iova = IOVA_BAR,
+		.size = p->length,
+	};
+	int fd = p->edu.iommufd;
+	int i, before, failed = 0;
+	char why[256];
+	char *mem;
+
+	mem = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SAY(mem != MAP_FAILED && !become_ordinary());
+	before = refusals(fd);
+	for (i = 0; i != 2; i++) {
+		SAY(!vu_ioas_map(fd, ioas[i], (void *)p->bar, p->length,
+				 IOVA_BAR));
+		SAY(!vu_ioas_unmap(fd, ioas[i], IOVA_BAR, p->length));
+	}
+	SAY(!vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	SAY(refusals(fd) == before);
+
+	/* All that the limit allows is left for memory */
+	SAY(!vu_ioas_map(fd, p->ioas, mem, PAGE, IOVA_BAR + p->length));
+	SAY(vu_ioas_map(fd, p->ioas, mem + PAGE, PAGE,
+			IOVA_BAR + p->length + PAGE) == -ENOMEM);
+	SAY(refusals(fd) == before + 1);
+	SAY(!vu_fdinfo(fd, "last-refusal", why, sizeof(why)) &&
+	    strstr(why, "memlock limit"));
+	SAY(!vu_ioas_unmap(fd, p->ioas, IOVA_BAR, p->length + PAGE));
+	return failed;
+}
+
+TEST_F(p2p, larger_than_memlock)
+{
+	struct p2p *p = &self->p;
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.ioas_id = p->ioas,
+		.op = IOMMU_VFIO_IOAS_SET,
+	};
+	int fd = p->edu.iommufd;
+	__u32 unattached;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, munmap((void *)p->bar, p->length));
+	p->length = 16 * PAGE;
+	ASSERT_EQ(0, p2p_map_bar(p));
+	ASSERT_EQ(0, vu_ioas_alloc(fd, &unattached));
+	ASSERT_EQ(0, vu_ioctl(fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, vu_ioctl(fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		status = map_with_limit(p, unattached);
+		fflush(stdout);
+		_exit(status);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
 }
 
 TEST_HARNESS_MAIN
