@@ -294,7 +294,8 @@ static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 	int rc;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	for (;;) {
 		area = access_area(iopt, iova, last, flags, &slice);
 		if (IS_ERR(area)) {
@@ -310,12 +311,14 @@ static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
 			break;
 		atomic_inc(&area->num_accesses);
 		if (last <= area->node.last)
-			return 0;
+			goto out_unlock;
 		out += iopt_slice_last_index(&slice) - slice.index + 1;
 		iova = area->node.last + 1;
 	}
 	if (iova != start)
 		unpin_areas(iopt, start, iova - 1);
+out_unlock:
+	up_read(&iopt->iova_rwsem);
 	return rc;
 }
 
@@ -327,15 +330,19 @@ static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
  * @out_pages: receives one page per page that the range touches
  * @flags: IOMMUFD_ACCESS_RW_WRITE if the pages will be written to
  *
+ * May wait for userspace to provide the memory, with the locks of the access,
+ * the IOAS and the memory held. Others who need them wait and can be killed.
+ *
  * Return: 0; -ENOENT if it is not attached or a part of the range is not
- * mapped, -EPERM if it is not writable, -EINVAL if it is being unmapped, or
- * what pinning says.
+ * mapped, -EPERM if it is not writable, -EINVAL if it is being unmapped, -EINTR
+ * if the caller was killed, or an error of iopt_pages_use().
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,
 			     unsigned int flags)
 {
 	unsigned long last;
+	int rc;
 
 	if (WARN_ON_ONCE(!access->ops->needs_pin_pages || !access->ops->unmap))
 		return -EINVAL;
@@ -344,10 +351,13 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	if (check_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
 
-	guard(mutex)(&access->lock);
-	if (!access->ioas)
-		return -ENOENT;
-	return pin_areas(&access->ioas->iopt, iova, last, out_pages, flags);
+	if (mutex_lock_killable(&access->lock))
+		return -EINTR;
+	rc = access->ioas ? pin_areas(&access->ioas->iopt, iova, last,
+				      out_pages, flags) :
+			    -ENOENT;
+	mutex_unlock(&access->lock);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
 

@@ -530,14 +530,18 @@ static int access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	pin->iova = cmd->access_pages.iova;
 	pin->length = cmd->access_pages.length;
 
-	guard(mutex)(&acc->lock);
+	/* Somebody may be pinning memory that is slow to arrive */
+	if (mutex_lock_killable(&acc->lock)) {
+		kfree(pin);
+		return -EINTR;
+	}
 	rc = pin_and_check(acc, pin, cmd->access_pages.uptr,
 			   cmd->access_pages.flags & MOCK_FLAGS_ACCESS_WRITE ?
 				   IOMMUFD_ACCESS_RW_WRITE :
 				   IOMMUFD_ACCESS_RW_READ);
 	if (rc) {
 		kfree(pin);
-		return rc;
+		goto out_unlock;
 	}
 	pin->id = ++acc->next_id;
 	list_add_tail(&pin->entry, &acc->pins);
@@ -545,6 +549,8 @@ static int access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
 		unpin(acc, pin);
+out_unlock:
+	mutex_unlock(&acc->lock);
 	return rc;
 }
 

@@ -829,7 +829,8 @@ static int add_pin(struct iopt_pages *pages, unsigned long index,
  * @out: receives one page per page that the slice touches
  * @refusal: where to say why memory is refused, may be NULL
  *
- * Return: 0 or what iopt_pages_use() says.
+ * Return: 0, -EFAULT if the memory is a device's, -EINTR if the caller was
+ * killed, or an error of iopt_pages_use().
  */
 int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 		   struct refusal *refusal)
@@ -842,11 +843,11 @@ int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 	/* There is no struct page to hand out. */
 	if (pages->source == IOPT_PAGES_MMIO)
 		return -EFAULT;
-	guard(mutex)(&pages->mutex);
+	/* Somebody may be pinning a lot, or memory that is slow to arrive */
+	if (mutex_lock_killable(&pages->mutex))
+		return -EINTR;
 	rc = add_pin(pages, index, last, refusal);
-	if (rc)
-		return rc;
-	while (index <= last) {
+	while (!rc && index <= last) {
 		unsigned long pfn;
 		unsigned long n = pfn_store_run(&pages->store, index, last,
 						&pfn);
@@ -855,7 +856,8 @@ int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 		while (n--)
 			*out++ = pfn_to_page(pfn++);
 	}
-	return 0;
+	mutex_unlock(&pages->mutex);
+	return rc;
 }
 
 /**

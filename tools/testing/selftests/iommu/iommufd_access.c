@@ -473,4 +473,79 @@ TEST_F(access, slow_memory_can_be_killed)
 	close(uffd);
 }
 
+/* Begin to pin what @iova is mapped to, which may take for ever */
+static pid_t begin_pin(int fd, int access, __u64 iova, char *mem, size_t size)
+{
+	pid_t pid = fork();
+	__u32 id;
+
+	if (!pid) {
+		mock_access_pin(fd, access, iova, size, mem,
+				MOCK_FLAGS_ACCESS_WRITE, &id);
+		_exit(1);
+	}
+	return pid;
+}
+
+static bool sleeps_in(pid_t pid, const char *where)
+{
+	char path[64], text[4096];
+	ssize_t n = 0;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	for (i = 0; i != 200; i++) {
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			return false;
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		if (strstr(text, where))
+			return true;
+		usleep(50000);
+	}
+	printf("# process %d sleeps in %s", pid, text);
+	return false;
+}
+
+/* Two accesses to the same memory: others wait behind one that is slow */
+TEST_F(access, slow_pins_can_be_killed)
+{
+	char *mem = mem_private(2 * self->ps);
+	pid_t first, same_access, same_memory;
+	int other, uffd;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	close(self->access);
+	self->access = mock_access_open(self->fd, self->ioas,
+					MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	ASSERT_LE(0, self->access);
+	other = mock_access_open(self->fd, self->ioas,
+				 MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	ASSERT_LE(0, other);
+	uffd = uffd_open(mem, self->ps);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, MAP_AT(mem, 2 * self->ps, BASE));
+
+	first = begin_pin(self->fd, self->access, BASE, mem, self->ps);
+	ASSERT_EQ(0, uffd_wait(uffd));
+	same_access = begin_pin(self->fd, self->access, BASE + self->ps,
+				mem + self->ps, self->ps);
+	EXPECT_TRUE(sleeps_in(same_access, "iommufd_test"));
+	same_memory = begin_pin(self->fd, other, BASE + self->ps,
+				mem + self->ps, self->ps);
+	EXPECT_TRUE(sleeps_in(same_memory, "iopt_slice_pin"));
+
+	ASSERT_EQ(0, kill(same_access, SIGKILL));
+	EXPECT_EQ(-SIGKILL, wait_child(same_access));
+	ASSERT_EQ(0, kill(same_memory, SIGKILL));
+	EXPECT_EQ(-SIGKILL, wait_child(same_memory));
+	ASSERT_EQ(0, kill(first, SIGKILL));
+	EXPECT_EQ(-SIGKILL, wait_child(first));
+	close(other);
+	close(uffd);
+}
+
 TEST_HARNESS_MAIN
