@@ -74,6 +74,13 @@ enum {
 	MOCK_FLAGS_DEVICE_NO_DIRTY = 1 << 0,
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
+	/* Ours, at the other end: */
+	/* all such devices are in one group */
+	MOCK_FLAGS_DEVICE_GROUPED = 1 << 28,
+	/* wants its cache coherency enforced, if a table can do that */
+	MOCK_FLAGS_DEVICE_COHERENT = 1 << 29,
+	/* has two reserved ranges, 64 KiB at 1 and at 2 MiB of the aperture */
+	MOCK_FLAGS_DEVICE_RESERVES = 1 << 30,
 };
 
 enum {

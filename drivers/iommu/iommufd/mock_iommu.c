@@ -16,6 +16,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/slab.h>
@@ -262,6 +263,15 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 	return 0;
 }
 
+/*
+ * Hardware that notes the mode in each translation as it is made would keep the
+ * old one in those that are there.
+ */
+static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
+{
+	return !MISUSE(!xa_empty(&to_mock(domain)->slots));
+}
+
 static void mock_domain_free(struct iommu_domain *domain)
 {
 	struct mock_domain *mock = to_mock(domain);
@@ -278,6 +288,7 @@ static const struct iommu_domain_ops mock_domain_ops = {
 	.flush_iotlb_all = mock_flush_iotlb_all,
 	.iotlb_sync = mock_iotlb_sync,
 	.iova_to_phys = mock_iova_to_phys,
+	.enforce_cache_coherency = mock_enforce_cache_coherency,
 	.free = mock_domain_free,
 };
 
@@ -455,6 +466,8 @@ static bool mock_capable(struct device *dev, enum iommu_cap cap)
 	switch (cap) {
 	case IOMMU_CAP_CACHE_COHERENCY:
 		return true;
+	case IOMMU_CAP_ENFORCE_CACHE_COHERENCY:
+		return mdev->flags & MOCK_FLAGS_DEVICE_COHERENT;
 	case IOMMU_CAP_DIRTY_TRACKING:
 		return !(mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
 	default:
@@ -491,6 +504,56 @@ static void mock_probe_finalize(struct device *dev)
 		dev->iommu->max_pasids = 1U << MOCK_PASID_WIDTH;
 }
 
+static void mock_get_resv_regions(struct device *dev, struct list_head *head)
+{
+	static const unsigned long starts[] = {
+		MOCK_RESERVED_FIRST, MOCK_RESERVED_SECOND,
+	};
+	struct mock_device *mdev = dev_get_drvdata(dev);
+	struct iommu_resv_region *region;
+	unsigned int i;
+
+	if (!(mdev->flags & MOCK_FLAGS_DEVICE_RESERVES))
+		return;
+	for (i = 0; i != ARRAY_SIZE(starts); i++) {
+		region = iommu_alloc_resv_region(starts[i],
+						 MOCK_RESERVED_LENGTH, 0,
+						 IOMMU_RESV_RESERVED,
+						 GFP_KERNEL);
+		if (region)
+			list_add_tail(&region->list, head);
+	}
+}
+
+/* Keeps a device from leaving the group that another one is about to join. */
+static DEFINE_MUTEX(shared_group_lock);
+
+static int match_grouped(struct device *dev, const void *data)
+{
+	struct mock_device *mdev = mock_device_of(dev);
+
+	return dev != data && mdev && dev->iommu_group &&
+	       (mdev->flags & MOCK_FLAGS_DEVICE_GROUPED);
+}
+
+static struct iommu_group *mock_device_group(struct device *dev)
+{
+	struct mock_device *mdev = dev_get_drvdata(dev);
+	struct iommu_group *group;
+	struct device *mate;
+
+	lockdep_assert_held(&shared_group_lock);
+
+	if (!(mdev->flags & MOCK_FLAGS_DEVICE_GROUPED))
+		return generic_device_group(dev);
+	mate = bus_find_device(&platform_bus_type, NULL, dev, match_grouped);
+	if (!mate)
+		return generic_device_group(dev);
+	group = iommu_group_get(mate);
+	put_device(mate);
+	return group;
+}
+
 static const struct iommu_ops mock_iommu_ops = {
 	/*
 	 * Where the kernel has no DMA API for translated DMA, as User-mode
@@ -507,7 +570,8 @@ static const struct iommu_ops mock_iommu_ops = {
 	.domain_alloc_paging = mock_domain_alloc_paging,
 	.probe_device = mock_probe_device,
 	.probe_finalize = mock_probe_finalize,
-	.device_group = generic_device_group,
+	.device_group = mock_device_group,
+	.get_resv_regions = mock_get_resv_regions,
 	.default_domain_ops = &mock_domain_ops,
 };
 
@@ -560,8 +624,10 @@ static void clear_iommu(struct device *dev)
 }
 
 /**
- * mock_device_create - plug in a mock device, in a group of its own
+ * mock_device_create - plug in a mock device
  * @flags: MOCK_FLAGS_DEVICE_*
+ *
+ * It is in a group of its own, unless it has MOCK_FLAGS_DEVICE_GROUPED.
  *
  * Return: the device or an ERR_PTR.
  */
@@ -588,7 +654,8 @@ struct mock_device *mock_device_create(u32 flags)
 	rc = set_iommu(&mdev->pdev->dev);
 	if (rc)
 		goto err_put;
-	rc = platform_device_add(mdev->pdev);
+	scoped_guard(mutex, &shared_group_lock)
+		rc = platform_device_add(mdev->pdev);
 	if (rc)
 		goto err_clear;
 	return mdev;
@@ -608,7 +675,8 @@ err_free:
  */
 void mock_device_destroy(struct mock_device *mdev)
 {
-	platform_device_unregister(mdev->pdev);
+	scoped_guard(mutex, &shared_group_lock)
+		platform_device_unregister(mdev->pdev);
 	kfree(mdev);
 }
 

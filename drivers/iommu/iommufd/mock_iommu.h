@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 
 #include "iommufd_test.h"
 
@@ -16,6 +17,11 @@ struct platform_device;
 
 /* Smaller than a page of the CPU, so that both sizes get tested. */
 #define MOCK_IO_PAGE_SIZE (PAGE_SIZE / 2)
+
+/* What a device with MOCK_FLAGS_DEVICE_RESERVES has to itself: two ranges */
+#define MOCK_RESERVED_LENGTH SZ_64K
+#define MOCK_RESERVED_FIRST (MOCK_APERTURE_START + SZ_1M)
+#define MOCK_RESERVED_SECOND (MOCK_APERTURE_START + SZ_2M)
 
 /**
  * struct mock_device - a device that does DMA when it is told to

@@ -1410,6 +1410,39 @@ TEST_F(iommu, change_process)
 	close(memfd);
 }
 
+/* The limit has room for one of the two files, whichever is first. */
+TEST_F(iommu, change_process_half)
+{
+	const size_t size = 64 * self->ps;
+	int memfd = memfd_new(2 * size, 0);
+	long before = status_kib("VmPin");
+	pid_t pid;
+
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, self->ioas, memfd, 0, size,
+				      BASE));
+	ASSERT_EQ(0, ioas_map_file_at(self->fd, self->ioas, memfd, size, size,
+				      BASE + size));
+	pid = fork();
+	if (!pid) {
+		char *mem = mem_shared(size + size / 2);
+
+		CHILD_CHECK(!drop_privilege(size + size / 2));
+		CHILD_CHECK(change_process(self->fd) == -ENOMEM);
+		CHILD_CHECK(status_kib("VmPin") == 0);
+		/* The child is charged for nothing */
+		CHILD_CHECK(!MAP_AT(mem, size + size / 2, BASE + 4 * size));
+		CHILD_CHECK(!UNMAP(BASE + 4 * size, size + size / 2));
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_EQ(before + 2 * (long)size / 1024, status_kib("VmPin"));
+	ASSERT_EQ(0, UNMAP(BASE, size));
+	ASSERT_EQ(0, UNMAP(BASE + size, size));
+	EXPECT_EQ(before, status_kib("VmPin"));
+	close(memfd);
+}
+
 /* Page tables of one's own */
 
 TEST_F(iommu, hwpt_alloc)

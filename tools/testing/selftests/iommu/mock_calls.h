@@ -11,6 +11,16 @@
 
 #define MOCK_PAGE	(page_size() / 2)
 
+/* Device flags of our own, see drivers/iommu/iommufd/iommufd_test.h */
+#define MOCK_DEVICE_GROUPED	(1U << 28)
+#define MOCK_DEVICE_COHERENT	(1U << 29)
+#define MOCK_DEVICE_RESERVES	(1U << 30)
+
+/* Where a device of the last kind has its reserved ranges */
+#define MOCK_RESERVED_FIRST	(MOCK_APERTURE_START + (1UL << 20))
+#define MOCK_RESERVED_SECOND	(MOCK_APERTURE_START + (2UL << 20))
+#define MOCK_RESERVED_LENGTH	0x10000UL
+
 /* A mock device: what to destroy to unplug it, its table, and its object */
 struct mock_device {
 	__u32 stdev;
