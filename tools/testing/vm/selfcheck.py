@@ -28,14 +28,46 @@ BAD_LINES = """
 [    1.0] list_del corruption. prev->next should be 1, but was 2.
 [    1.0] general protection fault, probably for non-canonical address 0xdffffc0000000000: 0000 [#1]
 [    1.0] irq 16: nobody cared (try booting with the "irqpoll" option)
-[    1.0] DMAR: VT-d detected Invalidation Queue Error: Reason 0
-[    1.0] DMAR: Invalidation Queue Error (IQE) cleared
-[    1.0] DMAR: VT-d detected Invalidation Time-out Error: SID 0
-[    1.0] DMAR: ERROR: DMA PTE for vPFN 0x1000 already set (to 1003 not 2003)
-[    1.0] AMD-Vi: Completion-Wait loop timed out
-[    1.0] pci 0000:00:03.0: AMD-Vi: Event logged [ILLEGAL_COMMAND_ERROR address=0x1000]
-[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: CMDQ error (cons 0x01000000): Illegal command
 [    1.0][    T9] WARNING: CPU: 1 PID: 2 at a.c:1
+""".strip().splitlines()
+
+# Errors of IOMMUs, which no test asks for
+IOMMU_LINES = """
+[    1.0] DMAR: VT-d detected Invalidation Queue Error: Reason 0
+[    1.0] DMAR: VT-d detected Invalidation Time-out Error: SID 10
+[    1.0] DMAR: QI HEAD: IOTLB Invalidation qw0 = 0x100012, qw1 = 0x13
+[    1.0] DMAR: QI PRIOR: Invalidation Wait qw0 = 0x200000025, qw1 = 0x1001000
+[    1.0] DMAR: Invalidation Queue Error (IQE) cleared
+[    1.0] DMAR: DRHD: handling fault status reg 10
+[    1.0] DMAR: ERROR: DMA PTE for vPFN 0x1000 already set (to 1003 not 2003)
+[    1.0] DMAR: Invalid input npages = 0
+[    1.0] DMAR: [INTR-REMAP] Request device [00:02.0] fault index 0x10 [fault reason 0x22] Present field is clear
+[    1.0] AMD-Vi: Completion-Wait loop timed out
+[    1.0] AMD-Vi: Command buffer timeout
+[    1.0] pci 0000:00:00.2: AMD-Vi: Event logged [ILLEGAL_DEV_TABLE_ENTRY device=0000:00:02.0 pasid=0x00000 address=0x0 flags=0x0000]
+[    1.0] pci 0000:00:00.2: AMD-Vi: Event logged [ILLEGAL_COMMAND_ERROR address=0x1000]
+[    1.0] virtio_iommu virtio0: unknown fault from EP 16 at 0x1000 [W]
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: CMDQ error (cons 0x1000001): Illegal command
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: CMDQ timeout
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: unexpected global error reported (0x00000001), this could be serious
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: command queue full
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: event 0x03 received:
+[    1.0] arm-smmu 5000000.iommu: TLB sync timed out -- SMMU may be deadlocked
+[    1.0] arm-smmu 5000000.iommu: Unhandled context fault: fsr=0x2, iova=0x00001000, fsynr=0x1, cbfrsynra=0x1, cb=0
+[    1.0] iommu: unaligned: iova 0x1000 pa 0x1001 size 0x1000 min_pagesz 0x1000
+""".strip().splitlines()
+
+# What DMA of 00:02.0 to where it may not go gives, which a test may ask for
+FAULT_LINES = """
+[    1.5] DMAR: DRHD: handling fault status reg 2
+[    1.5] DMAR: DRHD: handling fault status reg 503
+[    1.5] DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set
+[    1.5] DMAR: [DMA Read PASID 0x0] Request device [00:02.0] fault addr 0x1000 [fault reason 0x71] SM: Present bit
+[    1.5] vfio-pci 0000:00:02.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0001 address=0x1000 flags=0x0020]
+[    1.5] AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:00:02.0 domain=0x0001 address=0x1000 flags=0x0020]
+[    1.5] virtio_iommu virtio0: page fault from EP 16 at 0x1000 [W]
+[    1.5] virtio_iommu virtio0: domain fault from EP 16
+[    1.5] arm-smmu-v3 arm-smmu-v3.0.auto: event: F_TRANSLATION client: 0000:00:02.0 sid: 0x10 ssid: 0x0 iova: 0x1000 ipa: 0x0
 """.strip().splitlines()
 
 GOOD_LINES = """
@@ -45,8 +77,13 @@ GOOD_LINES = """
 [    1.0] vfio-pci 0000:00:02.0: refused: reserved IOVA
 [    1.0] kmemleak: Kernel memory leak detector initialized (mem pool available: 14911)
 [    1.0] DMA-API: preallocated 65536 debug entries
-[    1.0] DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05]
-[    1.0] vfio-pci 0000:00:02.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0002 address=0x1000 flags=0x0020]
+[    1.0] DMAR: IOMMU enabled
+[    1.0] DMAR: dmar0: reg_base_addr fed90000 ver 1:0 cap d2008c222f0686 ecap f00fda
+[    1.0] DMAR-IR: Queued invalidation will be enabled to support x2apic and Intr-remapping.
+[    1.0] DMAR: IOMMU batching disallowed due to virtualization
+[    1.0] AMD-Vi: Interrupt remapping enabled
+[    1.0] virtio_iommu virtio0: input address: 64 bits
+[    1.0] DMA faults of 0000:00:02.0 begin
 [    1.0] debug_vm_pgtable: [debug_vm_pgtable         ]: Validating architecture page table helpers
 """.strip().splitlines()
 
@@ -61,6 +98,35 @@ class Parsers(unittest.TestCase):
 
     def test_log_ignored_lines(self):
         self.assertEqual(logscan.suspicious(BAD_LINES[0], [r"pages\.c:100"]), [])
+
+    def test_log_iommu_errors_are_seen(self):
+        for line in [*IOMMU_LINES, *FAULT_LINES]:
+            self.assertEqual(logscan.suspicious(f"{GOOD_LINES[0]}\n{line}\n"), [line])
+
+    def seen(self, before, line, after=""):
+        """Is a line bad between those?"""
+        return line in logscan.suspicious("\n".join([before, line, after]))
+
+    def test_log_faults_that_were_asked_for(self):
+        for device in ("0000:00:02.0", "all devices"):
+            for line in FAULT_LINES:
+                begin, end = (f"[    1.{t}] DMA faults of {device} {what}" for t, what in ((0, "begin"), (1, "end")))
+                self.assertFalse(self.seen(begin, line))
+                self.assertFalse(self.seen(begin, line, end))
+                self.assertFalse(self.seen(f"{begin}\n{end}", line), "a report that is late")
+
+    def test_log_faults_that_were_not(self):
+        for line in FAULT_LINES:
+            self.assertTrue(self.seen("", line, "[    1.6] DMA faults of 0000:00:02.0 begin"), "before it was asked for")
+            late = line.replace("[    1.5]", "[    3.6]")
+            for end in ("DMA faults of 0000:00:02.0 end", "vm: running vfio/other"):
+                self.assertTrue(self.seen(f"[    1.0] DMA faults of 0000:00:02.0 begin\n[    1.5] {end}", late), "long after")
+        for line in FAULT_LINES[2:]:
+            self.assertTrue(self.seen("[    1.0] DMA faults of 0000:00:03.0 begin", line), "of another device")
+
+    def test_log_errors_cannot_be_asked_for(self):
+        for line in IOMMU_LINES:
+            self.assertTrue(self.seen("[    1.0] DMA faults of all devices begin", line))
 
     def test_taint(self):
         self.assertEqual(logscan.unexpected_taint(1 << 12 | 1 << 13, "OE"), "")
@@ -127,6 +193,14 @@ def boots():
 
     result = boot("echo 'WARNING: CPU: 0 PID: 1 at nowhere' >/dev/kmsg")
     yield "a WARN fails the run", unless(result.status == guest.GUEST_ERROR and result.problems, result)
+
+    fault = "DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05]"
+    result = boot(f"""
+        say() {{ echo "$*" >/dev/kmsg; }}
+        for i in $(seq 30); do say DMA faults of 0000:00:02.0 begin; say "{fault}"; say DMA faults of 0000:00:02.0 end; done
+        say 'DMAR: VT-d detected Invalidation Queue Error: Reason 0'""")
+    yield "an IOMMU's error fails the run, and a fault that was asked for does not", \
+        unless(result.status == guest.GUEST_ERROR and len(result.problems) == 1, result)
 
     result = boot("echo c >/proc/sysrq-trigger; sleep 30")
     panic = any("panic" in line for line in result.problems)

@@ -16,6 +16,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
+#include "dma_faults.h"
 #include "iommufd_calls.h"
 
 #define EDU_DMA_SRC	0x80
@@ -207,6 +208,25 @@ static inline int cdev_open(const char *path)
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * The address of the PCI device that "/dev/vfio/devices/vfioN" stands for; @bdf
+ * has PATH_MAX bytes
+ */
+static inline int cdev_bdf(const char *cdev, char *bdf)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/device",
+		 strrchr(cdev, '/') + 1);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -errno;
+	link[len] = 0;
+	snprintf(bdf, PATH_MAX, "%s", strrchr(link, '/') + 1);
+	return 0;
 }
 
 static inline int cdev_bind(int dev, int iommufd, __u32 *devid)

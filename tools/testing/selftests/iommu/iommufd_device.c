@@ -17,6 +17,7 @@
 
 static struct edu {
 	char path[PATH_MAX];
+	char bdf[PATH_MAX];
 	int fd;			/* iommufd */
 	int dev;		/* device */
 	__u32 devid;
@@ -53,6 +54,7 @@ FIXTURE_SETUP(opened)
 	self->pinned = pages_pinned();
 	if (!cdev_find(is_edu, edu.path))
 		SKIP(return, "there is no edu, or vfio-pci cannot have it");
+	ASSERT_EQ(0, cdev_bdf(edu.path, edu.bdf));
 	edu.fd = iommufd_open();
 	ASSERT_LE(0, edu.fd);
 	edu.dev = cdev_open(edu.path);
@@ -111,6 +113,9 @@ FIXTURE_TEARDOWN(attached)
 	ioas_map_at(edu.fd, edu.ioas, va, length, iova)
 #define UNMAP(iova, length) \
 	ioas_unmap(edu.fd, edu.ioas, iova, length)
+
+/* DMA that the IOMMU stops, at least in part */
+#define FAULTING(dma)	DMA_FAULTS_OF(edu.bdf, dma)
 
 /* Fill the device's memory with @c, by way of a page mapped for that */
 static int edu_fill(unsigned char c)
@@ -461,11 +466,11 @@ TEST_F(attached, dma_after_unmap)
 	EXPECT_TRUE(all_are(edu.buf, 0x55, 16));
 	ASSERT_EQ(0, UNMAP(BASE, edu.ps));
 	memset(edu.buf, 0x11, edu.ps);
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA)));
 	EXPECT_TRUE(all_are(edu.buf, 0x11, edu.ps));
 	/* Never mapped */
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE + 0x100000, 0, 64));
-	ASSERT_EQ(0, edu_to_mem(edu.bar, 0, 0, 64));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE + 0x100000, 0, 64)));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, 0, 0, 64)));
 	/* And all is well afterwards */
 	ASSERT_EQ(0, MAP_AT(edu.buf, edu.ps, BASE));
 	ASSERT_EQ(0, edu_fill(0x66));
@@ -482,7 +487,7 @@ TEST_F(attached, dma_read_after_unmap)
 	ASSERT_EQ(0, edu_from_mem(edu.bar, BASE, 0, 64));
 	ASSERT_EQ(0, UNMAP(BASE, edu.ps));
 	ASSERT_EQ(0, edu_fill(0));
-	ASSERT_EQ(0, edu_from_mem(edu.bar, BASE, 0, 64));
+	ASSERT_EQ(0, FAULTING(edu_from_mem(edu.bar, BASE, 0, 64)));
 	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE + edu.ps, 0, 64));
 	EXPECT_FALSE(all_are(edu.buf + edu.ps, 0x77, 64));
 }
@@ -494,7 +499,7 @@ TEST_F(attached, dma_read_only)
 	ASSERT_EQ(0, ioas_map(edu.fd, edu.ioas, edu.buf, edu.ps, &iova,
 			      MAP_FIXED_RO));
 	ASSERT_EQ(0, edu_fill(0x55));
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA)));
 	EXPECT_TRUE(all_are(edu.buf, 0x11, edu.ps));
 	/* It can be read */
 	ASSERT_EQ(0, edu_from_mem(edu.bar, BASE, 0, 64));
@@ -508,7 +513,7 @@ TEST_F(attached, dma_beyond_mapping)
 	/* The page behind the mapping is not reached by a copy over its end */
 	ASSERT_EQ(0, MAP_AT(edu.buf, edu.ps, BASE));
 	ASSERT_EQ(0, edu_fill(0x55));
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE + edu.ps - 64, 0, 128));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE + edu.ps - 64, 0, 128)));
 	EXPECT_TRUE(all_are(edu.buf + edu.ps, 0x22, edu.ps));
 }
 
@@ -519,7 +524,7 @@ TEST_F(attached, dma_mapped_twice)
 	ASSERT_EQ(0, UNMAP(BASE, edu.ps));
 	ASSERT_EQ(0, edu_fill(0x55));
 	/* The one that is left works, the other does not */
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, 64));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE, 0, 64)));
 	EXPECT_TRUE(all_are(edu.buf, 0x11, edu.ps));
 	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE + edu.ps, 0, 64));
 	EXPECT_TRUE(all_are(edu.buf, 0x55, 64));
@@ -572,10 +577,10 @@ TEST_F(attached, dma_while_detached)
 	ASSERT_EQ(0, edu_fill(0x55));
 	ASSERT_EQ(0, cdev_detach(edu.dev));
 	EXPECT_EQ(self->pinned, pages_pinned());
-	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, BASE, 0, EDU_MAX_DMA)));
 	EXPECT_TRUE(all_are(edu.buf, 0x11, edu.ps));
 	/* Also not to the physical address of the same number */
-	ASSERT_EQ(0, edu_to_mem(edu.bar, 0x9000000, 0, 8));
+	ASSERT_EQ(0, FAULTING(edu_to_mem(edu.bar, 0x9000000, 0, 8)));
 	ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
 	EXPECT_EQ(self->pinned + 1, pages_pinned());
 	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, 64));
@@ -701,11 +706,13 @@ TEST_F(opened, killed_with_everything)
 	}
 	sync_wait(sock);
 	EXPECT_LT(self->pinned, pages_pinned());
+	dma_faults_say(edu.bdf, "begin");
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(-SIGKILL, wait_child(pid));
 	EXPECT_EQ(self->pinned, pages_pinned());
 	/* The device is free for the next one, and works */
 	edu.dev = cdev_open(edu.path);
+	dma_faults_say(edu.bdf, "end");
 	ASSERT_LE(0, edu.dev);
 	ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
 	ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));

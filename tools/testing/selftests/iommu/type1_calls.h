@@ -178,25 +178,6 @@ static inline bool t1_usable(struct t1_info *info, __u64 start, __u64 last)
 	return false;
 }
 
-/*
- * The address of the PCI device that "/dev/vfio/devices/vfioN" stands for; @bdf
- * has PATH_MAX bytes
- */
-static inline int cdev_bdf(const char *cdev, char *bdf)
-{
-	char path[PATH_MAX], link[PATH_MAX];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/device",
-		 strrchr(cdev, '/') + 1);
-	len = readlink(path, link, sizeof(link) - 1);
-	if (len < 0)
-		return -errno;
-	link[len] = 0;
-	snprintf(bdf, PATH_MAX, "%s", strrchr(link, '/') + 1);
-	return 0;
-}
-
 /* The group of a PCI device, or -ENOENT */
 static inline int group_of(const char *bdf)
 {

@@ -53,6 +53,11 @@ def driver(bdf):
     return link.resolve().name if link.exists() else ""
 
 
+def faults(bdf, what):
+    """Tell who judges the kernel's log: DMA of a device is to be stopped by the IOMMU, from here or until here."""
+    Path("/dev/kmsg").write_text(f"DMA faults of {bdf} {what}\n")
+
+
 def give_to(bdf, name):
     """Give a device to a driver, or to the one that the kernel chooses for ''."""
     (DEVICES / bdf / "driver_override").write_text(name or "\n")
@@ -263,7 +268,9 @@ def virtual_function():
             admin.virtualization(SECONDARY_ONLINE, second)
             give_to(vf, "vfio-pci")
             wanted = check_use(206, vf, vectors=3)
+            faults(vf, "begin")
             text = run("--protect", vf)
+            faults(vf, "end")
             expect("told so again after the page was unmapped, it could not" in text, "it is not confined")
             admin.virtualization(SECONDARY_OFFLINE, second)
         finally:

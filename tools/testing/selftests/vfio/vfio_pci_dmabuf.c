@@ -249,7 +249,7 @@ TEST_F(dmabuf, dma_to_bar_and_back)
 
 	EXPECT_EQ(0, unmap(self, PAGE));
 	self->p.bar[0] = 1;
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x5b);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x5b);
 	EXPECT_EQ(1, self->p.bar[0]);
 }
 
@@ -273,7 +273,7 @@ TEST_F(dmabuf, part)
 	EXPECT_EQ(0x42, self->p.bar[4 * PAGE]);
 	/* the end */
 	self->p.bar[5 * PAGE] = 1;
-	p2p_send(_metadata, &self->p, IOVA_BAR + 2 * PAGE, 0x43);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR + 2 * PAGE, 0x43);
 	EXPECT_EQ(1, self->p.bar[5 * PAGE]);
 	EXPECT_EQ(0, unmap(self, 2 * PAGE));
 }
@@ -311,8 +311,8 @@ TEST_F(dmabuf, several_ranges)
 	EXPECT_EQ(0x61, self->p.bar[5 * PAGE]);
 	EXPECT_EQ(0x62, self->p.bar[0]);
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x63);
-	p2p_send(_metadata, &self->p, IOVA_BAR + PAGE, 0x64);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x63);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR + PAGE, 0x64);
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(0x61, self->p.bar[5 * PAGE]);
 	EXPECT_EQ(0x62, self->p.bar[0]);
@@ -342,7 +342,7 @@ TEST_F(dmabuf, as_the_file_permits)
 	EXPECT_NE(NULL, strstr(why, "not open for writing"));
 	ASSERT_EQ(0, map(self, 0, PAGE, RD));
 	self->p.bar[0] = 0x21;
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x50);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x50);
 	EXPECT_EQ(0x21, self->p.bar[0]);
 	EXPECT_EQ(0x21, fetch(_metadata, self, IOVA_BAR, 0) & 0xff);
 	EXPECT_EQ(-EPERM, vu_ioctl(self->p.edu.iommufd, IOMMU_IOAS_COPY, &copy));
@@ -369,7 +369,7 @@ TEST_F(dmabuf, closed_while_mapped)
 	EXPECT_EQ(0x52, self->p.bar[0]);
 	/* and can be taken away and given back without the file */
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x53);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x53);
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(0x52, self->p.bar[0]);
 	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x54));
@@ -402,7 +402,7 @@ TEST_F(dmabuf, revoked_with_memory_enable)
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
 	self->p.bar[0] = 1;
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, 0, PCI_COMMAND_MEMORY));
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x44);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x44);
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, self->p.bar[0]);
 	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x45));
@@ -416,7 +416,7 @@ TEST_F(dmabuf, exported_while_memory_is_disabled)
 	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x46);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x46);
 	ASSERT_EQ(0, vp_set_command(&self->p.shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, self->p.bar[0]);
 	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x47));
@@ -431,7 +431,7 @@ TEST_F(dmabuf, revoked_in_low_power)
 	self->p.bar[0] = 1;
 	ASSERT_EQ(0, vp_set_feature(&self->p.shmem,
 				    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x48);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x48);
 	ASSERT_EQ(0, vp_set_feature(&self->p.shmem,
 				    VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
 	EXPECT_EQ(1, self->p.bar[0]);
@@ -468,7 +468,9 @@ TEST_F(dmabuf, restored_after_reset)
 	ASSERT_TRUE(edu_from_iova(self->p.edu_bar, IOVA_MEM));
 	ASSERT_EQ(0, vp_cfg_set(&igb, vp_find_cap(&igb, PCI_CAP_ID_PM) +
 				PCI_PM_CTRL, 2, 3));
-	EXPECT_NE(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
+	EXPECT_NE(vet, DMA_FAULTS_OF(self->p.edu.bdf,
+				     fetch(_metadata, self, IOVA_BAR,
+					   IGB_VET)));
 	ASSERT_EQ(0, vp_cfg_set(&igb, vp_find_cap(&igb, PCI_CAP_ID_PM) +
 				PCI_PM_CTRL, 2, 0));
 	EXPECT_EQ(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
@@ -483,7 +485,7 @@ TEST_F(dmabuf, device_closed)
 	ASSERT_EQ(0, map(self, 0, PAGE, RD | WR));
 	self->p.bar[0] = 1;
 	vp_close_fds(&self->p.shmem);
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x48);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x48);
 	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
 					    RD | WR));
@@ -491,7 +493,7 @@ TEST_F(dmabuf, device_closed)
 	ASSERT_EQ(0, vp_open_bdf(&self->p.shmem));
 	ASSERT_EQ(0, p2p_map_bar(&self->p));
 	EXPECT_EQ(1, self->p.bar[0]);
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x49);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x49);
 	EXPECT_EQ(1, self->p.bar[0]);
 	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
@@ -631,14 +633,14 @@ TEST_F(dmabuf, unbound_while_exported)
 	ASSERT_EQ(pid, ret);
 	EXPECT_EQ(0, status);
 
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x4c);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x4c);
 	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
 					    self->fd, 0, PAGE, IOVA_REGS,
 					    RD | WR));
 	ASSERT_EQ(0, vp_take(&self->p.shmem));
 	ASSERT_EQ(0, p2p_map_bar(&self->p));
 	EXPECT_EQ(0x4b, self->p.bar[0]);
-	p2p_send(_metadata, &self->p, IOVA_BAR, 0x4d);
+	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x4d);
 	EXPECT_EQ(0x4b, self->p.bar[0]);
 	EXPECT_EQ(0, unmap(self, PAGE));
 }

@@ -88,7 +88,10 @@ static void check_dma(struct __test_metadata *_metadata,
 {
 	char byte = self->p.bar[0] + 1;
 
-	p2p_send(_metadata, &self->p, IOVA_BAR, byte);
+	if (arrives)
+		p2p_send(_metadata, &self->p, IOVA_BAR, byte);
+	else
+		p2p_stopped(_metadata, &self->p, IOVA_BAR, byte);
 	EXPECT_EQ(arrives, self->p.bar[0] == byte)
 		TH_LOG("round %u", self->nth.n);
 }

@@ -36,6 +36,12 @@ static bool send(struct __test_metadata *_metadata, struct p2p *p, char byte)
 	return p2p_send(_metadata, p, IOVA_BAR, byte);
 }
 
+static bool stopped(struct __test_metadata *_metadata, struct p2p *p,
+		    char byte)
+{
+	return p2p_stopped(_metadata, p, IOVA_BAR, byte);
+}
+
 TEST_F(p2p, dma_to_bar_and_back)
 {
 	struct p2p *p = &self->p;
@@ -54,7 +60,7 @@ TEST_F(p2p, dma_to_bar_and_back)
 
 	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
 	p->bar[0] = 1;
-	send(_metadata, p, 0x5b);
+	EXPECT_TRUE(stopped(_metadata, p, 0x5b));
 	EXPECT_EQ(1, p->bar[0]);
 }
 
@@ -84,7 +90,7 @@ TEST_F(p2p, revoked_with_memory_enable)
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	p->bar[0] = 1;
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
-	send(_metadata, p, 0x44);
+	EXPECT_TRUE(stopped(_metadata, p, 0x44));
 	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, p->bar[0]);
 
@@ -100,7 +106,7 @@ TEST_F(p2p, mapped_while_memory_is_disabled)
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
 	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
-	send(_metadata, p, 0x46);
+	EXPECT_TRUE(stopped(_metadata, p, 0x46));
 	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, p->bar[0]);
 	ASSERT_TRUE(send(_metadata, p, 0x47));
@@ -114,13 +120,13 @@ TEST_F(p2p, revoked_with_close)
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	p->bar[0] = 1;
 	vp_close_fds(&p->shmem);
-	send(_metadata, p, 0x48);
+	EXPECT_TRUE(stopped(_metadata, p, 0x48));
 
 	ASSERT_EQ(0, vp_open_bdf(&p->shmem));
 	ASSERT_EQ(0, p2p_map_bar(p));
 	EXPECT_EQ(1, p->bar[0]);
 	/* The old mapping stays dead, its IOVA stays taken until the unmap. */
-	send(_metadata, p, 0x49);
+	EXPECT_TRUE(stopped(_metadata, p, 0x49));
 	EXPECT_EQ(1, p->bar[0]);
 	EXPECT_EQ(-EEXIST, vu_ioas_map(p->edu.iommufd, p->ioas,
 				       (void *)p->bar, LENGTH, IOVA_BAR));
@@ -173,7 +179,7 @@ TEST_F(p2p, as_the_mapping_permits)
 	ASSERT_EQ(0, vu_ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
 				      IOVA_BAR, RD));
 	p->bar[0] = 0x21;
-	send(_metadata, p, 0x50);
+	EXPECT_TRUE(stopped(_metadata, p, 0x50));
 	EXPECT_EQ(0x21, p->bar[0]);
 	ASSERT_TRUE(edu_from_iova(p->edu_bar, IOVA_BAR));
 	ASSERT_TRUE(edu_to_iova(p->edu_bar, IOVA_MEM));
@@ -246,13 +252,13 @@ static void by_container(struct __test_metadata *_metadata, struct p2p *p,
 	EXPECT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	EXPECT_EQ(map.size, unmap.size);
 	p->bar[0] = 1;
-	send(_metadata, p, 0x5e);
+	EXPECT_TRUE(stopped(_metadata, p, 0x5e));
 	EXPECT_EQ(1, p->bar[0]);
 
 	/* Its own closing takes it away, too. */
 	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
 	vp_close_fds(&p->shmem);
-	send(_metadata, p, 0x5f);
+	EXPECT_TRUE(stopped(_metadata, p, 0x5f));
 	ASSERT_EQ(0, vp_open_bdf(&p->shmem));
 	ASSERT_EQ(0, p2p_map_bar(p));
 	EXPECT_EQ(1, p->bar[0]);

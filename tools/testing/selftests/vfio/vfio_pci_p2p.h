@@ -8,6 +8,7 @@
 
 #include "kselftest_harness.h"
 #include "vfio_pci_edu.h"
+#include "../iommu/dma_faults.h"
 #include "../../../../drivers/vfio/test/vfio_test.h"
 
 #ifndef VFIO_DEVICE_FEATURE_DMA_BUF
@@ -124,6 +125,13 @@ static inline bool p2p_send(struct __test_metadata *_metadata, struct p2p *p,
 	memset(p->mem, byte, 64);
 	EXPECT_TRUE(edu_from_iova(p->edu_bar, IOVA_MEM));
 	return edu_to_iova(p->edu_bar, iova);
+}
+
+/* The same where edu must not reach anything */
+static inline bool p2p_stopped(struct __test_metadata *_metadata, struct p2p *p,
+			       __u64 iova, char byte)
+{
+	return DMA_FAULTS_OF(p->edu.bdf, p2p_send(_metadata, p, iova, byte));
 }
 
 #define MAX_RANGES	8
