@@ -25,8 +25,15 @@
  */
 #define IOPT_MAX_ALIGN SZ_1G
 
-/* Areas that one IOTLB synchronisation and one pass of unpinning cover. */
+/*
+ * Areas that go together: that one IOTLB synchronisation and one pass of
+ * unpinning cover, and after which others get the locks. A user can make
+ * millions of areas.
+ */
 #define IOPT_UNFILL_BATCH 512
+
+/* How often the accesses in a batch are asked before an unmap gives up. */
+#define IOPT_UNMAP_TRIES 100
 
 /**
  * iopt_init - prepare an empty address space
@@ -247,13 +254,15 @@ static int find_unreserved(struct io_pagetable *iopt, unsigned long first,
 			   unsigned long *iova)
 {
 	unsigned long from = first;
+	int rc;
 
 	while (iopt_next_usable(iopt, from, &want->first, &want->last)) {
 		if (want->first > last)
 			break;
 		want->last = min(want->last, last);
-		if (!iova_tree_find_hole(&iopt->areas, want, iova))
-			return 0;
+		rc = iova_tree_find_hole(&iopt->areas, want, iova);
+		if (rc != -ENOSPC)
+			return rc;
 		if (want->last == last)
 			break;
 		from = want->last + 1;
@@ -271,6 +280,7 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
 	const unsigned long lowest = PAGE_SIZE;
 	const unsigned long highest = ULONG_MAX - PAGE_SIZE;
 	struct interval_tree_node *node;
+	int rc;
 
 	/*
 	 * Nor is what comes near to it, where rounding up to the page size of
@@ -282,9 +292,12 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
 
 	for (node = interval_tree_iter_first(&iopt->allowed, lowest, highest);
 	     node; node = interval_tree_iter_next(node, lowest, highest)) {
-		if (!find_unreserved(iopt, max(node->start, lowest),
-				     min(node->last, highest), want, iova))
-			return 0;
+		rc = find_unreserved(iopt, max(node->start, lowest),
+				     min(node->last, highest), want, iova);
+		if (rc != -ENOSPC)
+			return rc;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return -ENOSPC;
@@ -304,6 +317,7 @@ static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
 	unsigned long address = memory_address(map);
 	struct iova_hole want = { .length = map->length };
 	unsigned long align;
+	int rc;
 
 	if (map->length >= ULONG_MAX / 2)
 		return -EOVERFLOW;
@@ -317,8 +331,9 @@ static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
 	for (;;) {
 		want.align = align;
 		want.offset = address & (align - 1);
-		if (!find_allowed(iopt, &want, &map->iova))
-			return 0;
+		rc = find_allowed(iopt, &want, &map->iova);
+		if (rc != -ENOSPC)
+			return rc;
 		if (align == PAGE_SIZE)
 			break;
 		align = align > SZ_2M ? SZ_2M : PAGE_SIZE;
@@ -340,7 +355,7 @@ static void free_areas(struct iopt_area *areas)
 	}
 }
 
-/* One area for each piece, linked in order, or NULL. */
+/* One area for each piece, linked in order, or an ERR_PTR. */
 static struct iopt_area *alloc_areas(const struct iopt_map *map)
 {
 	struct iopt_area *areas = NULL;
@@ -351,11 +366,16 @@ static struct iopt_area *alloc_areas(const struct iopt_map *map)
 		*end = area_alloc(piece, map->prot);
 		if (!*end) {
 			free_areas(areas);
-			return NULL;
+			return ERR_PTR(-ENOMEM);
 		}
 		end = &(*end)->next;
-		if (piece->next)
+		if (piece->next) {
+			if (fatal_signal_pending(current)) {
+				free_areas(areas);
+				return ERR_PTR(-EINTR);
+			}
 			cond_resched();
+		}
 	}
 	return areas;
 }
@@ -396,8 +416,13 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 				      map->iova, map->iova + (map->length - 1),
 				      used->start, used->last);
 		}
-		if (area->next)
+		if (area->next) {
+			if (fatal_signal_pending(current)) {
+				remove_from_tree(iopt, areas, area->next);
+				return -EINTR;
+			}
 			cond_resched();
+		}
 	}
 	return 0;
 }
@@ -432,12 +457,19 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 	return 0;
 }
 
-/* Give the IOVA of the areas from @first on, to before @stop, back. */
-static void unclaim_areas(struct io_pagetable *iopt, struct iopt_area *first,
-			  struct iopt_area *stop)
+/* Give the IOVA of all areas back, in steps that others can get in between. */
+static void unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 {
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	remove_from_tree(iopt, first, stop);
+	while (areas) {
+		struct iopt_area *stop = areas;
+		unsigned int n;
+
+		for (n = 0; stop && n < IOPT_UNFILL_BATCH; n++)
+			stop = stop->next;
+		scoped_guard(rwsem_write, &iopt->iova_rwsem)
+			remove_from_tree(iopt, areas, stop);
+		areas = stop;
+	}
 }
 
 static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
@@ -484,8 +516,8 @@ static int answer_map(struct io_pagetable *iopt, const struct iopt_map *map,
  *
  * Return: 0; or with nothing changed: -EINVAL if the IOVA is reserved or not
  * aligned, -EEXIST if it is in use, -EOVERFLOW if the range wraps, -ENOSPC if
- * no IOVA is free, -ENOMEM, -EFAULT if the user cannot be told the IOVA, or what
- * iopt_pages_use() and the IOMMU driver say.
+ * no IOVA is free, -ENOMEM, -EINTR if the caller was killed, -EFAULT if the user
+ * cannot be told the IOVA, or an error of iopt_pages_use() or the IOMMU driver.
  */
 int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 {
@@ -495,8 +527,8 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 	if (!map->length)
 		return -EINVAL;
 	areas = alloc_areas(map);
-	if (!areas)
-		return -ENOMEM;
+	if (IS_ERR(areas))
+		return PTR_ERR(areas);
 
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	scoped_guard(rwsem_write, &iopt->iova_rwsem)
@@ -506,7 +538,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		if (!rc)
 			rc = answer_map(iopt, map, areas);
 		if (rc)
-			unclaim_areas(iopt, areas, NULL);
+			unclaim_areas(iopt, areas);
 	}
 	if (rc) {
 		free_areas(areas);
@@ -642,93 +674,100 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	return rc;
 }
 
-/* Link the areas in [start, last], if they can be taken over. */
+static int refuse_cut(struct io_pagetable *iopt, unsigned long start,
+		      unsigned long last, const struct iova_node *node)
+{
+	return refuse(iopt->refusal, -ENOENT,
+		      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
+		      start, last, node->start, node->last);
+}
+
+/*
+ * Link the first areas in [start, last], if they can be taken over: as many as
+ * go together. *end is the last IOVA of what was looked at.
+ */
 static int link_areas(struct io_pagetable *iopt, unsigned long start,
 		      unsigned long last, struct iopt_area **areas,
-		      struct iova_node *busy)
+		      unsigned long *end)
 {
 	struct iova_node *node = iova_tree_first(&iopt->areas, start, last);
-	struct iopt_area *area, *in_use = NULL;
+	struct iopt_area *area;
+	bool in_use = false;
+	unsigned int n = 0;
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
+	*end = start;
 	if (node && node->start < start)
-		return refuse(iopt->refusal, -ENOENT,
-			      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
-			      start, last, node->start, node->last);
+		return refuse_cut(iopt, start, last, node);
 
 	for (; node; node = iova_tree_next(node, last)) {
+		if (n++ == IOPT_UNFILL_BATCH)
+			break;
 		area = iopt_area_of(node);
 		if (node->last > last)
-			return refuse(iopt->refusal, -ENOENT,
-				      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
-				      start, last, node->start, node->last);
+			return refuse_cut(iopt, start, last, node);
 		if (!area_ready(area))
 			return refuse(iopt->refusal, -EBUSY,
 				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
 				      node->start, node->last);
-		if (!in_use && atomic_read(&area->num_accesses))
-			in_use = area;
+		if (atomic_read(&area->num_accesses)) {
+			area->prevent_access = true;
+			in_use = true;
+		}
+		*end = node->last;
 		*areas = area;
 		areas = &area->next;
-		if (node->last != last)
-			cond_resched();
 	}
 	*areas = NULL;
-	if (!in_use)
-		return 0;
-	in_use->prevent_access = true;
-	*busy = in_use->node;
-	return -EAGAIN;
+	if (!node) {
+		*end = last;
+	} else {
+		/* The rest is for later, but not if that is bound to fail. */
+		node = iova_tree_first(&iopt->areas, last, last);
+		if (node && node->last != last)
+			return refuse_cut(iopt, start, last, node);
+	}
+	return in_use ? -EAGAIN : 0;
 }
 
 /*
- * Take over the ready areas in [start, last] for removal. They keep their IOVA
- * until they are unfilled and flushed.
+ * Take over the first ready areas in [start, last] for removal. They keep their
+ * IOVA until they are unfilled and flushed.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by somebody else, -EAGAIN if an access is in the way, at
- * *busy; with nothing changed but prevent_access on -EAGAIN.
+ * made or removed by somebody else, -EAGAIN if accesses are in the way; with
+ * nothing changed but prevent_access up to *end.
  */
 static int take_areas(struct io_pagetable *iopt, unsigned long start,
 		      unsigned long last, struct iopt_area **areas,
-		      struct iova_node *busy)
+		      unsigned long *end)
 {
 	struct iopt_area *area;
 	int rc;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
-	rc = link_areas(iopt, start, last, areas, busy);
+	rc = link_areas(iopt, start, last, areas, end);
 	if (rc)
 		return rc;
-	for (area = *areas; area; area = area->next) {
+	for (area = *areas; area; area = area->next)
 		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
-		if (area->next)
-			cond_resched();
-	}
 	return 0;
 }
 
 static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			 unsigned long *unmapped)
 {
+	unfill_areas(iopt, areas, NULL);
+	unclaim_areas(iopt, areas);
 	while (areas) {
-		struct iopt_area *stop = areas->next;
-		unsigned int n;
+		struct iopt_area *area = areas;
 
-		for (n = 1; stop && n < IOPT_UNFILL_BATCH; n++)
-			stop = stop->next;
-		unfill_areas(iopt, areas, stop);
-		unclaim_areas(iopt, areas, stop);
-		while (areas != stop) {
-			struct iopt_area *area = areas;
-
-			trace_iommufd_unmap(iopt, area);
-			*unmapped += iopt_area_length(area);
-			areas = area->next;
-			area_free(area);
-		}
+		trace_iommufd_unmap(iopt, area);
+		*unmapped += iopt_area_length(area);
+		areas = area->next;
+		area_free(area);
 		if (areas)
 			cond_resched();
 	}
@@ -748,19 +787,70 @@ static void allow_access(struct io_pagetable *iopt, unsigned long start,
 	}
 }
 
-/* With @wait for all who are making or removing areas, so that none is busy. */
+/* Find the next area that an unmap waits for. */
+static bool next_in_use(struct io_pagetable *iopt, unsigned long start,
+			unsigned long last, struct iova_node *found)
+{
+	struct iova_node *node;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	for (node = iova_tree_first(&iopt->areas, start, last); node;
+	     node = iova_tree_next(node, last)) {
+		struct iopt_area *area = iopt_area_of(node);
+
+		if (area->prevent_access && atomic_read(&area->num_accesses)) {
+			*found = *node;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Ask the accesses to let go of what keeps areas in [start, last] from being
+ * removed. One area at a time, because there are owners that go through all of
+ * the IOVA that they are asked about. Return -EAGAIN, or -EDEADLOCK if that was
+ * tried often enough.
+ */
+static int ask_accesses(struct io_pagetable *iopt, unsigned long start,
+			unsigned long last, unsigned int tries)
+{
+	unsigned long iova = start;
+	struct iova_node busy;
+
+	if (WARN_ON(!iopt->access_ops) || tries == IOPT_UNMAP_TRIES)
+		return refuse(iopt->refusal, -EDEADLOCK,
+			      "unmap: a driver does not let go of memory in 0x%lx-0x%lx",
+			      start, last);
+
+	/* prevent_access keeps new pins out. */
+	while (next_in_use(iopt, iova, last, &busy)) {
+		iopt->access_ops->unmap(iopt, busy.start,
+					busy.last - busy.start + 1);
+		if (busy.last >= last)
+			break;
+		iova = busy.last + 1;
+	}
+	return -EAGAIN;
+}
+
+/*
+ * Remove the first areas in [start, last], up to *end. With @wait for all who
+ * are making or removing areas, so that none is busy.
+ */
 static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
-			   unsigned long last, bool wait,
-			   struct iova_node *busy, unsigned long *unmapped)
+			   unsigned long last, bool wait, unsigned long *end,
+			   unsigned long *unmapped)
 {
 	struct iopt_area *areas;
 	int rc;
 
+	*end = start;
 	if (wait)
 		down_write(&iopt->domains_rwsem);
-	else
-		down_read(&iopt->domains_rwsem);
-	rc = take_areas(iopt, start, last, &areas, busy);
+	else if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	rc = take_areas(iopt, start, last, &areas, end);
 	if (!rc)
 		remove_areas(iopt, areas, unmapped);
 	if (wait)
@@ -773,35 +863,31 @@ static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
 static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 		       unsigned long last, bool wait, unsigned long *unmapped)
 {
-	struct iova_node busy = {};
+	unsigned long barred = start;
 	unsigned int tries = 0;
+	unsigned long end;
 	int rc;
 
 	*unmapped = 0;
-	for (;;) {
-		unsigned long was_busy = busy.start;
-
-		rc = take_and_remove(iopt, start, last, wait, &busy, unmapped);
-		if (rc != -EAGAIN)
-			break;
-		if (!wait && fatal_signal_pending(current)) {
-			rc = -EINTR;
-			break;
+	do {
+		rc = take_and_remove(iopt, start, last, wait, &end, unmapped);
+		if (rc)
+			barred = max(barred, end);
+		if (rc == -EAGAIN) {
+			rc = ask_accesses(iopt, start, end, tries++);
+		} else if (!rc && end != last) {
+			start = end + 1;
+			tries = 0;
+			rc = -EAGAIN;
 		}
-		/*
-		 * prevent_access keeps new pins out, so that each round gets
-		 * rid of one area's accesses, unless one does not obey.
-		 */
-		tries = busy.start == was_busy ? tries + 1 : 0;
-		if (WARN_ON(!iopt->access_ops || tries > 100)) {
-			rc = -EDEADLOCK;
-			break;
+		if (rc == -EAGAIN) {
+			if (!wait && fatal_signal_pending(current))
+				rc = -EINTR;
+			cond_resched();
 		}
-		iopt->access_ops->unmap(iopt, busy.start,
-					busy.last - busy.start + 1);
-	}
-	if (rc)
-		allow_access(iopt, start, last);
+	} while (rc == -EAGAIN);
+	if (rc && barred >= start)
+		allow_access(iopt, start, barred);
 	return rc;
 }
 
@@ -810,12 +896,17 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
  * @iopt: the address space
  * @iova: first IOVA
  * @length: bytes
- * @unmapped: receives the bytes of the areas that were there
+ * @unmapped: receives the bytes of the areas that were there and are gone now,
+ *            also on failure
  *
- * Return: 0; or with nothing changed: -ENOENT if the range is empty or would
- * cut an area, -EBUSY if another thread is making or removing an area in it,
- * -EINTR if the caller was killed while an access was asked to let go, -EINVAL
- * if the length is 0, -EOVERFLOW if the range wraps.
+ * Areas go in batches of %IOPT_UNFILL_BATCH, from low to high IOVA, between
+ * which others get the locks and a signal is seen. Up to that many go together
+ * or not at all, and so do more if nobody else changes the range.
+ *
+ * Return: 0; -ENOENT if the range is empty or would cut an area, -EBUSY if
+ * another thread is making or removing an area in it, -EINTR if the caller was
+ * killed, -EDEADLOCK if an access does not let go, -EINVAL if the length is 0,
+ * -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)
@@ -836,10 +927,13 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 /**
  * iopt_unmap_all - unmap everything
  * @iopt: the address space
- * @unmapped: receives the bytes of the areas that were there, maybe none
+ * @unmapped: receives the bytes of the areas that were there and are gone now,
+ *            maybe none, also on failure
  *
- * Return: 0, -EBUSY if another thread is making or removing an area, or -EINTR if
- * the caller was killed while an access was asked to let go.
+ * In batches, as iopt_unmap().
+ *
+ * Return: 0, -EBUSY if another thread is making or removing an area, -EINTR if
+ * the caller was killed, or -EDEADLOCK if an access does not let go.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
@@ -899,6 +993,8 @@ static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 			return refuse(iopt->refusal, -EADDRINUSE,
 				      "attach: the mapping at 0x%lx-0x%lx is not aligned to 0x%lx",
 				      node->start, node->last, alignment);
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;
@@ -950,8 +1046,9 @@ static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
 	     node = iova_tree_next(node, ULONG_MAX)) {
 		struct iopt_area *area = iopt_area_of(node);
 
-		guard(mutex)(&area->pages->mutex);
-		iopt_pages_unuse(area->pages, &area->user);
+		scoped_guard(mutex, &area->pages->mutex)
+			iopt_pages_unuse(area->pages, &area->user);
+		cond_resched();
 	}
 }
 
@@ -974,6 +1071,7 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 			rc = -EINTR;
 			break;
 		}
+		cond_resched();
 		guard(mutex)(&area->pages->mutex);
 		if (is_first) {
 			rc = iopt_pages_use(area->pages, &area->user,

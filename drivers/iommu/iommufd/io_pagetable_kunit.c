@@ -6,6 +6,7 @@
 #include <kunit/test.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
 #include "fixture_kunit.h"
@@ -447,6 +448,93 @@ static void iopt_test_unmap_many(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 }
 
+/* More than one batch, of which the last area is in the way. */
+static void iopt_test_unmap_many_cut(struct kunit *test)
+{
+	struct fixture *t = test->priv;
+	const unsigned long nr = 1100;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				fixture_map_at(t, SZ_1M + i * 2 * PAGE_SIZE, 0,
+					       2 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			fixture_unmap(t, 0, SZ_1M + (nr * 2 - 1) * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, nr);
+	KUNIT_EXPECT_EQ(test, 0,
+			fixture_unmap(t, 0, SZ_1M + (nr - 1) * 2 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 1);
+}
+
+static void set_killed(bool killed)
+{
+	/* a process keeps its own as long as it lives */
+	spinlock_t *lock = &rcu_dereference_raw(current->sighand)->siglock;
+
+	spin_lock_irq(lock);
+	if (killed)
+		sigaddset(&current->pending.signal, SIGKILL);
+	else
+		sigdelset(&current->pending.signal, SIGKILL);
+	recalc_sigpending();
+	spin_unlock_irq(lock);
+}
+
+/* One who is killed gets no further than to the end of a batch. */
+static void iopt_test_unmap_killed(struct kunit *test)
+{
+	struct fixture *t = test->priv;
+	const unsigned long nr = 1300;
+	unsigned long unmapped, i;
+	sigset_t blocked = current->blocked;
+	int rc;
+
+	fixture_add_domain(t, COMMON_SIZES);
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				fixture_map_at(t, SZ_1M + i * PAGE_SIZE, 0,
+					       PAGE_SIZE));
+	sigdelset(&current->blocked, SIGKILL);
+	set_killed(true);
+	KUNIT_EXPECT_TRUE(test, fatal_signal_pending(current));
+	rc = iopt_unmap_all(&t->iopt, &unmapped);
+	set_killed(false);
+	current->blocked = blocked;
+
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_GT(test, unmapped, 0);
+	KUNIT_EXPECT_LT(test, unmapped, nr * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, nr - t->iopt.areas.nr, unmapped / PAGE_SIZE);
+	fixture_expect_pins(t, 0, 1, t->iopt.areas.nr);
+	/* They go from the front, and the rest goes by the same call. */
+	KUNIT_EXPECT_EQ(test, -ENOENT, fixture_unmap(t, SZ_1M, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&t->iopt, &i));
+	KUNIT_EXPECT_EQ(test, unmapped + i, nr * PAGE_SIZE);
+}
+
+/* One copy is killed at each step, and leaves nothing. */
+static void iopt_test_copy_killed(struct kunit *test)
+{
+	struct fixture *t = test->priv;
+	struct fake_domain *fake = fixture_add_domain(t, COMMON_SIZES);
+	sigset_t blocked = current->blocked;
+	int rc;
+
+	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0,
+			fixture_map_at(t, SZ_1M + PAGE_SIZE, 0, PAGE_SIZE));
+	sigdelset(&current->blocked, SIGKILL);
+	set_killed(true);
+	rc = fixture_copy(t, SZ_2M, SZ_1M, 2 * PAGE_SIZE);
+	set_killed(false);
+	current->blocked = blocked;
+	KUNIT_EXPECT_EQ(test, rc, -EINTR);
+	KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 2);
+	KUNIT_EXPECT_EQ(test, fake->nr_live, 2);
+	KUNIT_EXPECT_EQ(test, 0, fixture_copy(t, SZ_2M, SZ_1M, 2 * PAGE_SIZE));
+}
+
 /* A driver that fails at any point leaves nothing behind. */
 static void iopt_test_driver_fails_map(struct kunit *test)
 {
@@ -713,6 +801,109 @@ static void iopt_test_access_unmap_fails(struct kunit *test)
 	fixture_unpin_access(t);
 }
 
+static struct iopt_slice first_page(struct iopt_area *area)
+{
+	return (struct iopt_slice){
+		.pages = area->pages,
+		.index = area->user.start,
+		.length = PAGE_SIZE,
+	};
+}
+
+/* The access of an area that is asked for lets go of it, and of no other. */
+static void one_of_many_unmap(struct io_pagetable *iopt, unsigned long iova,
+			      unsigned long length)
+{
+	struct fixture *t = container_of(iopt, struct fixture, iopt);
+	struct iopt_slice slice;
+	struct iopt_area *area;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	t->asked++;
+	area = iopt_area_at(iopt, iova);
+	KUNIT_EXPECT_NOT_NULL(t->test, area);
+	if (!area || atomic_read(&area->num_accesses) != 1) {
+		KUNIT_FAIL(t->test, "nothing is pinned at 0x%lx", iova);
+		return;
+	}
+	KUNIT_EXPECT_EQ(t->test, iova, area->node.start);
+	KUNIT_EXPECT_EQ(t->test, length, iopt_area_length(area));
+	KUNIT_EXPECT_TRUE(t->test, area->prevent_access);
+	slice = first_page(area);
+	iopt_slice_unpin(&slice);
+	atomic_dec(&area->num_accesses);
+}
+
+static const struct iopt_access_ops one_of_many_ops = {
+	.unmap = one_of_many_unmap,
+};
+
+static void pin_first_page(struct fixture *t, unsigned long iova)
+{
+	struct iopt_slice slice;
+	struct iopt_area *area;
+	struct page *out;
+
+	guard(rwsem_read)(&t->iopt.iova_rwsem);
+	area = iopt_area_at(&t->iopt, iova);
+	KUNIT_EXPECT_NOT_NULL(t->test, area);
+	if (!area)
+		return;
+	slice = first_page(area);
+	KUNIT_EXPECT_EQ(t->test, 0, iopt_slice_pin(&slice, &out, NULL));
+	atomic_inc(&area->num_accesses);
+}
+
+/* Many areas that accesses have pinned: each is asked for once. */
+static void iopt_test_access_unmap_many(struct kunit *test)
+{
+	struct fixture *t = test->priv;
+	const unsigned long nr = 1300;
+	unsigned long unmapped, i;
+
+	t->iopt.access_ops = &one_of_many_ops;
+	for (i = 0; i < nr; i++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				fixture_map_at(t, SZ_1M + i * PAGE_SIZE, 0,
+					       PAGE_SIZE));
+		pin_first_page(t, SZ_1M + i * PAGE_SIZE);
+	}
+	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&t->iopt, &unmapped));
+	KUNIT_EXPECT_EQ(test, unmapped, nr * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, t->asked, nr);
+	fixture_expect_pins(t, 0, 1, 0);
+}
+
+static void deaf_unmap(struct io_pagetable *iopt, unsigned long iova,
+		       unsigned long length)
+{
+	container_of(iopt, struct fixture, iopt)->asked++;
+}
+
+static const struct iopt_access_ops deaf_ops = {
+	.unmap = deaf_unmap,
+};
+
+/* An access that does not let go fails the unmap, and is not kept out. */
+static void iopt_test_access_deaf(struct kunit *test)
+{
+	const struct iopt_access_ops *ops;
+	struct fixture *t = test->priv;
+	struct page *out[4];
+
+	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 4 * PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0,
+			fixture_map_at(t, SZ_2M, 4 * PAGE_SIZE, 4 * PAGE_SIZE));
+	fixture_pin_access(t, SZ_2M, 0, 4, out);
+	ops = t->iopt.access_ops;
+	t->iopt.access_ops = &deaf_ops;
+	KUNIT_EXPECT_EQ(test, -EDEADLOCK, fixture_unmap(t, 0, SZ_4M));
+	KUNIT_EXPECT_GT(test, t->asked, 0);
+	KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 2);
+	KUNIT_EXPECT_FALSE(test, t->pinned->prevent_access);
+	t->iopt.access_ops = ops;
+}
+
 static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_map),
 	KUNIT_CASE(iopt_test_map_without_domain),
@@ -730,6 +921,9 @@ static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_unmap),
 	KUNIT_CASE(iopt_test_unmap_flushes_once),
 	KUNIT_CASE(iopt_test_unmap_many),
+	KUNIT_CASE(iopt_test_unmap_many_cut),
+	KUNIT_CASE(iopt_test_unmap_killed),
+	KUNIT_CASE(iopt_test_copy_killed),
 	KUNIT_CASE(iopt_test_driver_fails_map),
 	KUNIT_CASE(iopt_test_driver_fails_add),
 	KUNIT_CASE(iopt_test_no_memory),
@@ -740,6 +934,8 @@ static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_access),
 	KUNIT_CASE(iopt_test_access_unmap),
 	KUNIT_CASE(iopt_test_access_unmap_fails),
+	KUNIT_CASE(iopt_test_access_unmap_many),
+	KUNIT_CASE(iopt_test_access_deaf),
 	{}
 };
 

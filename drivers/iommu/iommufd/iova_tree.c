@@ -8,6 +8,8 @@
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/rbtree_augmented.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "iova_tree.h"
 
@@ -214,12 +216,16 @@ static bool fits(const struct iova_hole *want, unsigned long lo,
 	return true;
 }
 
+/* Gaps to try before others get the processor, and a signal is seen. */
+#define HOLE_STEP 1024
+
 /* Try every gap of at least @size IOVAs, from low to high. */
 static int find_hole(const struct iova_tree *tree,
 		     const struct iova_hole *want, unsigned long size,
 		     unsigned long *start)
 {
 	struct iova_node *node = first_ending_from(tree, want->first);
+	unsigned int tries = 0;
 	unsigned long lo;
 
 	while (node) {
@@ -229,6 +235,11 @@ static int find_hole(const struct iova_tree *tree,
 		if (node->start > want->last)
 			return -ENOSPC;
 		node = next_gap(node, size);
+		if (!(++tries % HOLE_STEP)) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
 	}
 
 	/* What is left is the space behind the last node. */
@@ -247,17 +258,22 @@ static int find_hole(const struct iova_tree *tree,
  *
  * A gap that is larger than the length by the alignment fits in any case, so
  * that looking for such a one first makes the common case O(log n). Only when
- * there is none all gaps that might fit are tried.
+ * there is none all gaps that might fit are tried, which a user can make many.
+ * May sleep.
  *
- * Return: 0, or -ENOSPC if there is no such hole.
+ * Return: 0, -ENOSPC if there is no such hole, or -EINTR if the caller was killed
+ * while it was looked for.
  */
 int iova_tree_find_hole(const struct iova_tree *tree,
 			const struct iova_hole *want, unsigned long *start)
 {
 	unsigned long padded;
+	int rc;
 
-	if (!check_add_overflow(want->length, want->align - 1, &padded) &&
-	    !find_hole(tree, want, padded, start))
-		return 0;
+	if (!check_add_overflow(want->length, want->align - 1, &padded)) {
+		rc = find_hole(tree, want, padded, start);
+		if (rc != -ENOSPC)
+			return rc;
+	}
 	return find_hole(tree, want, want->length, start);
 }

@@ -286,6 +286,8 @@ static bool next_unused(struct iopt_pages *pages, unsigned long *index,
 		if (user->last >= last)
 			return false;
 		*index = user->last + 1;
+		/* There may be one for each page. */
+		cond_resched();
 	}
 	user = interval_tree_iter_first(&pages->users, *index, last);
 	*hole_last = user ? user->start - 1 : last;

@@ -553,21 +553,28 @@ static int why_not(struct io_pagetable *iopt, unsigned long iova,
 	return iova_tree_first(&iopt->areas, iova, last) ? -EBUSY : 0;
 }
 
-/* Unmap as type 1 does: nothing there is fine, and others are waited for. */
+/*
+ * Unmap as type 1 does: nothing there is fine, and others are waited for. What
+ * is gone before they are in the way counts, too.
+ */
 static int unmap_range(struct io_pagetable *iopt, unsigned long iova,
 		       unsigned long last, unsigned long *unmapped)
 {
 	bool cuttable = READ_ONCE(iopt->cuttable);
+	unsigned long step;
 	int rc;
 
+	*unmapped = 0;
 	do {
+		step = 0;
 		rc = cuttable ? cut_bounds(iopt, iova, last) : 0;
 		if (rc)
 			return rc;
 		if (!iova && last == ULONG_MAX)
-			rc = iopt_unmap_all(iopt, unmapped);
+			rc = iopt_unmap_all(iopt, &step);
 		else
-			rc = iopt_unmap(iopt, iova, last - iova + 1, unmapped);
+			rc = iopt_unmap(iopt, iova, last - iova + 1, &step);
+		*unmapped += step;
 		if (rc == -ENOENT)
 			rc = why_not(iopt, iova, last);
 		/* A mapping that spans a bound is new if those were cut. */
@@ -595,21 +602,39 @@ static int check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
 	return 0;
 }
 
+/* Areas to mark before others get the IOVA map, and a signal is seen */
+#define MARK_STEP 4096
+
+/* Mark the next areas from *iova on, and move on; false if there are no more. */
+static bool mark_step(struct iova_bitmap *bitmap, struct io_pagetable *iopt,
+		      unsigned long *iova, unsigned long last)
+{
+	struct iova_node *node;
+	unsigned int n;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	node = iova_tree_first(&iopt->areas, *iova, last);
+	for (n = 0; node && n < MARK_STEP; n++) {
+		unsigned long start = max(*iova, node->start);
+
+		iova_bitmap_set(bitmap, start,
+				min(last, node->last) - start + 1);
+		*iova = node->last + 1;
+		node = iova_tree_next(node, last);
+	}
+	return node;
+}
+
 /* All that is mapped may have been written to. */
 static int mark_mapped(struct iova_bitmap *bitmap, unsigned long iova,
 		       size_t length, void *opaque)
 {
 	unsigned long last = iova + (length - 1);
-	struct io_pagetable *iopt = opaque;
-	struct iova_node *node;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	for (node = iova_tree_first(&iopt->areas, iova, last); node;
-	     node = iova_tree_next(node, last)) {
-		unsigned long start = max(iova, node->start);
-
-		iova_bitmap_set(bitmap, start,
-				min(last, node->last) - start + 1);
+	while (mark_step(bitmap, opaque, &iova, last)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }

@@ -323,7 +323,12 @@ struct iommu_ioas_copy {
  *
  * ENOENT: nothing is mapped in the range, or it cuts a mapping in two. EBUSY:
  * another thread is about to map or unmap something in the range. EDEADLK: an
- * in-kernel user of the memory does not let go.
+ * in-kernel user of the memory does not let go. EINTR: the caller was killed.
+ *
+ * More than a few hundred mappings go in several steps, from low to high IOVA.
+ * If another thread changes the range meanwhile, or the caller is killed, what
+ * is unmapped until then stays unmapped, and @length as it was, so that the
+ * same call can be repeated for the rest. Fewer go together or not at all.
  */
 struct iommu_ioas_unmap {
 	__u32 size;

@@ -52,7 +52,7 @@ MOCK, IOAS = "iommu/iommufd_mock", "iommu/iommufd_ioas"
 # ---- iommufd: the IOVA map
 F = IOMMUFD + "io_pagetable.c"
 S = "iommufd_io_pagetable"
-uml("unclaim-unlocked", F, "unclaim_areas", "\tguard(rwsem_write)(&iopt->iova_rwsem);\n", "", S)
+uml("unclaim-unlocked", F, "unclaim_areas", "\t\tscoped_guard(rwsem_write, &iopt->iova_rwsem)\n", "", S)
 uml("fill-error-keeps-pins", F, "area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("fill-error-without-flush", F, "area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
 uml("unfill-without-flush", F, "unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map")
@@ -61,7 +61,9 @@ uml("remove-domain-keeps-alignment", F, "iopt_remove_domain", "\tiopt->alignment
 uml("auto-iova-from-0", F, "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
 uml("usable-off-by-one", F, "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
 uml("unmap-cuts-front", F, "link_areas", "node && node->start < start", "node && false", S, f"{IOAS}:unmap_never_splits")
-uml("unmap-fails-access-barred", F, "unmap_range", "\tif (rc)\n\t\tallow_access(iopt, start, last);\n", "", S)
+uml("unmap-fails-access-barred", F, "unmap_range", "\tif (rc && barred >= start)\n\t\tallow_access(iopt, start, barred);\n", "", S)
+uml("unmap-only-one-batch", F, "unmap_range", "!rc && end != last", "false", S)
+uml("unmap-batch-finds-cut-late", F, "link_areas", "node && node->last != last", "false", S)
 uml("fill-domain-error-keeps-pins", F, "fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("small-pages-not-undone", F, "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
 uml("pin-access-not-undone", F, "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
