@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "io_pagetable.h"
+#include "mmio.h"
 #include "refusal.h"
 #include "trace.h"
 
@@ -81,6 +82,18 @@ static struct iopt_slice area_slice(const struct iopt_area *area)
 	};
 }
 
+static int slice_map(struct io_pagetable *iopt, const struct iopt_slice *slice,
+		     struct iopt_domain *item, unsigned long iova, int prot)
+{
+	int rc = iopt_slice_map(slice, item, iova, prot, iopt->small_pages);
+
+	if (rc == -ENOSPC && slice->pages->source == IOPT_PAGES_MMIO)
+		refuse(iopt->refusal, rc,
+		       "map: the device memory is mapped in %u places already, which is the limit",
+		       IOMMUFD_MMIO_MAPS_MAX);
+	return rc;
+}
+
 /* Pin if nobody did yet, and fill an area that has no domain into all. */
 static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -99,8 +112,8 @@ static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (rc)
 		return rc;
 	list_for_each_entry(item, &iopt->domains, entry) {
-		rc = iopt_slice_map(&slice, item, area->node.start, area->prot,
-				    iopt->small_pages);
+		rc = slice_map(iopt, &slice, item, area->node.start,
+			       area->prot);
 		if (rc)
 			goto err_unmap;
 	}
@@ -1079,8 +1092,7 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 			if (rc)
 				break;
 		}
-		rc = iopt_slice_map(&slice, item, node->start, area->prot,
-				    iopt->small_pages);
+		rc = slice_map(iopt, &slice, item, node->start, area->prot);
 		if (rc) {
 			if (is_first)
 				iopt_pages_unuse(area->pages, &area->user);

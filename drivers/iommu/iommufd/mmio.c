@@ -29,6 +29,7 @@
  *        driver: taken inside iopt_pages.mutex, and inside whatever the
  *        lending driver holds while it revokes
  * @revoked: nothing may translate to it
+ * @nr_maps: number of @maps
  * @maps: struct mmio_map by domain, then IOVA
  */
 struct iommufd_mmio {
@@ -38,6 +39,7 @@ struct iommufd_mmio {
 
 	struct mutex lock; /* see above */
 	bool revoked;
+	unsigned int nr_maps;
 	struct rb_root maps;
 };
 
@@ -221,18 +223,31 @@ static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
  * @mmio: the memory
  *
  * When this returns nothing translates to the memory, and nothing will until
- * iommufd_mmio_restore(). Its IOVA stay taken. Cannot fail.
+ * iommufd_mmio_restore(). Its IOVA stay taken. Cannot fail. The lender holds
+ * locks that others need, so that the places to visit are limited, and what
+ * follows one another in a domain is flushed together.
  */
 void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
 {
+	struct iopt_gather gather = {};
 	struct mmio_map *map = NULL;
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = true;
 	while ((map = map_next(mmio, map))) {
-		map_remove(map);
+		if (!map->present)
+			continue;
+		if (gather.item != map->item) {
+			if (gather.item)
+				iopt_gather_flush(&gather);
+			iopt_gather_init(&gather, map->item);
+		}
+		iopt_untranslate(&gather, map->iova, map->length);
+		map->present = false;
 		cond_resched();
 	}
+	if (gather.item)
+		iopt_gather_flush(&gather);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
 
@@ -415,7 +430,8 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
  *
  * If the memory is revoked the mapping comes into being when it is restored.
  *
- * Return: 0, -ENOMEM, or the error of the IOMMU driver.
+ * Return: 0, -ENOMEM, -ENOSPC if it is mapped in %IOMMUFD_MMIO_MAPS_MAX places, or
+ * the error of the IOMMU driver.
  */
 int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 		     unsigned long iova, u64 offset, size_t length, int prot,
@@ -436,13 +452,17 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 	map->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 
 	guard(mutex)(&mmio->lock);
-	if (!mmio->revoked)
+	if (mmio->nr_maps >= IOMMUFD_MMIO_MAPS_MAX)
+		rc = -ENOSPC;
+	else if (!mmio->revoked)
 		rc = map_install(mmio, map);
-	if (rc)
+	if (rc) {
 		kfree(map);
-	else
-		rb_add(&map->node, &mmio->maps, map_less);
-	return rc;
+		return rc;
+	}
+	rb_add(&map->node, &mmio->maps, map_less);
+	mmio->nr_maps++;
+	return 0;
 }
 
 /**
@@ -464,5 +484,6 @@ void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iopt_domain *item,
 		return;
 	map_remove(map);
 	rb_erase(&map->node, &mmio->maps);
+	mmio->nr_maps--;
 	kfree(map);
 }

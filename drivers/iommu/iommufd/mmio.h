@@ -21,6 +21,14 @@ struct refusal;
  * areas or their locks.
  */
 
+/*
+ * Places that one piece of device memory may be mapped at, counted in areas times
+ * domains. All of them are visited when it is taken back, which others wait for,
+ * and the user decides how many there are. As many mappings as a container may
+ * have by default, and one more.
+ */
+#define IOMMUFD_MMIO_MAPS_MAX 65536U
+
 struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
 					   unsigned long length, int prot,
 					   u64 *offset,

@@ -553,6 +553,46 @@ static void pages_test_alloc(struct kunit *test)
 /* What fake_domain_phys() says of it */
 #define NOTHING (~(phys_addr_t)0)
 
+/* Taking it back flushes once, and the places that it can be at are limited. */
+static void pages_test_mmio_limit(struct kunit *test)
+{
+	struct fake_domain *fake = fake_domain_alloc(test, SZ_4K);
+	struct iommufd_mmio *mmio = iommufd_mmio_create(SZ_1G, PAGE_SIZE);
+	const unsigned int present = 64;
+	unsigned int i, rc;
+
+	KUNIT_ASSERT_NOT_NULL(test, mmio);
+	fake->unpinned = true;
+	for (i = 0; i < present; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				iommufd_mmio_map(mmio, &fake->item,
+						 i * PAGE_SIZE, 0, PAGE_SIZE,
+						 RW, false));
+	fake->flushes = 0;
+	iommufd_mmio_revoke(mmio);
+	KUNIT_EXPECT_EQ(test, 1, fake->flushes);
+	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, 0));
+
+	/* What is not there yet counts, too. */
+	for (; i < IOMMUFD_MMIO_MAPS_MAX; i++) {
+		rc = iommufd_mmio_map(mmio, &fake->item, i * PAGE_SIZE, 0,
+				      PAGE_SIZE, RW, false);
+		if (rc)
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, IOMMUFD_MMIO_MAPS_MAX);
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			iommufd_mmio_map(mmio, &fake->item, i * PAGE_SIZE, 0,
+					 PAGE_SIZE, RW, false));
+	iommufd_mmio_unmap(mmio, &fake->item, 0);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommufd_mmio_map(mmio, &fake->item, i * PAGE_SIZE, 0,
+					 PAGE_SIZE, RW, false));
+	for (; i; i--)
+		iommufd_mmio_unmap(mmio, &fake->item, i * PAGE_SIZE);
+	iommufd_mmio_destroy(mmio);
+}
+
 /* Device memory, by small pages and by large ones, in many places */
 static void pages_test_mmio(struct kunit *test)
 {
@@ -600,6 +640,7 @@ static void pages_test_mmio(struct kunit *test)
 
 static struct kunit_case pages_cases[] = {
 	KUNIT_CASE(pages_test_mmio),
+	KUNIT_CASE(pages_test_mmio_limit),
 	KUNIT_CASE(pages_test_alloc),
 	KUNIT_CASE_PARAM(pages_test_pin, pin_length_gen_params),
 	KUNIT_CASE(pages_test_users),

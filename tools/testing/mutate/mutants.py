@@ -118,6 +118,7 @@ uml("bitmap-last-bit", F, "set_bits", "BITMAP_LAST_WORD_MASK(last + 1)", "BITMAP
 uml("bitmap-forgets-fault", F, "iova_bitmap_for_each", "\t\tif (!rc)\n\t\t\trc = bitmap->error;\n", "", S)
 F = IOMMUFD + "mmio.c"
 uml("mmio-exact-end-refused", F, "check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK}:dmabuf")
+uml("mmio-limit-is-for-ever", F, "iommufd_mmio_unmap", "\tmmio->nr_maps--;\n", "", "iommufd_pages")
 uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK}:dmabuf")
 stock("mmio-more-than-file-permits", F, "check_file_prot", "(prot & IOMMU_WRITE) && !(file->f_mode & FMODE_WRITE)", "false", "vfio/vfio_pci_dmabuf:as_the_file_permits")
 stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE)", "false", "vfio/vfio_pci_p2p:as_the_mapping_permits")
