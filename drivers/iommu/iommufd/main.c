@@ -7,6 +7,8 @@
 #include <linux/iommufd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -226,6 +228,10 @@ static void iommufd_fops_show_fdinfo(struct seq_file *m, struct file *filp)
 		if (obj->ops->type == IOMMUFD_OBJ_IOAS)
 			iommufd_ioas_show(ictx, to_ioas(obj), m);
 		iommufd_object_put(ictx, obj);
+		/* What does not fit is asked for again, with more room. */
+		if (seq_has_overflowed(m) || fatal_signal_pending(current))
+			break;
+		cond_resched();
 	}
 }
 #endif

@@ -11,6 +11,9 @@
 /* Pages that a walk over runs looks at before it lets others in. */
 #define IOPT_RUNS_STEP 16384
 
+/* The same for areas */
+#define IOPT_STATS_STEP 4096
+
 /*
  * The user whose memory is pinned under the locks decides how long that takes,
  * and who reads fdinfo may be somebody else.
@@ -32,24 +35,17 @@ static void unlock_after_look(struct io_pagetable *iopt)
 	up_read(&iopt->domains_rwsem);
 }
 
-/**
- * iopt_get_stats - sum up an address space
- * @iopt: the address space
- * @stats: receives the sums
- *
- * Return: 0, or -EINTR if the caller was killed.
+/*
+ * Add the next areas from *iova on, and move on. Return false if there are no
+ * more.
  */
-int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
+static bool add_stats(struct io_pagetable *iopt, unsigned long *iova,
+		      struct iopt_stats *stats)
 {
-	struct interval_tree_node *reserved;
-	struct iova_node *node;
+	struct iova_node *node = iova_tree_first(&iopt->areas, *iova, ULONG_MAX);
+	unsigned int n;
 
-	*stats = (struct iopt_stats){};
-	if (lock_to_look(iopt))
-		return -EINTR;
-	stats->alignment = iopt->alignment;
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
-	     node = iova_tree_next(node, ULONG_MAX)) {
+	for (n = 0; node && n < IOPT_STATS_STEP; n++) {
 		struct iopt_area *area = iopt_area_of(node);
 
 		stats->areas++;
@@ -57,13 +53,45 @@ int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 		if (area->pages->source != IOPT_PAGES_MMIO &&
 		    !list_empty(&iopt->domains))
 			stats->pinned += iopt_area_length(area);
-		cond_resched();
+		*iova = node->last + 1;
+		node = iova_tree_next(node, ULONG_MAX);
 	}
-	for (reserved = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
-	     reserved;
-	     reserved = interval_tree_iter_next(reserved, 0, ULONG_MAX))
-		stats->reserved++;
-	unlock_after_look(iopt);
+	return node;
+}
+
+/**
+ * iopt_get_stats - sum up an address space
+ * @iopt: the address space; the caller has no lock of it
+ * @stats: receives the sums
+ *
+ * Others are held up for a step of the walk only. What they map and unmap
+ * between two steps may be counted or not.
+ *
+ * Return: 0, or -EINTR if the caller was killed.
+ */
+int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
+{
+	struct interval_tree_node *reserved;
+	unsigned long iova = 0;
+	bool more;
+
+	*stats = (struct iopt_stats){};
+	do {
+		if (fatal_signal_pending(current) || lock_to_look(iopt))
+			return -EINTR;
+		more = add_stats(iopt, &iova, stats);
+		if (!more) {
+			stats->alignment = iopt->alignment;
+			for (reserved = interval_tree_iter_first(&iopt->reserved,
+								 0, ULONG_MAX);
+			     reserved;
+			     reserved = interval_tree_iter_next(reserved, 0,
+								ULONG_MAX))
+				stats->reserved++;
+		}
+		unlock_after_look(iopt);
+		cond_resched();
+	} while (more);
 	return 0;
 }
 
