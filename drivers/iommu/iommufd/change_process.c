@@ -5,6 +5,8 @@
 #include <linux/cleanup.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
@@ -62,6 +64,7 @@ static void free_takeovers(struct rb_root *takeovers)
 		pin_account_destroy(&takeover->account);
 		iopt_pages_put(takeover->pages);
 		kfree(takeover);
+		cond_resched();
 	}
 }
 
@@ -88,6 +91,7 @@ static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			return rc;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }
@@ -106,6 +110,7 @@ static int collect_all(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 		iommufd_object_put(ictx, obj);
 		if (rc)
 			break;
+		cond_resched();
 	}
 	return rc;
 }
@@ -115,6 +120,35 @@ static struct takeover *takeover_of(struct rb_node *node)
 	return rb_entry_safe(node, struct takeover, node);
 }
 
+/* Let pins go on in all that come before @stop; NULL means all. */
+static void unlock_takeovers(struct rb_root *takeovers, struct takeover *stop)
+{
+	struct takeover *takeover;
+
+	for (takeover = takeover_of(rb_first(takeovers)); takeover != stop;
+	     takeover = takeover_of(rb_next(&takeover->node))) {
+		mutex_unlock(&takeover->pages->mutex);
+		cond_resched();
+	}
+}
+
+static int lock_takeovers(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+{
+	struct takeover *takeover;
+
+	for (takeover = takeover_of(rb_first(takeovers)); takeover;
+	     takeover = takeover_of(rb_next(&takeover->node))) {
+		if (fatal_signal_pending(current)) {
+			unlock_takeovers(takeovers, takeover);
+			return -EINTR;
+		}
+		mutex_lock_nest_lock(&takeover->pages->mutex,
+				     &ictx->takeover_mutex);
+		cond_resched();
+	}
+	return 0;
+}
+
 /*
  * Charge the new payer for everything before the old one is let go of
  * anything, with all pins standing still meanwhile.
@@ -122,34 +156,35 @@ static struct takeover *takeover_of(struct rb_node *node)
 static int take_over(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 {
 	struct takeover *takeover, *undo;
-	int rc = 0;
+	int rc;
 
-	for (takeover = takeover_of(rb_first(takeovers)); takeover;
-	     takeover = takeover_of(rb_next(&takeover->node)))
-		mutex_lock_nest_lock(&takeover->pages->mutex,
-				     &ictx->takeover_mutex);
-
+	rc = lock_takeovers(ictx, takeovers);
+	if (rc)
+		return rc;
 	for (takeover = takeover_of(rb_first(takeovers)); takeover;
 	     takeover = takeover_of(rb_next(&takeover->node))) {
-		rc = pin_account_take_over(&takeover->account,
-					   &takeover->pages->account,
-					   &ictx->refusal);
+		rc = fatal_signal_pending(current) ?
+			     -EINTR :
+			     pin_account_take_over(&takeover->account,
+						   &takeover->pages->account,
+						   &ictx->refusal);
 		if (rc)
 			break;
+		cond_resched();
 	}
 	for (undo = takeover_of(rb_first(takeovers)); rc && undo != takeover;
-	     undo = takeover_of(rb_next(&undo->node)))
+	     undo = takeover_of(rb_next(&undo->node))) {
 		pin_account_give_up(&undo->account, &undo->pages->account);
-
-	for (takeover = takeover_of(rb_first(takeovers)); takeover;
-	     takeover = takeover_of(rb_next(&takeover->node))) {
-		if (!rc) {
-			swap(takeover->account, takeover->pages->account);
-			pin_account_give_up(&takeover->account,
-					    &takeover->pages->account);
-		}
-		mutex_unlock(&takeover->pages->mutex);
+		cond_resched();
 	}
+	for (takeover = takeover_of(rb_first(takeovers)); takeover && !rc;
+	     takeover = takeover_of(rb_next(&takeover->node))) {
+		swap(takeover->account, takeover->pages->account);
+		pin_account_give_up(&takeover->account,
+				    &takeover->pages->account);
+		cond_resched();
+	}
+	unlock_takeovers(takeovers, NULL);
 	return rc;
 }
 
@@ -163,11 +198,12 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	scoped_guard(mutex, &ictx->takeover_mutex) {
-		rc = collect_all(ictx, &takeovers);
-		if (!rc)
-			rc = take_over(ictx, &takeovers);
-	}
+	if (mutex_lock_killable(&ictx->takeover_mutex))
+		return -EINTR;
+	rc = collect_all(ictx, &takeovers);
+	if (!rc)
+		rc = take_over(ictx, &takeovers);
+	mutex_unlock(&ictx->takeover_mutex);
 	free_takeovers(&takeovers);
 	return rc;
 }
