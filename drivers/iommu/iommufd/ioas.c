@@ -17,6 +17,20 @@
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |                \
 	 IOMMU_IOAS_MAP_READABLE)
 
+/*
+ * Allowed ranges that an IOAS may have: each map that lets us choose the IOVA
+ * may have to look at all of them with the map of the IOVA locked.
+ */
+#define ALLOWED_MAX 65536U
+
+/* Nobody is left who could be in the way, so that only a signal can fail it. */
+static int ioas_empty(struct iommufd_object *obj)
+{
+	unsigned long unmapped;
+
+	return iopt_unmap_all(&to_ioas(obj)->iopt, &unmapped);
+}
+
 static void ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = to_ioas(obj);
@@ -32,6 +46,7 @@ static void ioas_destroy(struct iommufd_object *obj)
 const struct iommufd_object_ops iommufd_ioas_object_ops = {
 	.type = IOMMUFD_OBJ_IOAS,
 	.name = "ioas",
+	.empty = ioas_empty,
 	.destroy = ioas_destroy,
 };
 
@@ -136,7 +151,8 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	return cmd->num_iovas > max_iovas ? -EMSGSIZE : 0;
 }
 
-static int load_allowed(struct rb_root_cached *allowed,
+static int load_allowed(struct iommufd_ctx *ictx,
+			struct rb_root_cached *allowed,
 			struct iommu_iova_range __user *ranges, u32 num)
 {
 	u32 i;
@@ -151,6 +167,10 @@ static int load_allowed(struct rb_root_cached *allowed,
 			return -EINVAL;
 		if (interval_tree_iter_first(allowed, range.start, range.last))
 			return -EINVAL;
+		if (i == ALLOWED_MAX)
+			return refuse(&ictx->refusal, -ENOSPC,
+				      "allow: more than %u ranges",
+				      ALLOWED_MAX);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
@@ -179,8 +199,8 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	rc = load_allowed(&allowed, u64_to_user_ptr(cmd->allowed_iovas),
-			  cmd->num_iovas);
+	rc = load_allowed(ucmd->ictx, &allowed,
+			  u64_to_user_ptr(cmd->allowed_iovas), cmd->num_iovas);
 	if (!rc)
 		rc = iopt_set_allowed(&ioas->iopt, &allowed);
 	iopt_free_allowed(&allowed);

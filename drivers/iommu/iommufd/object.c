@@ -3,6 +3,7 @@
  * Ids, references and the end of user-visible objects, see object.h.
  */
 #include <linux/err.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "iommufd_private.h"
@@ -197,6 +198,16 @@ static bool remove_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	return true;
 }
 
+/* A destroy stops before it has begun; nobody uses the object. */
+static void revive(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	xa_lock(&ictx->objects);
+	refcount_set(&obj->calls, 1);
+	refcount_set(&obj->users, 1);
+	obj->dying = false;
+	xa_unlock(&ictx->objects);
+}
+
 /*
  * Wait for the calls that use an object which nobody finds any more. The users
  * of other threads decide how long they take. Return false, with the object as
@@ -222,7 +233,7 @@ static bool wait_for_calls(struct iommufd_ctx *ictx, struct iommufd_object *obj)
  * @id: its id
  *
  * Return: 0, -ENOENT if there is none, -EBUSY if other objects need it, or
- * -EINTR if the caller was killed while others used it.
+ * -EINTR if the caller was killed while others used it or it was emptied.
  */
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 {
@@ -246,6 +257,10 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 
 	if (!wait_for_calls(ictx, obj))
 		return -EINTR;
+	if (obj->ops->empty && obj->ops->empty(obj)) {
+		revive(ictx, obj);
+		return -EINTR;
+	}
 	xa_lock(&ictx->objects);
 	forget_id(ictx, obj);
 	xa_unlock(&ictx->objects);
@@ -323,6 +338,7 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 				finish_destroy(ictx, obj);
 				progress = true;
 			}
+			cond_resched();
 		}
 	} while (progress);
 	WARN_ON(!xa_empty(&ictx->objects));

@@ -23,12 +23,16 @@ enum iommufd_object_type {
  * struct iommufd_object_ops - what a type of object does
  * @type: the type
  * @name: its name for messages and fdinfo
+ * @empty: take out what may be a lot, because a user wants to destroy the object;
+ *         may be NULL. No call uses the object meanwhile. Returns 0, or -EINTR if
+ *         the caller was killed, after which the object lives on with the rest
  * @destroy: release what the object holds, not its memory. Nobody can reach
  *           the object any more
  */
 struct iommufd_object_ops {
 	enum iommufd_object_type type;
 	const char *name;
+	int (*empty)(struct iommufd_object *obj);
 	void (*destroy)(struct iommufd_object *obj);
 };
 

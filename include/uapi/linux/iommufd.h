@@ -81,7 +81,8 @@ enum {
  * drops all its mappings. EBUSY while another object, an attached device or a
  * mapping of a child depends on it. A bound device is ended by closing the
  * device's own file, and is EBUSY here. Objects that have a file of their own
- * keep that file open, and it reports the end of the object.
+ * keep that file open, and it reports the end of the object. EINTR: the caller
+ * was killed; the object is still there, an IOAS perhaps with fewer mappings.
  *
  * Closing the last reference to the context's file destroys all objects, so
  * that a program needs this only to reuse a context.
@@ -172,7 +173,8 @@ struct iommu_ioas_iova_ranges {
  * it. The new list takes the place of the old one.
  *
  * EINVAL: a range does not start below its last, or two ranges overlap.
- * EADDRINUSE: a device that is attached already has taken some of it.
+ * EADDRINUSE: a device that is attached already has taken some of it. ENOSPC:
+ * more than 65536 ranges.
  */
 struct iommu_ioas_allow_iovas {
 	__u32 size;
