@@ -667,8 +667,9 @@ static struct file *vfio_group_open_device(struct vfio_group *group,
 	}
 
 	if (group->kind == VFIO_IOMMU_NONE)
-		dev_warn(device->dev, "opened by %s:%d without an IOMMU\n",
-			 current->comm, task_pid_nr(current));
+		dev_warn_ratelimited(device->dev,
+				     "opened by %s:%d without an IOMMU\n",
+				     current->comm, task_pid_nr(current));
 	return file;
 }
 

@@ -227,7 +227,8 @@ static void wait_unmapped(struct vfio_pci_dmabuf *buf)
 {
 	while (!wait_event_timeout(buf->unmapped, !READ_ONCE(buf->nr_maps),
 				   10 * HZ))
-		pci_warn(buf->pdev, "waiting for an importer of its dma-buf to let go of it\n");
+		dev_warn_ratelimited(&buf->pdev->dev,
+				     "waiting for an importer of its dma-buf to let go of it\n");
 }
 
 static void buf_revoke(struct vfio_pci_dmabuf *buf)

@@ -110,8 +110,9 @@ static int vfio_pci_open_device(struct vfio_device *core_vdev)
 	ret = vfio_pci_igd_init(vdev);
 	/* most devices, and some integrated graphics, have nothing of the kind */
 	if (ret && ret != -ENODEV) {
-		pci_warn(vdev->pdev, "no regions of integrated graphics: %d\n",
-			 ret);
+		dev_warn_ratelimited(&vdev->pdev->dev,
+				     "no regions of integrated graphics: %d\n",
+				     ret);
 		vfio_pci_core_disable(vdev);
 		return ret;
 	}
