@@ -9,40 +9,100 @@
 
 #include "vfio.h"
 
-static struct workqueue_struct *virqfd_cleanup_wq;
+/* The callbacks of a driver, which may wait for locks of its own device */
+static struct workqueue_struct *virqfd_inject_wq;
+/* Nothing in it waits */
+static struct workqueue_struct *virqfd_shutdown_wq;
 
 /*
  * Owns every driver's pointer to its virqfd. Whoever clears the pointer, and
- * only he, queues the shutdown.
+ * only he, sees to it that the virqfd leaves the wait queue of its eventfd.
  */
 static DEFINE_SPINLOCK(virqfd_lock);
+/*
+ * struct virqfd.dying of those that still may call back though the pointer is
+ * cleared; under virqfd_lock. A driver waits for its own, and for no others: what
+ * they call may take as long as a reset of another user's device.
+ */
+static LIST_HEAD(virqfd_dying);
+static DECLARE_WAIT_QUEUE_HEAD(virqfd_gone);
 
 int __init vfio_virqfd_init(void)
 {
-	virqfd_cleanup_wq = alloc_ordered_workqueue("vfio-irqfd-cleanup", 0);
-	return virqfd_cleanup_wq ? 0 : -ENOMEM;
+	virqfd_inject_wq = alloc_workqueue("vfio-irqfd", WQ_UNBOUND,
+					   WQ_MAX_ACTIVE);
+	if (!virqfd_inject_wq)
+		return -ENOMEM;
+	virqfd_shutdown_wq = alloc_workqueue("vfio-irqfd-cleanup", WQ_UNBOUND,
+					     0);
+	if (!virqfd_shutdown_wq) {
+		destroy_workqueue(virqfd_inject_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void vfio_virqfd_cleanup(void)
 {
-	destroy_workqueue(virqfd_cleanup_wq);
+	destroy_workqueue(virqfd_shutdown_wq);
+	destroy_workqueue(virqfd_inject_wq);
 }
 
-/* With virqfd_lock held; the driver's pointer must still be to @virqfd */
+static void virqfd_put(struct virqfd *virqfd)
+{
+	unsigned long flags;
+
+	if (!refcount_dec_and_test(&virqfd->refs))
+		return;
+	eventfd_ctx_put(virqfd->eventfd);
+	spin_lock_irqsave(&virqfd_lock, flags);
+	list_del(&virqfd->dying);
+	spin_unlock_irqrestore(&virqfd_lock, flags);
+	wake_up_all(&virqfd_gone);
+	kfree(virqfd);
+}
+
+/* Take the driver's pointer, which must still be to @virqfd */
 static void virqfd_deactivate(struct virqfd *virqfd)
 {
 	lockdep_assert_held(&virqfd_lock);
 
 	*virqfd->pvirqfd = NULL;
-	queue_work(virqfd_cleanup_wq, &virqfd->shutdown);
+	list_add_tail(&virqfd->dying, &virqfd_dying);
 }
 
+static void virqfd_inject(struct work_struct *work)
+{
+	struct virqfd *virqfd =
+		container_of(to_delayed_work(work), struct virqfd, inject);
+
+	virqfd->thread(virqfd->opaque, virqfd->data);
+	virqfd_put(virqfd);
+}
+
+/*
+ * Is this the signal of an eventfd by such a callback? The user may have made it
+ * the cause of the next one: a level that cannot be unmasked signals its own
+ * unmasking. Then it must not go round as fast as the processor can.
+ */
+static bool virqfd_is_chained(void)
+{
+	struct work_struct *work = in_task() ? current_work() : NULL;
+
+	return work && work->func == virqfd_inject;
+}
+
+/* The wait queue's reference is held */
 static void virqfd_fire(struct virqfd *virqfd)
 {
 	if (virqfd->handler && !virqfd->handler(virqfd->opaque, virqfd->data))
 		return;
-	if (virqfd->thread)
-		schedule_work(&virqfd->inject);
+	if (!virqfd->thread)
+		return;
+	refcount_inc(&virqfd->refs);
+	if (!queue_delayed_work(virqfd_inject_wq, &virqfd->inject,
+				virqfd_is_chained() ? 1 : 0))
+		virqfd_put(virqfd);
 }
 
 /* Under the lock of the eventfd's wait queue, perhaps in interrupt context */
@@ -66,8 +126,10 @@ static int virqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 	 */
 	if (events & EPOLLHUP) {
 		spin_lock_irqsave(&virqfd_lock, flags);
-		if (*virqfd->pvirqfd == virqfd)
+		if (*virqfd->pvirqfd == virqfd) {
 			virqfd_deactivate(virqfd);
+			queue_work(virqfd_shutdown_wq, &virqfd->shutdown);
+		}
 		spin_unlock_irqrestore(&virqfd_lock, flags);
 	}
 	return 0;
@@ -81,30 +143,18 @@ static void virqfd_ptable_queue_proc(struct file *file,
 	add_wait_queue(wqh, &virqfd->wait);
 }
 
-static void virqfd_shutdown(struct work_struct *work)
+/* No more signals: what is due is still done, and then nobody is left */
+static void virqfd_leave(struct virqfd *virqfd)
 {
-	struct virqfd *virqfd = container_of(work, struct virqfd, shutdown);
 	u64 count;
 
-	/* No more signals, then no more work, then nobody has the pointer */
 	eventfd_ctx_remove_wait_queue(virqfd->eventfd, &virqfd->wait, &count);
-	flush_work(&virqfd->inject);
-	eventfd_ctx_put(virqfd->eventfd);
-	kfree(virqfd);
+	virqfd_put(virqfd);
 }
 
-static void virqfd_inject(struct work_struct *work)
+static void virqfd_shutdown(struct work_struct *work)
 {
-	struct virqfd *virqfd = container_of(work, struct virqfd, inject);
-
-	virqfd->thread(virqfd->opaque, virqfd->data);
-}
-
-static void virqfd_flush_inject(struct work_struct *work)
-{
-	struct virqfd *virqfd = container_of(work, struct virqfd, flush_inject);
-
-	flush_work(&virqfd->inject);
+	virqfd_leave(container_of(work, struct virqfd, shutdown));
 }
 
 static struct virqfd *virqfd_alloc(void *opaque,
@@ -123,8 +173,8 @@ static struct virqfd *virqfd_alloc(void *opaque,
 	virqfd->thread = thread;
 	virqfd->data = data;
 	INIT_WORK(&virqfd->shutdown, virqfd_shutdown);
-	INIT_WORK(&virqfd->inject, virqfd_inject);
-	INIT_WORK(&virqfd->flush_inject, virqfd_flush_inject);
+	INIT_DELAYED_WORK(&virqfd->inject, virqfd_inject);
+	refcount_set(&virqfd->refs, 1);
 	init_waitqueue_func_entry(&virqfd->wait, virqfd_wakeup);
 	init_poll_funcptr(&virqfd->pt, virqfd_ptable_queue_proc);
 	return virqfd;
@@ -198,6 +248,17 @@ err_free:
 }
 EXPORT_SYMBOL_GPL(vfio_virqfd_enable);
 
+static bool virqfd_is_gone(struct virqfd **pvirqfd)
+{
+	struct virqfd *virqfd;
+	bool gone = true;
+
+	scoped_guard(spinlock_irqsave, &virqfd_lock)
+		list_for_each_entry(virqfd, &virqfd_dying, dying)
+			gone = gone && virqfd->pvirqfd != pvirqfd;
+	return gone;
+}
+
 /**
  * vfio_virqfd_disable - undo vfio_virqfd_enable()
  * @pvirqfd: where the driver keeps the virqfd; it may have none
@@ -207,15 +268,18 @@ EXPORT_SYMBOL_GPL(vfio_virqfd_enable);
  */
 void vfio_virqfd_disable(struct virqfd **pvirqfd)
 {
-	unsigned long flags;
+	struct virqfd *virqfd;
 
-	spin_lock_irqsave(&virqfd_lock, flags);
-	if (*pvirqfd)
-		virqfd_deactivate(*pvirqfd);
-	spin_unlock_irqrestore(&virqfd_lock, flags);
+	scoped_guard(spinlock_irqsave, &virqfd_lock) {
+		virqfd = *pvirqfd;
+		if (virqfd)
+			virqfd_deactivate(virqfd);
+	}
+	if (virqfd)
+		virqfd_leave(virqfd);
 
-	/* Also for a shutdown that the closing of the eventfd has queued */
-	flush_workqueue(virqfd_cleanup_wq);
+	/* Also for one whose eventfd was closed */
+	wait_event(virqfd_gone, virqfd_is_gone(pvirqfd));
 }
 EXPORT_SYMBOL_GPL(vfio_virqfd_disable);
 
@@ -224,17 +288,23 @@ EXPORT_SYMBOL_GPL(vfio_virqfd_disable);
  * @pvirqfd: where the driver keeps the virqfd; it may have none
  *
  * On return, every thread callback of a signal that came before is done.
- * Sleeps; must not be called from the callbacks.
+ * Sleeps; must not be called from the callbacks. The driver serializes this with
+ * vfio_virqfd_disable() for the same @pvirqfd.
  */
 void vfio_virqfd_flush_thread(struct virqfd **pvirqfd)
 {
-	unsigned long flags;
+	struct virqfd *virqfd;
 
-	spin_lock_irqsave(&virqfd_lock, flags);
-	if (*pvirqfd && (*pvirqfd)->thread)
-		queue_work(virqfd_cleanup_wq, &(*pvirqfd)->flush_inject);
-	spin_unlock_irqrestore(&virqfd_lock, flags);
-
-	flush_workqueue(virqfd_cleanup_wq);
+	/* Its eventfd may be closed meanwhile */
+	scoped_guard(spinlock_irqsave, &virqfd_lock) {
+		virqfd = *pvirqfd;
+		if (virqfd)
+			refcount_inc(&virqfd->refs);
+	}
+	if (virqfd) {
+		flush_delayed_work(&virqfd->inject);
+		virqfd_put(virqfd);
+	}
+	wait_event(virqfd_gone, virqfd_is_gone(pvirqfd));
 }
 EXPORT_SYMBOL_GPL(vfio_virqfd_flush_thread);

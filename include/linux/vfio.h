@@ -403,8 +403,10 @@ int vfio_set_irqs_validate_and_prepare(struct vfio_irq_set *hdr,
  * @inject: runs @thread
  * @wait: entry in the eventfd's wait queue
  * @pt: to get into that wait queue
- * @shutdown: leaves the wait queue and frees this structure
- * @flush_inject: waits for @inject
+ * @shutdown: leaves the wait queue, after the eventfd was closed
+ * @refs: one for the wait queue, one for each run of @thread that is due, one
+ *        for whoever waits for these
+ * @dying: link in a list of those that the driver has no pointer to any more
  * @pvirqfd: where the driver keeps the pointer to this structure
  */
 struct virqfd {
@@ -413,11 +415,12 @@ struct virqfd {
 	int			(*handler)(void *opaque, void *data);
 	void			(*thread)(void *opaque, void *data);
 	void			*data;
-	struct work_struct	inject;
+	struct delayed_work	inject;
 	wait_queue_entry_t		wait;
 	poll_table		pt;
 	struct work_struct	shutdown;
-	struct work_struct	flush_inject;
+	refcount_t		refs;
+	struct list_head	dying;
 	struct virqfd		**pvirqfd;
 };
 

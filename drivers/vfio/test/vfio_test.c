@@ -4,6 +4,7 @@
  * user's memory in each way that the VFIO core has for such devices. It also
  * imports dma-bufs, see importer.c.
  */
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
@@ -23,10 +24,17 @@ struct test_pin {
 	struct page *pages[] __counted_by(npages);
 };
 
+struct test_virqfd {
+	struct virqfd *virqfd;
+	unsigned int delay;
+	atomic_t done;
+};
+
 /*
  * @lock: owns @pins and @unmaps, and keeps a pin from coming in between the
  *        unpinning of a range and its unmapping
  * @import: has a lock of its own
+ * @virqfd_lock: serializes what is done to each slot of @virqfds
  */
 struct test_device {
 	struct vfio_device vdev;
@@ -34,6 +42,8 @@ struct test_device {
 	struct list_head pins;
 	unsigned int unmaps;
 	struct test_import import;
+	struct mutex virqfd_lock[VFIO_TEST_NR_VIRQFDS];	/* see above */
+	struct test_virqfd virqfds[VFIO_TEST_NR_VIRQFDS];
 };
 
 static struct test_device *to_test_device(struct vfio_device *vdev)
@@ -44,7 +54,10 @@ static struct test_device *to_test_device(struct vfio_device *vdev)
 static int test_init(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
+	unsigned int i;
 
+	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
+		mutex_init(&test->virqfd_lock[i]);
 	mutex_init(&test->lock);
 	INIT_LIST_HEAD(&test->pins);
 	test_import_init(&test->import);
@@ -54,7 +67,10 @@ static int test_init(struct vfio_device *vdev)
 static void test_release(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
+	unsigned int i;
 
+	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
+		mutex_destroy(&test->virqfd_lock[i]);
 	test_import_destroy(&test->import);
 	mutex_destroy(&test->lock);
 }
@@ -100,7 +116,10 @@ static int test_open(struct vfio_device *vdev)
 static void test_close(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
+	unsigned int i;
 
+	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
+		vfio_virqfd_disable(&test->virqfds[i].virqfd);
 	scoped_guard(mutex, &test->import.lock)
 		test_import_detach(&test->import);
 	guard(mutex)(&test->lock);
@@ -292,6 +311,42 @@ static long test_ioctl_state(struct test_device *test, void __user *arg)
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
+static void test_virqfd_thread(void *opaque, void *data)
+{
+	struct test_virqfd *slot = data;
+
+	msleep(slot->delay);
+	atomic_inc(&slot->done);
+}
+
+static long test_ioctl_virqfd(struct test_device *test, void __user *arg)
+{
+	struct vfio_test_virqfd virqfd;
+	struct test_virqfd *slot;
+	int ret = 0;
+
+	if (copy_from_user(&virqfd, arg, sizeof(virqfd)))
+		return -EFAULT;
+	if (virqfd.argsz < sizeof(virqfd) ||
+	    virqfd.slot >= VFIO_TEST_NR_VIRQFDS)
+		return -EINVAL;
+	slot = &test->virqfds[virqfd.slot];
+	scoped_guard(mutex, &test->virqfd_lock[virqfd.slot]) {
+		if (virqfd.fd < 0) {
+			vfio_virqfd_disable(&slot->virqfd);
+		} else {
+			slot->delay = virqfd.delay;
+			ret = vfio_virqfd_enable(test, NULL, test_virqfd_thread,
+						 slot, &slot->virqfd,
+						 virqfd.fd);
+		}
+	}
+	virqfd.done = atomic_read(&slot->done);
+	if (!ret && copy_to_user(arg, &virqfd, sizeof(virqfd)))
+		ret = -EFAULT;
+	return ret;
+}
+
 static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		       unsigned long arg)
 {
@@ -304,6 +359,8 @@ static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return test_ioctl_state(test, (void __user *)arg);
 	case VFIO_TEST_IMPORT:
 		return test_import_ioctl(&test->import, (void __user *)arg);
+	case VFIO_TEST_VIRQFD:
+		return test_ioctl_virqfd(test, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

@@ -109,4 +109,24 @@ struct vfio_test_import {
 
 #define VFIO_TEST_IMPORT	_IO(VFIO_TYPE, VFIO_BASE + 152)
 
+#define VFIO_TEST_NR_VIRQFDS	2
+
+/*
+ * An action in process context that an eventfd triggers.
+ * @argsz: of this
+ * @slot: which one, less than VFIO_TEST_NR_VIRQFDS
+ * @fd: the eventfd, or -1 to end it
+ * @delay: how long the action takes, in milliseconds
+ * @done: returns how many actions there were in this slot
+ */
+struct vfio_test_virqfd {
+	__u32 argsz;
+	__u32 slot;
+	__s32 fd;
+	__u32 delay;
+	__u32 done;
+};
+
+#define VFIO_TEST_VIRQFD	_IO(VFIO_TYPE, VFIO_BASE + 153)
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -380,6 +381,48 @@ TEST_F_TIMEOUT(emulated, race, 600)
 	printf("# pinned %u\n", race.pinned);
 	EXPECT_EQ(0, race.bad);
 	EXPECT_LT(0, race.pinned);
+}
+
+static int virqfd(int dev, __u32 slot, int fd, __u32 delay, __u32 *done)
+{
+	struct vfio_test_virqfd arg = {
+		.argsz = sizeof(arg),
+		.slot = slot,
+		.fd = fd,
+		.delay = delay,
+	};
+	int ret = vu_ioctl(dev, VFIO_TEST_VIRQFD, &arg);
+
+	*done = arg.done;
+	return ret;
+}
+
+/* What one device does when it is told so is nothing that others wait for */
+TEST_F(emulated, virqfd_waits_for_its_own)
+{
+	int slow = eventfd(1, EFD_CLOEXEC), quick = eventfd(1, EFD_CLOEXEC);
+	__u32 done, before[2];
+	double begin;
+
+	/* Ends what there is not */
+	ASSERT_EQ(0, virqfd(self->dev, 0, -1, 0, &before[0]));
+	ASSERT_EQ(0, virqfd(self->dev, 1, -1, 0, &before[1]));
+	begin = vu_seconds();
+	ASSERT_EQ(0, virqfd(self->dev, 0, slow, 3000, &done));
+	ASSERT_EQ(0, virqfd(self->dev, 1, quick, 1, &done));
+	EXPECT_EQ(-EBUSY, virqfd(self->dev, 1, quick, 1, &done));
+	/* The action has begun; its eventfd goes */
+	usleep(100000);
+	close(slow);
+	ASSERT_EQ(0, virqfd(self->dev, 1, -1, 0, &done));
+	EXPECT_EQ(before[1] + 1, done);
+	EXPECT_GT(2.5, vu_seconds() - begin);
+
+	/* Its own it waits for, though there is no eventfd any more */
+	ASSERT_EQ(0, virqfd(self->dev, 0, -1, 0, &done));
+	EXPECT_EQ(before[0] + 1, done);
+	EXPECT_LT(2.5, vu_seconds() - begin);
+	close(quick);
 }
 
 int main(int argc, char **argv)
