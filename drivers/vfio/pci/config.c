@@ -273,6 +273,68 @@ static int write_msi_flags(struct vfio_pci_core_device *vdev, u32 lanes,
 	return hw_write(vdev->pdev, c->msi + PCI_MSI_FLAGS, 2, hw);
 }
 
+/*
+ * Mask Bits of MSI. While MSI is set up the interrupt core owns the register
+ * (see msi.c), else the user's bits are simply there.
+ */
+static int msi_mask_to_device(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_config *c = vdev->config;
+
+	lockdep_assert_held(&vdev->igate);
+
+	if (!c->msi_mask)
+		return 0;
+	if (vdev->irq_type == VFIO_PCI_MSI_IRQ_INDEX) {
+		vfio_pci_msi_mask_changed(vdev);
+		return 0;
+	}
+	return write_hw(vdev, c->msi_mask,
+			get_unaligned_le32(c->write + c->msi_mask),
+			vfio_pci_config_shadow(c, c->msi_mask));
+}
+
+static int write_msi_mask(struct vfio_pci_core_device *vdev, u32 lanes,
+			  u32 val)
+{
+	struct vfio_pci_config *c = vdev->config;
+
+	guard(mutex)(&vdev->igate);
+	vfio_pci_config_write_shadow(c, c->msi_mask, lanes, val);
+	return msi_mask_to_device(vdev);
+}
+
+/**
+ * vfio_pci_config_msi_mask - the MSI vectors that the user has masked
+ * @vdev: an enabled device; igate is held
+ *
+ * Return: a bit for each vector.
+ */
+u32 vfio_pci_config_msi_mask(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_config *c = vdev->config;
+
+	lockdep_assert_held(&vdev->igate);
+
+	return c->msi_mask ? vfio_pci_config_shadow(c, c->msi_mask) : 0;
+}
+
+/**
+ * vfio_pci_config_msi_unmask - unmask all MSI vectors, as a reset does
+ * @vdev: an enabled device; igate is held
+ */
+void vfio_pci_config_msi_unmask(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_config *c = vdev->config;
+
+	lockdep_assert_held(&vdev->igate);
+
+	if (!c->msi_mask)
+		return;
+	vfio_pci_config_set_shadow(c, c->msi_mask, ~0U, 0);
+	msi_mask_to_device(vdev);
+}
+
 /**
  * vfio_pci_config_msi_changed - show in configuration space whether MSI is on
  * @vdev: an enabled device; igate is held
@@ -294,14 +356,20 @@ void vfio_pci_config_msi_changed(struct vfio_pci_core_device *vdev)
 	vfio_pci_config_set_shadow(c, c->msi,
 				   (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE) << 16,
 				   flags << 16);
+	/* the interrupt core leaves the register with all vectors unmasked */
+	msi_mask_to_device(vdev);
 }
 
 static void reset_by_config(struct vfio_pci_core_device *vdev)
 {
+	int ret;
+
 	vfio_pci_memory_lock_and_zap(vdev);
 	/* there is nobody to tell of a failure, as with a device's own reset */
-	vfio_pci_reset_function_locked(vdev);
+	ret = vfio_pci_reset_function_locked(vdev);
 	vfio_pci_memory_unlock(vdev);
+	if (!ret)
+		vfio_pci_msi_after_reset(vdev);
 }
 
 static int write_exp_devctl(struct vfio_pci_core_device *vdev, unsigned int reg,
@@ -368,6 +436,8 @@ static int config_write(struct vfio_pci_core_device *vdev, unsigned int reg,
 	}
 	if (c->msi && reg == c->msi)
 		return write_msi_flags(vdev, lanes, val);
+	if (c->msi_mask && reg == c->msi_mask)
+		return write_msi_mask(vdev, lanes, val);
 	if (c->exp && reg == c->exp + PCI_EXP_DEVCTL)
 		return write_exp_devctl(vdev, reg, lanes, val);
 	if (c->af && reg == c->af + PCI_AF_CTRL)

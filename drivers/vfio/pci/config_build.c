@@ -3,6 +3,8 @@
  * Building the permissions of configuration space: walk the capabilities of a
  * device, and look each up.
  */
+#include <linux/bitfield.h>
+#include <linux/bits.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -233,6 +235,32 @@ static unsigned int clip(const struct cap_list *l, unsigned int pos,
 	return min(len, end - pos);
 }
 
+/*
+ * Mask Bits exist for the vectors that the device has: 32 at most, whatever else
+ * its register says.
+ */
+static int build_msi(struct vfio_pci_config *c,
+		     const struct vfio_pci_config_desc *d, unsigned int len)
+{
+	unsigned int off;
+	u32 dw;
+	int ret;
+
+	ret = vfio_pci_desc_read(d, c->msi, &dw);
+	if (ret)
+		return ret;
+	dw >>= 16;
+	c->msi_qmax = min_t(u32, FIELD_GET(PCI_MSI_FLAGS_QMASK, dw), 5);
+
+	off = dw & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32;
+	if (!(dw & PCI_MSI_FLAGS_MASKBIT) || off + 4 > len)
+		return 0;
+	c->msi_mask = c->msi + off;
+	put_unaligned_le32(GENMASK((1 << c->msi_qmax) - 1, 0),
+			   c->write + c->msi_mask);
+	return 0;
+}
+
 static int build_cap(struct vfio_pci_config *c,
 		     const struct vfio_pci_config_desc *d,
 		     const struct cap_list *l, unsigned int i,
@@ -273,7 +301,7 @@ static int build_cap(struct vfio_pci_config *c,
 	/* what is cut off is not there */
 	if (!l->extended && len >= min(full, 8))
 		remember(c, l->cap[i].id, pos);
-	return 0;
+	return !l->extended && c->msi == pos ? build_msi(c, d, len) : 0;
 }
 
 /*

@@ -72,7 +72,9 @@ static const struct cfg_reg vpd_regs[] = {
 
 /*
  * The kernel programs addresses and data. The user's are kept for reading back,
- * and enabling goes to the device only while MSI is set up (see config.c).
+ * and enabling goes to the device only while MSI is set up (see config.c). Mask
+ * bits are the user's, as far as there are vectors, but reach the device by way
+ * of the interrupt core; pending bits are the device's.
  */
 static const struct cfg_reg msi_regs_32[] = {
 	{ PCI_MSI_FLAGS, 2, .virt = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE,
@@ -80,7 +82,6 @@ static const struct cfg_reg msi_regs_32[] = {
 	{ PCI_MSI_ADDRESS_LO, 4, .virt = ~0U, .write = ~3U },
 	{ PCI_MSI_DATA_32, 2, .virt = 0xffff, .write = 0xffff },
 	{ PCI_MSI_MASK_32, 4, .virt = ~0U, .write = ~0U },
-	{ PCI_MSI_PENDING_32, 4, .virt = ~0U },
 };
 
 static const struct cfg_reg msi_regs_64[] = {
@@ -90,7 +91,6 @@ static const struct cfg_reg msi_regs_64[] = {
 	{ PCI_MSI_ADDRESS_HI, 4, .virt = ~0U, .write = ~0U },
 	{ PCI_MSI_DATA_64, 2, .virt = 0xffff, .write = 0xffff },
 	{ PCI_MSI_MASK_64, 4, .virt = ~0U, .write = ~0U },
-	{ PCI_MSI_PENDING_64, 4, .virt = ~0U },
 };
 
 static const struct cfg_reg pcix_regs[] = {

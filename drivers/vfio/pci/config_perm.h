@@ -43,6 +43,8 @@
  * @pm: position of the power management capability, 0 if there is none
  * @vpd: position of the vital product data capability, or 0
  * @msi: position of the MSI capability, or 0
+ * @msi_mask: position of the Mask Bits of @msi, or 0
+ * @msi_qmax: log2 of the number of MSI vectors that the device has
  * @msix: position of the MSI-X capability, or 0
  * @exp: position of the PCI Express capability, or 0
  * @af: position of the advanced features capability, or 0
@@ -57,6 +59,8 @@ struct vfio_pci_config {
 	u8		pm;
 	u8		vpd;
 	u8		msi;
+	u8		msi_mask;
+	u8		msi_qmax;
 	u8		msix;
 	u8		exp;
 	u8		af;

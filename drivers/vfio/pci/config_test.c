@@ -400,14 +400,17 @@ static void msi_layouts(struct kunit *test)
 		struct vfio_pci_config *c;
 
 		add_cap(f, STD_POS, PCI_CAP_ID_MSI);
-		put16(f, STD_POS + 2, m->flags | PCI_MSI_FLAGS_ENABLE);
+		put16(f, STD_POS + 2, m->flags | PCI_MSI_FLAGS_ENABLE | 3 << 1);
 		c = build(test, f);
 		KUNIT_EXPECT_EQ(test, c->msi, STD_POS);
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->write + STD_POS + 2),
 				PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 		/* as long as SET_IRQS has not enabled it */
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->shadow + STD_POS + 2),
-				m->flags);
+				m->flags | 3 << 1);
+		KUNIT_EXPECT_EQ(test, c->msi_qmax, 3);
+		KUNIT_EXPECT_EQ(test, c->msi_mask,
+				m->mask ? STD_POS + m->mask : 0);
 		KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + STD_POS + 4),
 				0xfffffffc);
 		if (m->data == 0x0c)
@@ -420,9 +423,13 @@ static void msi_layouts(struct kunit *test)
 		if (m->mask) {
 			u8 *w = c->write + STD_POS + m->mask;
 
-			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0xffffffff);
-			/* pending bits */
-			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w + 4), 0);
+			/* one for each vector */
+			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0xff);
+			/* pending bits are the device's */
+			w = c->write + STD_POS + m->mask + 4;
+			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0);
+			w = c->virt + STD_POS + m->mask + 4;
+			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0);
 		}
 		/* nothing of it reaches the device by itself */
 		for (off = 2; off < m->len; off++)
@@ -432,6 +439,37 @@ static void msi_layouts(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + m->len]);
 		KUNIT_EXPECT_TRUE(test, c->claimed[STD_POS + m->len - 1]);
 	}
+}
+
+/* No more than 32 vectors, nor registers that are not there */
+static void msi_impossible(struct kunit *test)
+{
+	const u16 flags = PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT;
+	struct fake *f = fake_alloc(test);
+	struct vfio_pci_config *c;
+
+	add_cap(f, STD_POS, PCI_CAP_ID_MSI);
+	put16(f, STD_POS + 2, flags | PCI_MSI_FLAGS_QMASK);
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, c->msi_qmax, 5);
+	KUNIT_EXPECT_EQ(test,
+			get_unaligned_le32(c->write + STD_POS + PCI_MSI_MASK_64),
+			0xffffffff);
+
+	/* the next capability begins in the middle, or nothing is behind */
+	f = fake_alloc(test);
+	add_cap(f, STD_POS, PCI_CAP_ID_MSI);
+	add_cap(f, STD_POS + PCI_MSI_MASK_64, PCI_CAP_ID_VNDR);
+	put16(f, STD_POS + 2, flags);
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, c->msi, STD_POS);
+	KUNIT_EXPECT_EQ(test, c->msi_mask, 0);
+
+	f = fake_alloc(test);
+	add_cap(f, PCI_CFG_SPACE_SIZE - 0x10, PCI_CAP_ID_MSI);
+	put16(f, PCI_CFG_SPACE_SIZE - 0x10 + 2, flags);
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, c->msi_mask, 0);
 }
 
 struct exp_case {
@@ -1088,6 +1126,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(ext_caps),
 	KUNIT_CASE(all_ids),
 	KUNIT_CASE(msi_layouts),
+	KUNIT_CASE(msi_impossible),
 	KUNIT_CASE(express_layouts),
 	KUNIT_CASE(hypertransport_layouts),
 	KUNIT_CASE(virtual_channels),

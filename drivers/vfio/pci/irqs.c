@@ -4,7 +4,6 @@
  * MSI-X can be in use at a time. The other two are notifications: an error of
  * the device, and a request to give the device back.
  */
-#include <linux/bitfield.h>
 #include <linux/eventfd.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -25,13 +24,9 @@ static unsigned int intx_count(struct vfio_pci_core_device *vdev)
 
 static unsigned int msi_count(struct vfio_pci_core_device *vdev)
 {
-	u16 flags;
-
-	if (!vdev->pdev->msi_cap)
+	if (!vdev->pdev->msi_cap || !vdev->config->msi)
 		return 0;
-	pci_read_config_word(vdev->pdev, vdev->pdev->msi_cap + PCI_MSI_FLAGS,
-			     &flags);
-	return 1 << FIELD_GET(PCI_MSI_FLAGS_QMASK, flags);
+	return 1 << vdev->config->msi_qmax;
 }
 
 /**
@@ -235,6 +230,8 @@ void vfio_pci_irqs_release(struct vfio_pci_core_device *vdev)
 	else if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		vfio_pci_msi_disable(vdev);
 	vdev->virq_disabled = false;
+	/* as the next user, or the next driver, has to find them */
+	vfio_pci_config_msi_unmask(vdev);
 }
 
 /**

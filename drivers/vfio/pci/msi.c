@@ -8,6 +8,13 @@
  *
  * Everything here is under igate. A vector that has an eventfd has a context;
  * a vector without one has no interrupt handler either.
+ *
+ * The Mask Bits of MSI have two masters: the user, and the interrupt core, which
+ * masks vectors without a handler and writes the whole register whenever it has
+ * to (an interrupt moves to another CPU, the device comes out of a reset). So the
+ * user's bits are handed to the interrupt core: a vector that the user has masked
+ * is a disabled interrupt, which is masked in the device at once. The vectors of
+ * MSI-X are masked in a BAR, where the user does it without us.
  */
 #include <linux/bitmap.h>
 #include <linux/eventfd.h>
@@ -29,12 +36,14 @@
  * @producer: lets a hypervisor deliver the interrupt without us
  * @name: the name in /proc/interrupts
  * @irq: Linux interrupt number
+ * @masked: disabled, because the user has masked the vector
  */
 struct vfio_pci_irq_ctx {
 	struct eventfd_ctx		*trigger;
 	struct irq_bypass_producer	producer;
 	char				*name;
 	int				irq;
+	bool				masked;
 };
 
 static irqreturn_t msi_handler(int irq, void *dev_id)
@@ -104,6 +113,12 @@ static void restore_message(struct vfio_pci_core_device *vdev, int irq)
 	pci_write_msi_msg(irq, &msg);
 }
 
+static bool masked_by_user(struct vfio_pci_core_device *vdev,
+			   unsigned long vector)
+{
+	return !is_msix(vdev) && vfio_pci_config_msi_mask(vdev) & BIT(vector);
+}
+
 static int ctx_request(struct vfio_pci_core_device *vdev, unsigned int vector,
 		       struct vfio_pci_irq_ctx *ctx)
 {
@@ -117,7 +132,12 @@ static int ctx_request(struct vfio_pci_core_device *vdev, unsigned int vector,
 	ret = xa_insert(&vdev->ctx, vector, ctx, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
-	ret = request_irq(ctx->irq, msi_handler, 0, ctx->name, ctx);
+	/* taken back by free_irq() */
+	if (!is_msix(vdev))
+		irq_set_status_flags(ctx->irq, IRQ_DISABLE_UNLAZY);
+	ctx->masked = masked_by_user(vdev, vector);
+	ret = request_irq(ctx->irq, msi_handler,
+			  ctx->masked ? IRQF_NO_AUTOEN : 0, ctx->name, ctx);
 	if (ret)
 		xa_erase(&vdev->ctx, vector);
 	return ret;
@@ -338,6 +358,44 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 	vdev->msi_qmax = 0;
 	vfio_pci_config_msi_changed(vdev);
+}
+
+/**
+ * vfio_pci_msi_mask_changed - mask vectors as the user wants it
+ * @vdev: a device with MSI enabled; igate is held
+ *
+ * When this returns, no eventfd of a masked vector is signalled any more.
+ */
+void vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long vector;
+	bool masked;
+
+	lockdep_assert_held(&vdev->igate);
+
+	/* a reset would lose what is written to the device meanwhile */
+	guard(rwsem_read)(&vdev->memory_lock);
+	xa_for_each(&vdev->ctx, vector, ctx) {
+		masked = masked_by_user(vdev, vector);
+		if (masked == ctx->masked)
+			continue;
+		ctx->masked = masked;
+		if (masked)
+			disable_irq(ctx->irq);
+		else
+			enable_irq(ctx->irq);
+	}
+}
+
+/**
+ * vfio_pci_msi_after_reset - forget what the user has masked
+ * @vdev: an enabled device that was reset; memory_lock is not held
+ */
+void vfio_pci_msi_after_reset(struct vfio_pci_core_device *vdev)
+{
+	guard(mutex)(&vdev->igate);
+	vfio_pci_config_msi_unmask(vdev);
 }
 
 /**

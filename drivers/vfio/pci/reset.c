@@ -55,6 +55,8 @@ int vfio_pci_reset_function(struct vfio_pci_core_device *vdev)
 	vfio_pci_memory_lock_and_zap(vdev);
 	ret = vfio_pci_reset_function_locked(vdev);
 	vfio_pci_memory_unlock(vdev);
+	if (!ret)
+		vfio_pci_msi_after_reset(vdev);
 	return ret;
 }
 
@@ -464,6 +466,9 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 		vfio_pci_intx_sync(cur);
 		vfio_pci_memory_unlock(cur);
 	}
+	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
+		if (!ret && cur->vdev.open_count)
+			vfio_pci_msi_after_reset(cur);
 
 	set_pm_put(dev_set, NULL);
 	return ret;

@@ -3,6 +3,8 @@
  * MSI with several vectors, which all depend on each other: fewer than were asked
  * for, and fewer by the user's own register. Uses QEMU's nec-usb-xhci with MSI
  * instead of MSI-X. Where interrupts are not remapped there is one vector only.
+ *
+ * Mask and pending bits, with QEMU's igb, which has them for its one vector.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,6 +20,12 @@
 #define BOOL	VFIO_IRQ_SET_DATA_BOOL
 
 #define NR	16	/* vectors */
+
+/* Registers of igb, in BAR 0 */
+#define IGB_ICR		0xc0
+#define IGB_ICS		0xc8
+#define IGB_IMS		0xd0
+#define IGB_LINK	0x4	/* a change of the link, in ICR, ICS and IMS */
 
 FIXTURE(msi)
 {
@@ -79,20 +87,26 @@ static int qsize(const struct vp_dev *d, unsigned int pos)
 	return (vp_cfg_get(d, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE) >> 4;
 }
 
-static int real_flags(const struct vp_dev *d, unsigned int pos)
+/* Of configuration space, what the device has there; ~0 if it cannot be read */
+static __u32 real(const struct vp_dev *d, unsigned int pos, unsigned int width)
 {
 	char path[PATH_MAX];
-	__u16 flags = 0;
+	__u32 val = 0;
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
-		return -errno;
-	if (pread(fd, &flags, 2, pos + PCI_MSI_FLAGS) != 2)
-		flags = 0;
+		return ~0U;
+	if (pread(fd, &val, width, pos) != (int)width)
+		val = ~0U;
 	close(fd);
-	return flags;
+	return val;
+}
+
+static __u32 real_flags(const struct vp_dev *d, unsigned int pos)
+{
+	return real(d, pos + PCI_MSI_FLAGS, 2);
 }
 
 /* What was refused by a number is refused altogether, and that number is to be had */
@@ -214,6 +228,152 @@ TEST_F(msi, qsize)
 		ASSERT_EQ(0, vp_irq_disable(d, MSI));
 		EXPECT_EQ(0, qsize(d, self->pos));
 	}
+}
+
+FIXTURE(mask)
+{
+	struct vp_dev d;
+	int efd;
+	unsigned int mask;	/* positions in configuration space */
+	unsigned int pending;
+};
+
+FIXTURE_SETUP(mask)
+{
+	unsigned int pos;
+	int ret;
+
+	vp_init(&self->d);
+	self->efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ret = vp_open(&self->d, IGB_VENDOR, IGB_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no igb device");
+	ASSERT_EQ(0, ret);
+	pos = vp_find_cap(&self->d, PCI_CAP_ID_MSI);
+	ASSERT_NE(0, pos);
+	ASSERT_EQ(PCI_MSI_FLAGS_MASKBIT | PCI_MSI_FLAGS_64BIT,
+		  vp_cfg_get(&self->d, pos + PCI_MSI_FLAGS, 2) &
+		  (PCI_MSI_FLAGS_MASKBIT | PCI_MSI_FLAGS_64BIT));
+	self->mask = pos + PCI_MSI_MASK_64;
+	self->pending = pos + PCI_MSI_PENDING_64;
+	ASSERT_EQ(0, vp_cfg_set(&self->d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
+							  PCI_COMMAND_MASTER));
+}
+
+FIXTURE_TEARDOWN(mask)
+{
+	close(self->efd);
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+/* Have the device send a message; each time anew, whatever was raised before */
+static void igb_raise(const struct vp_dev *d)
+{
+	vp_bar_get(d, 0, IGB_ICR);
+	vp_bar_set(d, 0, IGB_IMS, IGB_LINK);
+	vp_bar_set(d, 0, IGB_ICS, IGB_LINK);
+}
+
+/* What is masked is not sent, but pending in the device until it is unmasked */
+TEST_F(mask, holds_back)
+{
+	struct vp_dev *d = &self->d;
+
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	igb_raise(d);
+	ASSERT_EQ(1, vp_events(self->efd, 2000));
+	EXPECT_EQ(0U, vp_cfg_get(d, self->pending, 4));
+
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
+	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	igb_raise(d);
+	EXPECT_EQ(0, vp_events(self->efd, 300));
+	EXPECT_EQ(1U, vp_cfg_get(d, self->pending, 4));
+
+	/* nobody but the device changes what is pending */
+	ASSERT_EQ(0, vp_cfg_set(d, self->pending, 4, 0));
+	EXPECT_EQ(1U, vp_cfg_get(d, self->pending, 4));
+
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
+	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(1, vp_events(self->efd, 2000));
+	EXPECT_EQ(0U, vp_cfg_get(d, self->pending, 4));
+}
+
+/* Whatever is done to vectors, the user's mask is there before and after */
+TEST_F(mask, survives_vectors)
+{
+	struct vp_dev *d = &self->d;
+	__s32 none = -1;
+
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 1, 1));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	igb_raise(d);
+	EXPECT_EQ(0, vp_events(self->efd, 300));
+
+	/* without an eventfd, and with one again */
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &none));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(0, vp_events(self->efd, 300));
+	ASSERT_EQ(0, vp_irq_disable(d, MSI));
+	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+
+	/* a vector without an eventfd is masked, but not by the user */
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &none));
+	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_irq_disable(d, MSI));
+	EXPECT_EQ(0U, real(d, self->mask, 4));
+}
+
+/* There is one vector, so there is one bit; and none of them outlasts a reset */
+TEST_F(mask, one_bit)
+{
+	struct vp_dev *d = &self->d;
+	struct vfio_device_info info;
+
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, ~0U));
+	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
+	EXPECT_EQ(1U, real(d, self->mask, 4));
+
+	ASSERT_EQ(0, vu_device_info(d->fd, &info));
+	ASSERT_NE(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
+	EXPECT_EQ(0U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
+						   PCI_COMMAND_MASTER));
+	igb_raise(d);
+	EXPECT_EQ(1, vp_events(self->efd, 2000));
+}
+
+/* The next user finds nothing masked */
+TEST_F(mask, ends_with_its_user)
+{
+	struct vp_dev *d = &self->d;
+
+	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
+	vp_close_fds(d);
+	EXPECT_EQ(0U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_open_bdf(d));
+	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
+	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
+	vp_close_fds(d);
+	EXPECT_EQ(0U, real(d, self->mask, 4));
+	ASSERT_EQ(0, vp_open_bdf(d));
 }
 
 TEST_HARNESS_MAIN
