@@ -23,6 +23,8 @@
 #define DEVSTA_EMERGENCY	0x0040
 /* and VF Resizable BAR */
 #define EXT_CAP_ID_VF_REBAR	0x24
+/* and Device 3 */
+#define EXT_CAP_ID_DEV3		0x2f
 
 /* Header type 0. BARs and the ROM BAR depend on their sizes, see config_build.c. */
 static const struct cfg_reg header_regs[] = {
@@ -311,6 +313,8 @@ static bool exp_has_devctl2(unsigned int len)
 }
 
 static const struct cfg_cap std_caps[] = {
+	/* the null capability has no registers */
+	[0] = { CAP_HIDDEN, 4 },
 	[PCI_CAP_ID_PM] = { CAP_SHOWN, PCI_PM_SIZEOF,
 			  .regs = { { pm_regs, ARRAY_SIZE(pm_regs) } } },
 	[PCI_CAP_ID_AGP] = { CAP_SHOWN, PCI_AGP_SIZEOF },
@@ -452,7 +456,23 @@ static int tph_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return PCI_TPH_BASE_SIZEOF + round_up((n + 1) * 2, 4);
 }
 
+/*
+ * Of the capabilities of PCI Express 6.2, these have no line, and are unknown
+ * for that:
+ *
+ * - M-PCIe (0x20), Lane Margining (0x27), Alternate Protocol (0x2b), Physical
+ *   Layer 64 GT/s (0x31), Flit Logging, Performance Measurement and Error
+ *   Injection (0x32 to 0x34): the link, which has two ends;
+ * - LN Requester (0x1c), FRS Queueing (0x21), Readiness Time (0x22), Hierarchy ID
+ *   (0x28), Shadow Functions (0x2d), Streamlined VC (0x35), Register Block
+ *   Locator (0x36): what ports and the host's firmware agree on; Shadow Functions
+ *   let DMA come from another function's id;
+ * - System Firmware Intermediary (0x2c): the slot's;
+ * - Integrity and Data Encryption (0x30): keys are the host's and the port's.
+ */
 static const struct cfg_cap ext_caps[] = {
+	/* no registers, and the place of what is taken out at the start */
+	[0] = { CAP_HIDDEN, 4 },
 	[PCI_EXT_CAP_ID_ERR] = { CAP_SHOWN, .len_fn = err_len,
 			  .regs = { { err_regs, ARRAY_SIZE(err_regs) } } },
 	[PCI_EXT_CAP_ID_VC] = { CAP_SHOWN, .len_fn = vc_len },
@@ -477,7 +497,6 @@ static const struct cfg_cap ext_caps[] = {
 	[PCI_EXT_CAP_ID_MRIOV] = { CAP_HIDDEN, 0x14 },
 	[PCI_EXT_CAP_ID_MCAST] = { CAP_SHOWN, PCI_EXT_CAP_MCAST_ENDPOINT_SIZEOF },
 	[PCI_EXT_CAP_ID_PRI] = { CAP_SHOWN, PCI_EXT_CAP_PRI_SIZEOF },
-	[PCI_EXT_CAP_ID_AMD_XXX] = { CAP_HIDDEN, 0x04 },
 	/* Resizing would move BARs */
 	[PCI_EXT_CAP_ID_REBAR] = { CAP_SHOWN, .len_fn = rebar_len },
 	[PCI_EXT_CAP_ID_DPA] = { CAP_SHOWN, .len_fn = dpa_len },
@@ -497,11 +516,19 @@ static const struct cfg_cap ext_caps[] = {
 	[PCI_EXT_CAP_ID_PL_32GT] = { CAP_HIDDEN, 0x30 },
 	/* Would move the BARs of VFs that the kernel has laid out */
 	[EXT_CAP_ID_VF_REBAR] = { CAP_HIDDEN, .len_fn = rebar_len },
+	/* Firmware and the PCI core talk to the device by its mailbox */
 	[PCI_EXT_CAP_ID_DOE] = { CAP_HIDDEN, PCI_DOE_CAP_SIZEOF },
+	/* Deferrable writes and 14-bit tags need the consent of the ports above */
+	[EXT_CAP_ID_DEV3] = { CAP_HIDDEN, 0x10 },
 };
 
-/* A capability that no table knows is hidden, and no more is known of it */
-static const struct cfg_cap unknown_cap = { CAP_HIDDEN, 4 };
+/*
+ * A capability that no table knows is hidden. How long it is nobody knows, and
+ * what writing to it does neither: all that is up to the next one is read-only.
+ * A driver that knows such a capability looks for it in the list, so that it has
+ * no use for what it cannot find there.
+ */
+static const struct cfg_cap unknown_cap = { CAP_HIDDEN, PCI_CFG_SPACE_EXP_SIZE };
 
 /**
  * vfio_pci_find_cap - how a capability is treated

@@ -18,6 +18,8 @@
 /* Where tests put their one capability */
 #define STD_POS	0x50
 #define EXT_POS	0x100
+/* from one capability to the next */
+#define NEXT_OFF	0x40
 
 /**
  * struct fake - a device
@@ -140,6 +142,7 @@ struct reg {
  * @id: its id
  * @shown: it is in the list that the user sees
  * @raw: all that follows the capability's header is writable
+ * @to_next: it reaches to the next capability, wherever that is
  * @len: bytes; behind it, bytes are nobody's
  * @init: what the device has there (behind the header), 32 bits each
  * @reg: registers that are not plainly read-only
@@ -148,6 +151,7 @@ struct expect {
 	u16		id;
 	bool		shown;
 	bool		raw;
+	bool		to_next;
 	u16		len;
 	u32		init[12];
 	struct reg	reg[10];
@@ -179,9 +183,9 @@ static const struct expect std_expect[] = {
 	{ .id = PCI_CAP_ID_AF, .shown = true, .len = 6,
 	  .reg = { { PCI_AF_CTRL, 1, 1, 1 } } },
 	/* flattening portal bridge, and what may come */
-	{ .id = 0x15, .len = 4 },
-	{ .id = 0x16, .len = 4 },
-	{ .id = 0xfe, .len = 4 },
+	{ .id = 0x15, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0x16, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0xfe, .to_next = true, .len = NEXT_OFF },
 };
 
 #define UNC	0x03fff031
@@ -216,7 +220,7 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_MRIOV, .len = 20 },
 	{ .id = PCI_EXT_CAP_ID_MCAST, .shown = true, .len = 40 },
 	{ .id = PCI_EXT_CAP_ID_PRI, .shown = true, .len = 16 },
-	{ .id = PCI_EXT_CAP_ID_AMD_XXX, .len = 4 },
+	{ .id = PCI_EXT_CAP_ID_AMD_XXX, .to_next = true, .len = NEXT_OFF },
 	/* two resizable BARs */
 	{ .id = PCI_EXT_CAP_ID_REBAR, .shown = true, .len = 4 + 2 * 8,
 	  .init = { 0, 2 << 5 } },
@@ -236,7 +240,7 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_PMUX, .len = 16 },
 	{ .id = PCI_EXT_CAP_ID_PASID, .len = 8 },
 	/* light-weight notification */
-	{ .id = 0x1c, .len = 4 },
+	{ .id = 0x1c, .to_next = true, .len = NEXT_OFF },
 	{ .id = PCI_EXT_CAP_ID_DPC, .len = 12 },
 	{ .id = PCI_EXT_CAP_ID_L1SS, .shown = true, .len = 0x14 },
 	{ .id = PCI_EXT_CAP_ID_PTM, .len = 12 },
@@ -249,8 +253,14 @@ static const struct expect ext_expect[] = {
 	/* VF Resizable BAR: three of them */
 	{ .id = 0x24, .len = 4 + 3 * 8, .init = { 0, 3 << 5 } },
 	{ .id = PCI_EXT_CAP_ID_DOE, .len = 0x18 },
-	{ .id = 0x30, .len = 4 },
-	{ .id = 0xfffe, .len = 4 },
+	/* Device 3 */
+	{ .id = 0x2f, .len = 0x10 },
+	/* encryption of the link, and others with lengths that nobody knows */
+	{ .id = 0x30, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0x20, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0x2d, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0x37, .to_next = true, .len = NEXT_OFF },
+	{ .id = 0xfffe, .to_next = true, .len = NEXT_OFF },
 };
 
 /* What to expect of one byte */
@@ -307,6 +317,8 @@ static void check_cap(struct kunit *test, const struct vfio_pci_config *c,
 		KUNIT_EXPECT_TRUE_MSG(test, c->claimed[pos + off],
 				      "cap %#x at %#x", e->id, off);
 	}
+	if (e->to_next)
+		return;
 	KUNIT_EXPECT_FALSE_MSG(test, c->claimed[pos + off],
 			       "cap %#x is longer than %#x", e->id, off);
 	KUNIT_EXPECT_EQ_MSG(test, write_bits(c, pos + off), 0xff,
@@ -325,11 +337,13 @@ static void std_caps(struct kunit *test)
 		for (j = 0; j < ARRAY_SIZE(e->init); j++)
 			put32(f, STD_POS + 4 + 4 * j, e->init[j]);
 		add_cap(f, STD_POS, e->id);
+		if (e->to_next)
+			add_cap(f, STD_POS + NEXT_OFF, PCI_CAP_ID_SSVID);
 		c = build(test, f);
 		check_cap(test, c, e, STD_POS, 2);
 		KUNIT_EXPECT_EQ_MSG(test, c->shadow[PCI_CAPABILITY_LIST],
 				    e->shown ? STD_POS : 0, "cap %#x", e->id);
-		KUNIT_EXPECT_EQ(test, f->hidden, !e->shown);
+		KUNIT_EXPECT_EQ(test, f->hidden, !e->shown + e->to_next);
 		KUNIT_EXPECT_EQ(test, !!(c->shadow[PCI_STATUS] &
 					 PCI_STATUS_CAP_LIST), e->shown);
 	}
@@ -347,6 +361,9 @@ static void ext_caps(struct kunit *test)
 		for (j = 0; j < ARRAY_SIZE(e->init); j++)
 			put32(f, EXT_POS + 4 + 4 * j, e->init[j]);
 		add_ext_cap(f, 0, EXT_POS, e->id);
+		if (e->to_next)
+			add_ext_cap(f, EXT_POS, EXT_POS + NEXT_OFF,
+				    PCI_EXT_CAP_ID_DOE);
 		c = build(test, f);
 		check_cap(test, c, e, EXT_POS, 4);
 		KUNIT_EXPECT_EQ_MSG(test, vfio_pci_config_shadow(c, EXT_POS),
