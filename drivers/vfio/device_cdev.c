@@ -133,7 +133,8 @@ static int vfio_df_cdev_bind(struct vfio_device_file *df,
 	/* One file at a time, and that only once */
 	if (df->ready)
 		return vfio_df_refuse(df, -EINVAL, "bind: bound already");
-	if (device->open_count)
+	/* The last may have closed it, and still be unbinding it */
+	if (device->open_count || device->iommufd_bound)
 		return vfio_df_refuse(df, -EINVAL,
 				      "bind: bound through another file");
 
@@ -306,7 +307,8 @@ static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
  * @df: a bound file of the character device
  * @arg: struct vfio_device_attach_iommufd_pt, of any age
  *
- * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID; else what
+ * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID; -EINTR if
+ * the caller is killed while another thread attaches or detaches; else what
  * &vfio_device_ops.attach_ioas returns.
  */
 long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
@@ -331,7 +333,9 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 	if (put_user(attach.pt_id, &uarg->pt_id))
 		return -EFAULT;
 
-	mutex_lock(&device->dev_set->lock);
+	/* Pinning lasts as long as the user likes: no lock that others need */
+	if (mutex_lock_killable(&device->attach_lock))
+		return -EINTR;
 	pt_id = attach.pt_id;
 	ret = device->ops->attach_ioas(device, &pt_id);
 	trace_vfio_device_attach(device, attach.pt_id, pt_id, ret);
@@ -343,7 +347,7 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 		trace_vfio_device_detach(device);
 		ret = -EFAULT;
 	}
-	mutex_unlock(&device->dev_set->lock);
+	mutex_unlock(&device->attach_lock);
 	return ret;
 }
 
@@ -353,7 +357,7 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
  * @arg: struct vfio_device_detach_iommufd_pt, of any age
  *
  * Return: 0, also if the device is not attached; -EINVAL for a malformed request;
- * -EOPNOTSUPP for a PASID.
+ * -EOPNOTSUPP for a PASID; -EINTR as for vfio_df_ioctl_attach().
  */
 long vfio_df_ioctl_detach(struct vfio_device_file *df, void __user *arg)
 {
@@ -368,9 +372,10 @@ long vfio_df_ioctl_detach(struct vfio_device_file *df, void __user *arg)
 	if (ret)
 		return ret;
 
-	mutex_lock(&device->dev_set->lock);
+	if (mutex_lock_killable(&device->attach_lock))
+		return -EINTR;
 	device->ops->detach_ioas(device);
 	trace_vfio_device_detach(device);
-	mutex_unlock(&device->dev_set->lock);
+	mutex_unlock(&device->attach_lock);
 	return 0;
 }

@@ -37,6 +37,26 @@ static bool vfio_df_ready(struct vfio_device_file *df)
 	return smp_load_acquire(&df->ready);
 }
 
+/*
+ * Undo what bind_iommufd() did, and the attachment. Both wait for what else the
+ * user does to its iommufd, so the lock of the set is dropped meanwhile. Until
+ * @iommufd_bound is cleared, nobody opens the device.
+ */
+static void vfio_device_unbind(struct vfio_device *device)
+{
+	struct vfio_device_set *dev_set = device->dev_set;
+
+	lockdep_assert_held(&dev_set->lock);
+
+	if (!device->iommufd_bound)
+		return;
+	mutex_unlock(&dev_set->lock);
+	scoped_guard(mutex, &device->attach_lock)
+		device->ops->unbind_iommufd(device);
+	mutex_lock(&dev_set->lock);
+	device->iommufd_bound = false;
+}
+
 static int vfio_device_first_open(struct vfio_device *device,
 				  struct iommufd_ctx *ictx)
 {
@@ -62,24 +82,10 @@ static int vfio_device_first_open(struct vfio_device *device,
 	return 0;
 
 err_unbind:
-	if (device->iommufd_bound) {
-		device->ops->unbind_iommufd(device);
-		device->iommufd_bound = false;
-	}
+	vfio_device_unbind(device);
 err_put_module:
 	module_put(device->dev->driver->owner);
 	return ret;
-}
-
-static void vfio_device_last_close(struct vfio_device *device)
-{
-	if (device->ops->close_device)
-		device->ops->close_device(device);
-	if (device->iommufd_bound) {
-		device->ops->unbind_iommufd(device);
-		device->iommufd_bound = false;
-	}
-	module_put(device->dev->driver->owner);
 }
 
 /**
@@ -88,8 +94,9 @@ static void vfio_device_last_close(struct vfio_device *device)
  * @ictx: iommufd to bind the device to, unless an earlier file has done so;
  *        NULL to bind it to none
  *
- * &vfio_device_set.lock is held. On success, the caller either makes the file
- * usable or calls vfio_df_close().
+ * &vfio_device_set.lock is held; where open_device() fails, it is dropped while
+ * the device is unbound. On success, the caller either makes the file usable or
+ * calls vfio_df_close().
  *
  * Return: 0; -ENODEV if the driver is being unloaded; else what the driver's
  * bind_iommufd() and open_device() return.
@@ -116,17 +123,27 @@ int vfio_df_open(struct vfio_device_file *df, struct iommufd_ctx *ictx)
 /**
  * vfio_df_close - undo vfio_df_open()
  * @df: the file
+ *
+ * &vfio_device_set.lock is held; it is dropped while a device is unbound that
+ * was closed for the last time. By then the device counts as closed, but cannot
+ * be opened yet.
  */
 void vfio_df_close(struct vfio_device_file *df)
 {
 	struct vfio_device *device = df->device;
+	bool last = device->open_count == 1;
 
 	lockdep_assert_held(&device->dev_set->lock);
 
-	if (device->open_count == 1)
-		vfio_device_last_close(device);
+	/* It stops before it loses its memory */
+	if (last && device->ops->close_device)
+		device->ops->close_device(device);
 	device->open_count--;
 	trace_vfio_device_close(device, !df->group, device->open_count);
+	if (last) {
+		vfio_device_unbind(device);
+		module_put(device->dev->driver->owner);
+	}
 }
 
 /* Keep the device out of runtime suspend while a request is carried out */

@@ -18,9 +18,15 @@
 
 #include "vfio.h"
 
-/* Owns the list of all groups, and which devices keep each of them */
+/*
+ * Owns the list of all groups, and which devices keep each of them. Every device
+ * that is bound or unbound needs it, so nobody waits for a user under it.
+ */
 static DEFINE_MUTEX(vfio_groups_lock);
 static LIST_HEAD(vfio_groups);
+
+/* For &vfio_group.leave_work, each of which may wait for another user */
+static struct workqueue_struct *vfio_group_wq;
 
 static dev_t vfio_group_devt;
 static DEFINE_IDA(vfio_group_ida);
@@ -41,17 +47,27 @@ int __init vfio_group_init(void)
 {
 	int ret;
 
+	vfio_group_wq = alloc_workqueue("vfio-group", WQ_UNBOUND, 0);
+	if (!vfio_group_wq)
+		return -ENOMEM;
+
 	ret = class_register(&vfio_group_class);
 	if (ret) {
 		pr_err("class vfio cannot be registered (%d)\n", ret);
-		return ret;
+		goto err_wq;
 	}
 
 	ret = alloc_chrdev_region(&vfio_group_devt, 0, MINORMASK + 1, "vfio");
 	if (ret) {
 		pr_err("no device numbers for groups (%d)\n", ret);
-		class_unregister(&vfio_group_class);
+		goto err_class;
 	}
+	return 0;
+
+err_class:
+	class_unregister(&vfio_group_class);
+err_wq:
+	destroy_workqueue(vfio_group_wq);
 	return ret;
 }
 
@@ -59,6 +75,8 @@ void vfio_group_cleanup(void)
 {
 	unregister_chrdev_region(vfio_group_devt, MINORMASK + 1);
 	class_unregister(&vfio_group_class);
+	/* The last work holds the module until it has all but returned */
+	destroy_workqueue(vfio_group_wq);
 	ida_destroy(&vfio_group_ida);
 }
 
@@ -68,9 +86,12 @@ static void vfio_group_release(struct device *dev)
 
 	mutex_destroy(&group->devices_lock);
 	mutex_destroy(&group->lock);
+	mutex_destroy(&group->setup_lock);
 	ida_free(&vfio_group_ida, MINOR(dev->devt));
 	kfree(group);
 }
+
+static void vfio_group_leave_work(struct work_struct *work);
 
 /* On success, consumes the reference to @iommu_group */
 static struct vfio_group *vfio_group_alloc(struct iommu_group *iommu_group,
@@ -96,8 +117,10 @@ static struct vfio_group *vfio_group_alloc(struct iommu_group *iommu_group,
 	cdev_init(&group->cdev, &vfio_group_fops);
 	group->cdev.owner = THIS_MODULE;
 
+	mutex_init(&group->setup_lock);
 	mutex_init(&group->lock);
 	mutex_init(&group->devices_lock);
+	INIT_WORK(&group->leave_work, vfio_group_leave_work);
 	INIT_LIST_HEAD(&group->devices);
 	spin_lock_init(&group->kvm_lock);
 	group->kind = kind;
@@ -123,10 +146,24 @@ err_put:
 static int vfio_group_refuse(struct vfio_group *group, int errno,
 			     const char *why)
 {
-	lockdep_assert_held(&group->lock);
-
-	group->refusal = why;
+	WRITE_ONCE(group->refusal, why);
 	return errno;
+}
+
+/*
+ * Returns a device of the group whose registration is held for the caller, so
+ * that it, its driver and the iommu_group stay; or NULL if all are leaving.
+ */
+static struct vfio_device *vfio_group_get_device(struct vfio_group *group)
+{
+	struct vfio_device *device;
+
+	guard(mutex)(&group->devices_lock);
+
+	list_for_each_entry(device, &group->devices, group_next)
+		if (vfio_device_try_get_registration(device))
+			return device;
+	return NULL;
 }
 
 /**
@@ -142,19 +179,10 @@ static int vfio_group_refuse(struct vfio_group *group, int errno,
 int vfio_group_with_device(void *data,
 			   int (*fn)(struct device *dev, void *arg), void *arg)
 {
-	struct vfio_group *group = data;
-	struct vfio_device *device;
-	bool found = false;
+	struct vfio_device *device = vfio_group_get_device(data);
 	int ret;
 
-	scoped_guard(mutex, &group->devices_lock) {
-		list_for_each_entry(device, &group->devices, group_next) {
-			found = vfio_device_try_get_registration(device);
-			if (found)
-				break;
-		}
-	}
-	if (!found)
+	if (!device)
 		return -ENODEV;
 	ret = fn(device->dev, arg);
 	vfio_device_put_registration(device);
@@ -162,17 +190,18 @@ int vfio_group_with_device(void *data,
 }
 
 /*
- * From here until vfio_group_unset_container() no driver of the kernel gets at
+ * From here until vfio_group_drop_container() no driver of the kernel gets at
  * the group, whether the user takes devices out of it or not. The iommufd claims
  * each device again, as the same owner. On success, consumes the reference to
  * @ictx.
  */
-static int vfio_group_set_container(struct vfio_group *group,
-				    struct iommufd_ctx *ictx)
+static int vfio_group_take_container(struct vfio_group *group,
+				     struct iommufd_ctx *ictx)
 {
 	int ret;
 
-	lockdep_assert_held(&group->lock);
+	lockdep_assert_held(&group->setup_lock);
+	guard(mutex)(&group->lock);
 
 	if (!group->iommu_group)
 		return -ENODEV;
@@ -189,54 +218,93 @@ static int vfio_group_set_container(struct vfio_group *group,
 			return vfio_group_refuse(group, ret,
 						 "set container: a device of the group has a driver of the kernel, see blocked_by of the others");
 	}
-
-	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group,
-				       group);
-	if (ret) {
-		if (group->kind == VFIO_IOMMU_PHYSICAL)
-			iommu_group_release_dma_owner(group->iommu_group);
-		return ret;
-	}
 	group->iommufd = ictx;
 	return 0;
 }
 
-/* No device of the group is open; there may be no container */
-static void vfio_group_unset_container(struct vfio_group *group)
+/*
+ * Undo vfio_group_take_container(): drivers of the kernel may have the group
+ * again. No device of it is open. Returns the container with the reference, or
+ * NULL if there is none.
+ */
+static struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group)
 {
+	struct iommufd_ctx *ictx = group->iommufd;
+
 	lockdep_assert_held(&group->lock);
 
-	if (!group->iommufd)
-		return;
-	vfio_iommufd_compat_leave(group->iommufd, group->kind,
-				  group->iommu_group);
-	if (group->kind == VFIO_IOMMU_PHYSICAL)
+	if (ictx && group->kind == VFIO_IOMMU_PHYSICAL)
 		iommu_group_release_dma_owner(group->iommu_group);
-	iommufd_ctx_put(group->iommufd);
 	group->iommufd = NULL;
+	return ictx;
+}
+
+/* On success, consumes the reference to @ictx. The group has a device. */
+static int vfio_group_set_container(struct vfio_group *group,
+				    struct iommufd_ctx *ictx)
+{
+	int ret;
+
+	ret = vfio_group_take_container(group, ictx);
+	if (ret)
+		return ret;
+	/* Pins all that is mapped there, so without the short locks */
+	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group,
+				       group);
+	if (ret) {
+		guard(mutex)(&group->lock);
+		vfio_group_drop_container(group);
+	}
+	return ret;
+}
+
+/* Of a container that was dropped; NULL is no container. Waits for its user. */
+static void vfio_group_leave_container(struct vfio_group *group,
+				       struct iommufd_ctx *ictx)
+{
+	if (!ictx)
+		return;
+	vfio_iommufd_compat_leave(ictx, group->kind, group);
+	iommufd_ctx_put(ictx);
+}
+
+static void vfio_group_leave_work(struct work_struct *work)
+{
+	struct vfio_group *group =
+		container_of(work, struct vfio_group, leave_work);
+
+	vfio_group_leave_container(group, group->leaving);
+	put_device(&group->dev);
+	/* Whoever removes the module waits for the rest of this function */
+	module_put(THIS_MODULE);
 }
 
 /*
- * The last device has left. Who can still come: (1) opening, until
- * cdev_device_del(); (2) the one file that is open, for which there is nothing
- * left to do once @iommu_group is NULL. Files of devices cannot be open.
+ * The last device has left. Who can still come: (1) the one file that is open,
+ * for which there is nothing left to do once @iommu_group is NULL; (2) its
+ * container, whose user may be busy in there for as long as it likes. The driver
+ * of the device, which is being unbound, does not wait for that. Files of devices
+ * cannot be open, and nobody finds the group any more.
  */
 static void vfio_group_destroy(struct vfio_group *group)
 {
 	struct iommu_group *iommu_group;
 
-	cdev_device_del(&group->cdev, &group->dev);
-
 	mutex_lock(&group->lock);
 	WARN_ON(!list_empty(&group->devices) || group->device_files ||
 		group->cdev_opens);
-	vfio_group_unset_container(group);
+	group->leaving = vfio_group_drop_container(group);
 	iommu_group = group->iommu_group;
 	group->iommu_group = NULL;
 	mutex_unlock(&group->lock);
 
 	iommu_group_put(iommu_group);
-	put_device(&group->dev);
+	if (!group->leaving) {
+		put_device(&group->dev);
+		return;
+	}
+	__module_get(THIS_MODULE);
+	queue_work(vfio_group_wq, &group->leave_work);
 }
 
 static struct vfio_group *vfio_group_find(struct iommu_group *iommu_group)
@@ -357,17 +425,22 @@ int vfio_device_join_group(struct vfio_device *device,
 void vfio_device_leave_group(struct vfio_device *device)
 {
 	struct vfio_group *group = device->group;
+	bool last;
 
 	/* While our group still holds the iommu_group */
 	if (group->kind != VFIO_IOMMU_PHYSICAL)
 		iommu_group_remove_device(device->dev);
 
 	mutex_lock(&vfio_groups_lock);
-	if (!--group->users) {
+	last = !--group->users;
+	if (last) {
 		list_del(&group->next);
-		vfio_group_destroy(group);
+		/* The name is free before the next group can ask for it */
+		cdev_device_del(&group->cdev, &group->dev);
 	}
 	mutex_unlock(&vfio_groups_lock);
+	if (last)
+		vfio_group_destroy(group);
 	device->group = NULL;
 }
 
@@ -449,14 +522,20 @@ static int vfio_group_fops_open(struct inode *inode, struct file *file)
 static int vfio_group_fops_release(struct inode *inode, struct file *file)
 {
 	struct vfio_group *group = file->private_data;
+	struct iommufd_ctx *ictx;
 
-	guard(mutex)(&group->lock);
+	scoped_guard(mutex, &group->lock) {
+		/* Files of devices hold this one open */
+		WARN_ON(group->device_files);
+		ictx = vfio_group_drop_container(group);
+	}
+	vfio_group_leave_container(group, ictx);
 
-	/* Files of devices hold this one open */
-	WARN_ON(group->device_files);
-	vfio_group_unset_container(group);
-	group->opened_file = NULL;
-	group->refusal = NULL;
+	/* The next one may open it now */
+	scoped_guard(mutex, &group->lock) {
+		group->opened_file = NULL;
+		WRITE_ONCE(group->refusal, NULL);
+	}
 	file->private_data = NULL;
 	return 0;
 }
@@ -491,6 +570,7 @@ static long vfio_group_ioctl_get_status(struct vfio_group *group,
 static long vfio_group_ioctl_set_container(struct vfio_group *group,
 					   int __user *arg)
 {
+	struct vfio_device *device;
 	struct iommufd_ctx *ictx;
 	int fd, ret;
 
@@ -500,25 +580,46 @@ static long vfio_group_ioctl_set_container(struct vfio_group *group,
 	if (IS_ERR(ictx))
 		return PTR_ERR(ictx);
 
-	mutex_lock(&group->lock);
-	ret = vfio_group_set_container(group, ictx);
-	mutex_unlock(&group->lock);
+	ret = mutex_lock_killable(&group->setup_lock);
 	if (ret)
-		iommufd_ctx_put(ictx);
+		goto err_put;
+	/* The group stays what it is as long as it has a device */
+	device = vfio_group_get_device(group);
+	if (device) {
+		ret = vfio_group_set_container(group, ictx);
+		vfio_device_put_registration(device);
+	} else {
+		ret = -ENODEV;
+	}
+	mutex_unlock(&group->setup_lock);
+	if (ret)
+		goto err_put;
+	return 0;
+
+err_put:
+	iommufd_ctx_put(ictx);
 	return ret;
 }
 
 static long vfio_group_ioctl_unset_container(struct vfio_group *group)
 {
-	guard(mutex)(&group->lock);
+	struct iommufd_ctx *ictx = NULL;
+	int ret = 0;
 
-	if (!group->iommufd)
-		return -EINVAL;
-	if (group->device_files)
-		return vfio_group_refuse(group, -EBUSY,
-					 "unset container: a device is open");
-	vfio_group_unset_container(group);
-	return 0;
+	if (mutex_lock_killable(&group->setup_lock))
+		return -EINTR;
+	scoped_guard(mutex, &group->lock) {
+		if (!group->iommufd)
+			ret = -EINVAL;
+		else if (group->device_files)
+			ret = vfio_group_refuse(group, -EBUSY,
+						"unset container: a device is open");
+		else
+			ictx = vfio_group_drop_container(group);
+	}
+	vfio_group_leave_container(group, ictx);
+	mutex_unlock(&group->setup_lock);
+	return ret;
 }
 
 static int vfio_device_matches(struct vfio_device *device, char *name)
@@ -547,63 +648,92 @@ static struct vfio_device *vfio_group_find_device(struct vfio_group *group,
 	return ERR_PTR(-ENODEV);
 }
 
-/* With both locks held; undone by vfio_df_close() and vfio_device_put_kvm() */
-static int vfio_df_open_in_container(struct vfio_device_file *df)
+/* Undo vfio_df_group_open_device() */
+static void vfio_df_group_close_device(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	guard(mutex)(&device->dev_set->lock);
+
+	vfio_df_close(df);
+	if (!device->open_count)
+		vfio_device_put_kvm(device);
+}
+
+/* Bind the device to @ictx, or to nothing if that is NULL, and open it */
+static int vfio_df_group_open_device(struct vfio_device_file *df,
+				     struct iommufd_ctx *ictx, bool *first)
 {
 	struct vfio_group *group = df->group;
 	struct vfio_device *device = df->device;
-	bool translated = group->kind != VFIO_IOMMU_NONE;
+	int ret;
+
+	guard(mutex)(&device->dev_set->lock);
+
+	/* The first file decides for all; KVM takes its pointer back in time */
+	*first = !device->open_count;
+	if (*first) {
+		spin_lock(&group->kvm_lock);
+		vfio_device_get_kvm(device, group->kvm);
+		spin_unlock(&group->kvm_lock);
+	}
+
+	ret = vfio_df_open(df, ictx);
+	if (ret && *first)
+		vfio_device_put_kvm(device);
+	return ret;
+}
+
+/* Undone by vfio_df_group_close_device() */
+static int vfio_df_open_in_container(struct vfio_device_file *df,
+				     struct iommufd_ctx *ictx)
+{
+	bool translated = df->group->kind != VFIO_IOMMU_NONE;
+	bool first;
 	int ret;
 
 	/* Someone who described memory to the container expects translation */
-	if (!translated && vfio_iommufd_has_compat_ioas(group->iommufd))
+	if (!translated && vfio_iommufd_has_compat_ioas(ictx))
 		return -EPERM;
 
-	ret = vfio_df_open(df, translated ? group->iommufd : NULL);
-	if (ret || !translated || device->open_count > 1)
+	ret = vfio_df_group_open_device(df, translated ? ictx : NULL, &first);
+	if (ret || !translated || !first)
 		return ret;
 
-	ret = vfio_iommufd_compat_attach(device, group->iommufd);
+	/* May pin, so without the short locks */
+	ret = vfio_iommufd_compat_attach(df->device, ictx);
 	if (ret)
-		vfio_df_close(df);
+		vfio_df_group_close_device(df);
 	return ret;
 }
 
 static int vfio_df_group_open(struct vfio_device_file *df)
 {
 	struct vfio_group *group = df->group;
-	struct vfio_device *device = df->device;
+	struct iommufd_ctx *ictx;
 	int ret;
 
-	lockdep_assert_held(&group->lock);
+	lockdep_assert_held(&group->setup_lock);
 
-	if (!group->iommufd)
+	/* The registration of the device keeps the group in its container */
+	scoped_guard(mutex, &group->lock)
+		ictx = group->iommufd;
+	if (!ictx)
 		return vfio_group_refuse(group, -EINVAL,
 					 "get device: no container is set");
 	if (group->kind == VFIO_IOMMU_NONE &&
 	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
 		return -EPERM;
 
-	guard(mutex)(&device->dev_set->lock);
+	ret = vfio_df_open_in_container(df, ictx);
+	if (ret)
+		return vfio_group_refuse(group, ret,
+					 "get device: refused by the container (see its fdinfo) or by the driver (see the kernel log)");
 
-	/* The first file decides for all; KVM takes its pointer back in time */
-	if (!device->open_count) {
-		spin_lock(&group->kvm_lock);
-		vfio_device_get_kvm(device, group->kvm);
-		spin_unlock(&group->kvm_lock);
+	scoped_guard(mutex, &group->lock) {
+		df->group_file = get_file(group->opened_file);
+		group->device_files++;
 	}
-
-	ret = vfio_df_open_in_container(df);
-	if (ret) {
-		vfio_group_refuse(group, ret,
-				  "get device: refused by the container (see its fdinfo) or by the driver (see the kernel log)");
-		if (!device->open_count)
-			vfio_device_put_kvm(device);
-		return ret;
-	}
-
-	df->group_file = get_file(group->opened_file);
-	group->device_files++;
 	/* From here on, read, write, mmap and ioctl reach the driver */
 	smp_store_release(&df->ready, true);
 	return 0;
@@ -616,19 +746,15 @@ static int vfio_df_group_open(struct vfio_device_file *df)
 void vfio_df_group_close(struct vfio_device_file *df)
 {
 	struct vfio_group *group = df->group;
-	struct vfio_device *device = df->device;
 
 	if (!df->ready)
 		return;
 
-	mutex_lock(&group->lock);
-	mutex_lock(&device->dev_set->lock);
-	vfio_df_close(df);
-	if (!device->open_count)
-		vfio_device_put_kvm(device);
-	mutex_unlock(&device->dev_set->lock);
-	group->device_files--;
-	mutex_unlock(&group->lock);
+	mutex_lock(&group->setup_lock);
+	vfio_df_group_close_device(df);
+	scoped_guard(mutex, &group->lock)
+		group->device_files--;
+	mutex_unlock(&group->setup_lock);
 
 	/* May be the last; then the group is closed when we are out of here */
 	fput(df->group_file);
@@ -695,9 +821,13 @@ static long vfio_group_ioctl_get_device_fd(struct vfio_group *group,
 		return fd;
 	}
 
-	mutex_lock(&group->lock);
+	if (mutex_lock_killable(&group->setup_lock)) {
+		vfio_device_put_registration(device);
+		put_unused_fd(fd);
+		return -EINTR;
+	}
 	file = vfio_group_open_device(group, device);
-	mutex_unlock(&group->lock);
+	mutex_unlock(&group->setup_lock);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);
@@ -731,19 +861,23 @@ static void vfio_group_fops_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct vfio_group *group = file->private_data;
 	struct vfio_device *device;
+	const char *refusal;
 
-	guard(mutex)(&group->lock);
-
+	if (mutex_lock_killable(&group->lock))
+		return;
 	seq_printf(m, "vfio-group:\t%s\n", dev_name(&group->dev));
 	seq_printf(m, "vfio-container:\t%s\n", group->iommufd ? "set" : "none");
 	seq_printf(m, "vfio-device-files:\t%u\n", group->device_files);
+	mutex_unlock(&group->lock);
+
 	seq_puts(m, "vfio-devices:\t");
 	scoped_guard(mutex, &group->devices_lock)
 		list_for_each_entry(device, &group->devices, group_next)
 			seq_printf(m, "%s ", dev_name(device->dev));
 	seq_putc(m, '\n');
-	if (group->refusal)
-		seq_printf(m, "vfio-refusal:\t%s\n", group->refusal);
+	refusal = READ_ONCE(group->refusal);
+	if (refusal)
+		seq_printf(m, "vfio-refusal:\t%s\n", refusal);
 }
 #endif
 

@@ -85,9 +85,13 @@ EXPORT_SYMBOL_GPL(vfio_iommufd_physical_bind);
  */
 void vfio_iommufd_physical_unbind(struct vfio_device *vdev)
 {
+	struct iommufd_device *idev = vdev->iommufd_device;
+
 	vfio_iommufd_physical_detach_ioas(vdev);
-	iommufd_device_unbind(vdev->iommufd_device);
-	vdev->iommufd_device = NULL;
+	/* Who looks at it from another device of the set has it no more */
+	scoped_guard(mutex, &vdev->dev_set->lock)
+		vdev->iommufd_device = NULL;
+	iommufd_device_unbind(idev);
 }
 EXPORT_SYMBOL_GPL(vfio_iommufd_physical_unbind);
 
@@ -102,7 +106,7 @@ int vfio_iommufd_physical_attach_ioas(struct vfio_device *vdev, u32 *pt_id)
 {
 	int ret;
 
-	lockdep_assert_held(&vdev->dev_set->lock);
+	lockdep_assert_held(&vdev->attach_lock);
 
 	if (WARN_ON(!vdev->iommufd_device))
 		return -EINVAL;
@@ -124,7 +128,7 @@ EXPORT_SYMBOL_GPL(vfio_iommufd_physical_attach_ioas);
  */
 void vfio_iommufd_physical_detach_ioas(struct vfio_device *vdev)
 {
-	lockdep_assert_held(&vdev->dev_set->lock);
+	lockdep_assert_held(&vdev->attach_lock);
 
 	if (WARN_ON(!vdev->iommufd_device) || !vdev->iommufd_attached)
 		return;
@@ -178,9 +182,13 @@ EXPORT_SYMBOL_GPL(vfio_iommufd_emulated_bind);
  */
 void vfio_iommufd_emulated_unbind(struct vfio_device *vdev)
 {
+	struct iommufd_access *access = vdev->iommufd_access;
+
 	vfio_iommufd_emulated_detach_ioas(vdev);
-	iommufd_access_destroy(vdev->iommufd_access);
-	vdev->iommufd_access = NULL;
+	/* Who looks at it from another device of the set has it no more */
+	scoped_guard(mutex, &vdev->dev_set->lock)
+		vdev->iommufd_access = NULL;
+	iommufd_access_destroy(access);
 }
 EXPORT_SYMBOL_GPL(vfio_iommufd_emulated_unbind);
 
@@ -195,7 +203,7 @@ int vfio_iommufd_emulated_attach_ioas(struct vfio_device *vdev, u32 *pt_id)
 {
 	int ret;
 
-	lockdep_assert_held(&vdev->dev_set->lock);
+	lockdep_assert_held(&vdev->attach_lock);
 
 	if (WARN_ON(!vdev->iommufd_access))
 		return -EINVAL;
@@ -217,7 +225,7 @@ EXPORT_SYMBOL_GPL(vfio_iommufd_emulated_attach_ioas);
  */
 void vfio_iommufd_emulated_detach_ioas(struct vfio_device *vdev)
 {
-	lockdep_assert_held(&vdev->dev_set->lock);
+	lockdep_assert_held(&vdev->attach_lock);
 
 	if (WARN_ON(!vdev->iommufd_access) || !vdev->iommufd_attached)
 		return;
@@ -322,6 +330,8 @@ EXPORT_SYMBOL(vfio_dma_rw);
  * @iommu_group: the group
  * @group: our side of it
  *
+ * May wait for the user's memory.
+ *
  * Return: 0; -EINVAL if @ictx has been made a container of the other sort
  * (with translation or without) before; else what
  * iommufd_vfio_compat_add_group() returns.
@@ -348,17 +358,16 @@ int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind
  * vfio_iommufd_compat_leave - undo vfio_iommufd_compat_join()
  * @ictx: the iommufd that is the container
  * @kind: what confines the group's devices, of which none is open
- * @iommu_group: the group
+ * @group: our side of the group
+ *
+ * Waits for what else the user does to the container.
  */
 void vfio_iommufd_compat_leave(struct iommufd_ctx *ictx,
 			       enum vfio_iommu_kind kind,
-			       struct iommu_group *iommu_group)
+			       struct vfio_group *group)
 {
-	if (kind == VFIO_IOMMU_NONE)
-		return;
-	if (kind != VFIO_IOMMU_PHYSICAL)
-		iommu_group = NULL;
-	iommufd_vfio_compat_remove_group(ictx, iommu_group);
+	if (kind != VFIO_IOMMU_NONE)
+		iommufd_vfio_compat_remove_group(ictx, group);
 }
 
 /**
@@ -379,8 +388,10 @@ bool vfio_iommufd_has_compat_ioas(struct iommufd_ctx *ictx)
  * @device: a device that is bound to @ictx
  * @ictx: the iommufd that is the container of the device's group
  *
- * Return: 0; -ENODEV if the container has no address space; else what
- * &vfio_device_ops.attach_ioas returns.
+ * May wait for the user's memory.
+ *
+ * Return: 0; -ENODEV if the container has no address space; -EINTR if the caller
+ * is killed; else what &vfio_device_ops.attach_ioas returns.
  */
 int vfio_iommufd_compat_attach(struct vfio_device *device,
 			       struct iommufd_ctx *ictx)
@@ -388,11 +399,13 @@ int vfio_iommufd_compat_attach(struct vfio_device *device,
 	u32 ioas_id;
 	int ret;
 
-	lockdep_assert_held(&device->dev_set->lock);
-
 	ret = iommufd_vfio_compat_ioas_get_id(ictx, &ioas_id);
 	if (ret)
 		return ret;
+	if (mutex_lock_killable(&device->attach_lock))
+		return -EINTR;
 	/* No way to tell such a user the id of the hwpt */
-	return device->ops->attach_ioas(device, &ioas_id);
+	ret = device->ops->attach_ioas(device, &ioas_id);
+	mutex_unlock(&device->attach_lock);
+	return ret;
 }

@@ -12,15 +12,26 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
+#include <linux/workqueue.h>
 
 /**
  * DOC: Locks and lifetimes
  *
  * From the outside in, a task takes them only in this order:
  *
- * 1. &vfio_group.lock: who uses the group, and through what;
- * 2. &vfio_device_set.lock: opening, binding and attaching of the devices;
- * 3. &vfio_group.devices_lock: the list of the group's devices.
+ * 1. &vfio_group.setup_lock: one request at a time that sets up a container, or
+ *    opens or closes a device through the group;
+ * 2. &vfio_device.attach_lock: attaching, detaching and unbinding of a device;
+ * 3. &vfio_group.lock: who uses the group, and through what;
+ * 4. &vfio_device_set.lock: opening and binding of the devices;
+ * 5. &vfio_group.devices_lock: the list of the group's devices.
+ *
+ * The first two are held while the memory of a user is pinned, which takes as
+ * long as that user likes. So only the user of that group or device takes them,
+ * and where it can be told so, a wait for them ends when the caller is killed.
+ * All others are short: no memory of a user is touched or pinned under them,
+ * nor is the iommufd asked for what waits for that, because they stand between
+ * a user and other users, or the administrator.
  *
  * &vfio_device_file.kvm_lock and &vfio_group.kvm_lock are spinlocks around one
  * pointer each, innermost.
@@ -110,7 +121,7 @@ int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind
 			     struct vfio_group *group);
 void vfio_iommufd_compat_leave(struct iommufd_ctx *ictx,
 			       enum vfio_iommu_kind kind,
-			       struct iommu_group *iommu_group);
+			       struct vfio_group *group);
 int vfio_iommufd_compat_attach(struct vfio_device *device,
 			       struct iommufd_ctx *ictx);
 bool vfio_iommufd_has_compat_ioas(struct iommufd_ctx *ictx);
@@ -247,14 +258,19 @@ static inline void vfio_device_debugfs_exit(struct vfio_device *device)
  * @next: member of the list of all groups; owned by the lock of that list
  * @users: registered devices of the group; owned by the lock of that list
  * @kind: of all its devices. Constant
- * @lock: owns the members that follow it, to @refusal
+ * @leave_work: takes a group that has lost its devices out of @leaving
+ * @leaving: what was its container; holds a reference. Owned by @leave_work
+ * @setup_lock: see "Locks and lifetimes"
+ * @refusal: see &vfio_device_file.refusal
+ * @lock: owns the members that follow it, to @cdev_opens
  * @iommu_group: holds a reference; NULL once the last device has left, when
  *               nothing more can be done with files that are still open
  * @opened_file: the one file that has the group open, or NULL
- * @iommufd: the container that the group is in, or NULL; holds a reference
+ * @iommufd: the container that the group is in, or NULL; holds a reference.
+ *           Neither comes nor goes under @setup_lock as long as the registration
+ *           of one of its devices is held
  * @device_files: files of devices that were opened through the group
  * @cdev_opens: devices in use through their own character devices
- * @refusal: see &vfio_device_file.refusal
  * @devices_lock: owns @devices
  * @devices: the registered devices
  * @kvm_lock: owns @kvm
@@ -266,14 +282,18 @@ struct vfio_group {
 	struct list_head next;
 	unsigned int users;
 	enum vfio_iommu_kind kind;
+	struct work_struct leave_work;
+	struct iommufd_ctx *leaving;
 
-	struct mutex lock;	/* owns what follows, to refusal */
+	struct mutex setup_lock;	/* see above */
+	const char *refusal;
+
+	struct mutex lock;	/* owns what follows, to cdev_opens */
 	struct iommu_group *iommu_group;
 	struct file *opened_file;
 	struct iommufd_ctx *iommufd;
 	unsigned int device_files;
 	unsigned int cdev_opens;
-	const char *refusal;
 
 	struct mutex devices_lock;	/* owns devices */
 	struct list_head devices;

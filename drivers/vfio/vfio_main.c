@@ -85,6 +85,7 @@ static void vfio_device_release(struct device *dev)
 	vfio_release_device_set(device);
 	if (device->ops->release)
 		device->ops->release(device);
+	mutex_destroy(&device->attach_lock);
 	iput(device->inode);
 	ida_free(&vfio_device_ida, device->index);
 	kvfree(device);
@@ -109,6 +110,7 @@ static int vfio_device_init(struct vfio_device *device, struct device *dev,
 	device->dev = dev;
 	device->ops = ops;
 	init_completion(&device->comp);
+	mutex_init(&device->attach_lock);
 
 	if (ops->init) {
 		ret = ops->init(device);
@@ -125,6 +127,7 @@ static int vfio_device_init(struct vfio_device *device, struct device *dev,
 err_put_inode:
 	/* A driver's init() may have joined a set before it failed */
 	vfio_release_device_set(device);
+	mutex_destroy(&device->attach_lock);
 	iput(device->inode);
 err_free_index:
 	ida_free(&vfio_device_ida, device->index);

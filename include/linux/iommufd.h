@@ -140,7 +140,7 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 				  iommufd_vfio_with_device_t *with_device,
 				  void *with_group);
 void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
-				      struct iommu_group *group);
+				      void *with_group);
 #else
 static inline struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 {

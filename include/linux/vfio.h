@@ -40,7 +40,8 @@ struct vfio_group;
  *          is reset as a whole), compared by address only
  * @lock: held around open_device() and close_device() of every member, and by
  *        a driver that needs the whole set to hold still, as for a bus reset.
- *        Owns @device_list
+ *        Owns @device_list. The members may belong to several users, so nobody
+ *        who holds it waits for a user's memory
  * @device_list: the members, linked by vfio_device.dev_set_list
  * @device_count: number of members, owned by the lock of the set of all sets
  */
@@ -73,8 +74,12 @@ struct vfio_device_set {
  * @cdev: /dev/vfio/devices/vfioN
  * @refcount: registration plus every open file; zero once unregistered
  * @open_count: number of files that use the device. &vfio_device_set.lock
+ * @attach_lock: held around @attach_ioas, @detach_ioas and @unbind_iommufd of
+ *               &vfio_device_ops. It may be held until the user's memory
+ *               arrives, so only the device's own user takes it. Outside of
+ *               &vfio_device_set.lock
  * @comp: completed when @refcount falls to zero
- * @iommufd_access: an emulated device's way to the user's memory.
+ * @iommufd_access: an emulated device's way to the user's memory. Changes under
  *                  &vfio_device_set.lock; stable while the device is open
  * @put_kvm: returns the reference that @kvm is. &vfio_device_set.lock
  * @inode: its mapping collects all mmaps of the device, whichever file they
@@ -82,9 +87,9 @@ struct vfio_device_set {
  * @iommufd_device: a physical device's binding. &vfio_device_set.lock
  * @iommufd_devid: its id in the iommufd that it is bound to.
  *                 &vfio_device_set.lock
- * @iommufd_bound: bound to an iommufd, physical or emulated.
- *                 &vfio_device_set.lock
- * @iommufd_attached: attached to a page table. &vfio_device_set.lock
+ * @iommufd_bound: bound to an iommufd, physical or emulated; for a moment longer
+ *                 than it is open. &vfio_device_set.lock
+ * @iommufd_attached: attached to a page table. @attach_lock
  * @cdev_opened: in use through the character device rather than through the
  *               group. &vfio_device_set.lock
  * @iommu_kind: what confines the device's DMA. Constant while registered
@@ -116,6 +121,7 @@ struct vfio_device {
 #endif
 	refcount_t refcount;
 	unsigned int open_count;
+	struct mutex attach_lock;	/* see above */
 	struct completion comp;
 	struct iommufd_access *iommufd_access;
 	void (*put_kvm)(struct kvm *kvm);
@@ -166,8 +172,9 @@ struct vfio_device {
  * @show_fdinfo: add lines of "key:\tvalue" to the fdinfo of a file that has
  *               the device open
  *
- * @bind_iommufd to @detach_ioas, @open_device and @close_device are called with
- * &vfio_device_set.lock held.
+ * @bind_iommufd, @open_device and @close_device are called with
+ * &vfio_device_set.lock held, @unbind_iommufd, @attach_ioas and @detach_ioas with
+ * &vfio_device.attach_lock instead, because they may wait for the user's memory.
  */
 struct vfio_device_ops {
 	char	*name;

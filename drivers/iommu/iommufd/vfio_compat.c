@@ -257,7 +257,10 @@ static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	mutex_lock(&container->lock);
+	if (mutex_lock_killable(&container->lock)) {
+		rc = -EINTR;
+		goto out_put;
+	}
 	if (container->type && !list_empty(&container->groups))
 		rc = -EINVAL;
 	if (!rc && READ_ONCE(disable_hugepages))
@@ -272,6 +275,7 @@ static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 			WRITE_ONCE(container->type, type);
 	}
 	mutex_unlock(&container->lock);
+out_put:
 	iommufd_object_put(ictx, &ioas->obj);
 	return rc;
 }

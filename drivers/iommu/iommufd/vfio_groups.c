@@ -262,13 +262,16 @@ static void free_member(struct member *member)
 /**
  * iommufd_vfio_compat_add_group - put a group into a container
  * @ictx: the container, which has an IOAS
- * @group: the group; or NULL for one of software devices. @ictx owns its DMA
- *         until iommufd_vfio_compat_remove_group()
- * @with_device: finds a device of @group, until then
- * @with_group: for @with_device
+ * @group: the group, whose DMA @ictx owns; or NULL for one of software devices
+ * @with_device: finds a device of @group, until
+ *               iommufd_vfio_compat_remove_group()
+ * @with_group: for @with_device; identifies the group
+ *
+ * May wait for the user's memory.
  *
  * Return: 0; if VFIO_SET_IOMMU has been called, what that could say about the
- * group; -ENODEV if the group has lost its devices, or -ENOMEM.
+ * group; -ENODEV if the group has lost its devices, -EINTR if the caller was
+ * killed, or -ENOMEM.
  */
 int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 				  struct iommu_group *group,
@@ -292,26 +295,31 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 		}
 	}
 
-	guard(mutex)(&container->lock);
-	if (container->type) {
+	rc = mutex_lock_killable(&container->lock);
+	if (rc)
+		goto err_free;
+	if (container->type)
 		rc = attach_member(ictx, member);
-		if (rc) {
-			free_member(member);
-			return rc;
-		}
-	}
-	list_add_tail(&member->entry, &container->groups);
+	if (!rc)
+		list_add_tail(&member->entry, &container->groups);
+	mutex_unlock(&container->lock);
+	if (rc)
+		goto err_free;
 	return 0;
+
+err_free:
+	free_member(member);
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_add_group, IOMMUFD_VFIO);
 
 static struct member *find_member(struct iommufd_container *container,
-				  struct iommu_group *group)
+				  const void *with_group)
 {
 	struct member *member;
 
 	list_for_each_entry(member, &container->groups, entry)
-		if (group == (member->igroup ? member->igroup->group : NULL))
+		if (member->with_group == with_group)
 			return member;
 	return NULL;
 }
@@ -319,18 +327,19 @@ static struct member *find_member(struct iommufd_container *container,
 /**
  * iommufd_vfio_compat_remove_group - take a group out of a container
  * @ictx: the container
- * @group: as it was added; none of its devices is bound to @ictx any more
+ * @with_group: as it was added; none of its devices is bound to @ictx any more
  *
  * A container without groups forgets all that is mapped and what it was set to.
+ * Waits for what else the user does to the container, be it pinning.
  */
 void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
-				      struct iommu_group *group)
+				      void *with_group)
 {
 	struct iommufd_container *container = &ictx->container;
 	struct member *member;
 
 	guard(mutex)(&container->lock);
-	member = find_member(container, group);
+	member = find_member(container, with_group);
 	if (WARN_ON(!member))
 		return;
 	list_del(&member->entry);

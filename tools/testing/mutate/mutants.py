@@ -180,11 +180,11 @@ stock("container-keeps-group", F, "detach_member", "\tunreserve(member);\n", "",
 # ---- VFIO
 stock("unplug-asks-nobody", VFIO + "vfio_main.c", "vfio_device_drain", "if (device->ops->request)", "if (0)", "vfio/vfio_cdev_unplug:request")
 F = VFIO + "device_file.c"
-stock("unbind-before-close", F, "vfio_device_last_close",
-      "\tif (device->ops->close_device)\n\t\tdevice->ops->close_device(device);\n\tif (device->iommufd_bound) {\n\t\tdevice->ops->unbind_iommufd(device);\n\t\tdevice->iommufd_bound = false;\n\t}\n",
-      "\tif (device->iommufd_bound) {\n\t\tdevice->ops->unbind_iommufd(device);\n\t\tdevice->iommufd_bound = false;\n\t}\n\tif (device->ops->close_device)\n\t\tdevice->ops->close_device(device);\n",
+stock("unbind-before-close", F, "vfio_df_close",
+      "\tif (last && device->ops->close_device)\n",
+      "\tif (last)\n\t\tvfio_device_unbind(device);\n\tif (last && device->ops->close_device)\n",
       "vfio/vfio_cdev_emulated:close_with_pins")
-stock("driver-stays-in-use", F, "vfio_device_last_close", "\tmodule_put(device->dev->driver->owner);\n", "", "vfio/vfio_cdev_abi:bind_once")
+stock("driver-stays-in-use", F, "vfio_df_close", "\tmodule_put(device->dev->driver->owner);\n", "", "vfio/vfio_cdev_abi:bind_once")
 stock("open-error-counts", F, "vfio_df_open", "\t\t\tdevice->open_count--;\n", "", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_cdev_abi:host_driver")
 F = VFIO + "device_cdev.c"
 stock("bind-error-stays-open", F, "vfio_df_ioctl_bind", "\t\tvfio_df_cdev_unbind(df);\n", "", "vfio/vfio_cdev_abi:bind_result_not_writable")

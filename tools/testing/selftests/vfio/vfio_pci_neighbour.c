@@ -1,0 +1,1052 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A hostile neighbour: an unprivileged user whose requests are held up for as
+ * long as it likes, in a page fault of its own, by userfaultfd or by a FUSE file
+ * system that does not answer. Meanwhile the administrator and another user do
+ * what they always do, and do not notice. When the culprit is killed, nothing is
+ * left of it.
+ *
+ * Uses five of QEMU's edu: two in one group, so that they share the lock of their
+ * set, and three that are alone.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <linux/fuse.h>
+#include <linux/userfaultfd.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_edu.h"
+
+#define CULPRIT_UID	65534
+#define OTHER_UID	65533
+#define PAGES		64
+#define IOVA		0x1000000UL
+
+/* For all that neighbours do once; they do it in a second where nothing hangs */
+#define BOUND_MS	120000
+
+/* ---- memory that does not arrive */
+
+/**
+ * struct held - memory that whoever touches it waits for
+ * @mem: the pages
+ * @stride: bytes of one; a constant
+ * @fd: userfaultfd, or FUSE's connection
+ * @faults: how many pages somebody waits for; in shared memory
+ * @mountpoint: of FUSE, if it is mounted
+ */
+struct held {
+	char *mem;
+	size_t stride;
+	int fd;
+	unsigned int *faults;
+	char mountpoint[32];
+};
+
+static void *held_count_faults(void *arg)
+{
+	struct held *held = arg;
+	struct uffd_msg msg;
+
+	while (read(held->fd, &msg, sizeof(msg)) == sizeof(msg))
+		__atomic_add_fetch(held->faults, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static int held_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	return -pthread_create(&thread, NULL, fn, arg);
+}
+
+/* Before the caller gives up its privileges: of the kernel's faults, too */
+static int held_by_uffd(struct held *held)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	};
+
+	held->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (held->fd < 0 || ioctl(held->fd, UFFDIO_API, &api))
+		return -errno;
+	held->mem = mmap(NULL, PAGES * held->stride, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return held->mem == MAP_FAILED ? -errno : 0;
+}
+
+/* From now on, whoever touches it, or with @answers writes to it, waits */
+static int held_arm(struct held *held, bool answers)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)held->mem, PAGES * held->stride },
+		.mode = answers ? UFFDIO_REGISTER_MODE_WP :
+				  UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_writeprotect wp = {
+		.range = reg.range,
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	if (held->mountpoint[0])
+		return 0;
+	if (ioctl(held->fd, UFFDIO_REGISTER, &reg) ||
+	    (answers && ioctl(held->fd, UFFDIO_WRITEPROTECT, &wp)))
+		return -errno;
+	return held_thread(held_count_faults, held);
+}
+
+/* ---- FUSE: one directory with one file, which is never read to the end */
+
+static void fuse_reply(int fd, __u64 unique, int error, void *data, size_t len)
+{
+	struct fuse_out_header out = {
+		.len = sizeof(out) + len,
+		.error = error,
+		.unique = unique,
+	};
+	struct iovec iov[] = { { &out, sizeof(out) }, { data, len } };
+
+	if (writev(fd, iov, 2) < 0)
+		return;
+}
+
+static struct fuse_attr fuse_attr_of(__u64 node)
+{
+	return (struct fuse_attr){
+		.ino = node,
+		.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0777 : S_IFREG | 0666,
+		.nlink = 1,
+		.size = node == FUSE_ROOT_ID ? 0 : PAGES * 4096UL,
+	};
+}
+
+static void fuse_answer(struct held *held, const struct fuse_in_header *in)
+{
+	struct fuse_init_out init = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_write = 4096,
+	};
+	struct fuse_entry_out entry = {
+		.nodeid = 2,
+		.entry_valid = 3600,
+		.attr_valid = 3600,
+		.attr = fuse_attr_of(2),
+	};
+	struct fuse_attr_out attr = {
+		.attr_valid = 3600,
+		.attr = fuse_attr_of(in->nodeid),
+	};
+	struct fuse_open_out open = {};
+
+	switch (in->opcode) {
+	case FUSE_INIT:
+		fuse_reply(held->fd, in->unique, 0, &init, sizeof(init));
+		break;
+	case FUSE_LOOKUP:
+		fuse_reply(held->fd, in->unique, 0, &entry, sizeof(entry));
+		break;
+	case FUSE_GETATTR:
+		fuse_reply(held->fd, in->unique, 0, &attr, sizeof(attr));
+		break;
+	case FUSE_OPEN:
+		fuse_reply(held->fd, in->unique, 0, &open, sizeof(open));
+		break;
+	case FUSE_READ:
+		__atomic_add_fetch(held->faults, 1, __ATOMIC_SEQ_CST);
+		break;
+	default:
+		fuse_reply(held->fd, in->unique, -EIO, NULL, 0);
+	}
+}
+
+/*
+ * A process of its own: whoever waits for an answer to a request that has been
+ * read can be killed only when the connection is closed.
+ */
+static int fuse_serve(struct held *held)
+{
+	static char buf[FUSE_MIN_READ_BUFFER * 2];
+	pid_t pid = fork();
+
+	if (pid) {
+		close(held->fd);
+		return pid < 0 ? -errno : 0;
+	}
+	while (read(held->fd, buf, sizeof(buf)) > 0)
+		fuse_answer(held, (struct fuse_in_header *)buf);
+	_exit(0);
+}
+
+/* The mount is the caller's own, and goes with it */
+static int held_by_fuse(struct held *held)
+{
+	char options[128], path[64];
+	int ret, fd;
+
+	held->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (held->fd < 0)
+		return -errno;
+	strcpy(held->mountpoint, "/tmp/vfio-held-XXXXXX");
+	if (unshare(CLONE_NEWNS) || !mkdtemp(held->mountpoint) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40777,user_id=%d,group_id=%d,allow_other",
+		 held->fd, CULPRIT_UID, CULPRIT_UID);
+	if (mount("held", held->mountpoint, "fuse", 0, options))
+		return -errno;
+	ret = fuse_serve(held);
+	if (ret)
+		return ret;
+
+	snprintf(path, sizeof(path), "%s/file", held->mountpoint);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	held->mem = mmap(NULL, PAGES * held->stride, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE, fd, 0);
+	/* Each page is asked for alone */
+	if (held->mem == MAP_FAILED ||
+	    madvise(held->mem, PAGES * held->stride, MADV_RANDOM))
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+/* ---- the culprit */
+
+/**
+ * struct scene - what all have to do with
+ * @mate: a device of the culprit's
+ * @idle_mate: shares the group and the set of @mate; nobody has it open
+ * @second: another one of the culprit's
+ * @other: another user's
+ * @faults: see &struct held
+ * @stage: what the neighbours are about
+ * @failed: what the culprit failed in, and how
+ * @error: its errno
+ */
+struct scene {
+	char mate[VU_NAME_MAX];
+	char idle_mate[VU_NAME_MAX];
+	char second[VU_NAME_MAX];
+	char other[VU_NAME_MAX];
+	unsigned int faults;
+	char stage[64];
+	char failed[64];
+	int error;
+};
+
+/**
+ * struct culprit - the hostile process
+ * @scene: shared with those who watch it
+ * @held: its memory
+ * @dev: @mate, or the device that a call is about
+ * @iommufd: the iommufd or container
+ * @group: of @second
+ * @second: @second as a file that is not bound
+ * @ioas: one with nothing in it
+ * @held_ioas: one that maps the held memory
+ * @devid: of @dev
+ */
+struct culprit {
+	struct scene *scene;
+	struct held held;
+	int dev;
+	int iommufd;
+	int group;
+	int second;
+	__u32 ioas;
+	__u32 held_ioas;
+	__u32 devid;
+};
+
+static int culprit_open_cdev(struct culprit *c)
+{
+	int ret;
+
+	c->dev = vu_cdev_open(c->scene->mate);
+	c->second = vu_cdev_open(c->scene->second);
+	c->iommufd = vu_iommufd_open();
+	if (c->dev < 0 || c->second < 0 || c->iommufd < 0)
+		return -errno;
+	ret = vu_bind(c->dev, c->iommufd, &c->devid);
+	if (!ret)
+		ret = vu_ioas_alloc(c->iommufd, &c->ioas);
+	if (!ret)
+		ret = vu_ioas_alloc(c->iommufd, &c->held_ioas);
+	/* Nothing is pinned as long as there is no page table */
+	if (!ret)
+		ret = vu_ioas_map(c->iommufd, c->held_ioas, c->held.mem,
+				  c->held.stride, IOVA);
+	return ret;
+}
+
+static int culprit_set_ioas(struct culprit *c, __u32 ioas)
+{
+	struct iommu_vfio_ioas set = {
+		.size = sizeof(set),
+		.op = IOMMU_VFIO_IOAS_SET,
+		.ioas_id = ioas,
+	};
+
+	return vu_ioctl(c->iommufd, IOMMU_VFIO_IOAS, &set);
+}
+
+static int culprit_open_group(struct culprit *c)
+{
+	int ret;
+
+	c->iommufd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	c->group = vu_group_open(vu_group(c->scene->second));
+	if (c->iommufd < 0 || c->group < 0)
+		return -errno;
+	ret = vu_set_container(c->group, c->iommufd);
+	if (!ret)
+		ret = vu_ioas_alloc(c->iommufd, &c->ioas);
+	if (!ret)
+		ret = vu_ioas_alloc(c->iommufd, &c->held_ioas);
+	if (!ret)
+		ret = vu_ioas_map(c->iommufd, c->held_ioas, c->held.mem,
+				  c->held.stride, IOVA);
+	return ret;
+}
+
+static int culprit_set_iommu(struct culprit *c)
+{
+	return vu_ioctl(c->iommufd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
+}
+
+/* ---- calls that pin, each by itself */
+
+static int attach(struct culprit *c)
+{
+	__u32 pt = c->held_ioas;
+
+	return vu_attach(c->dev, &pt);
+}
+
+static int replace(struct culprit *c)
+{
+	__u32 pt = c->ioas;
+	int ret = vu_attach(c->dev, &pt);
+
+	return ret ? ret : attach(c);
+}
+
+static int alloc_hwpt(struct culprit *c)
+{
+	struct iommu_hwpt_alloc alloc = {
+		.size = sizeof(alloc),
+		.dev_id = c->devid,
+		.pt_id = c->held_ioas,
+	};
+
+	return vu_ioctl(c->iommufd, IOMMU_HWPT_ALLOC, &alloc);
+}
+
+static int map(struct culprit *c)
+{
+	__u32 pt = c->ioas;
+	int ret = vu_attach(c->dev, &pt);
+
+	return ret ? ret : vu_ioas_map(c->iommufd, c->ioas, c->held.mem,
+				       c->held.stride, IOVA);
+}
+
+static void *close_in_thread(void *arg)
+{
+	struct culprit *c = arg;
+
+	while (!__atomic_load_n(c->held.faults, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	close(c->dev);
+	return NULL;
+}
+
+/* The device is closed, but cannot leave the table that is being filled */
+static int map_and_close(struct culprit *c)
+{
+	int ret = held_thread(close_in_thread, c);
+
+	return ret ? ret : map(c);
+}
+
+/* The device is closed, but its id is being used */
+static int hw_info_and_close(struct culprit *c)
+{
+	struct iommu_hw_info info = {
+		.size = sizeof(info),
+		.dev_id = c->devid,
+		.data_uptr = (uintptr_t)c->held.mem,
+		.data_len = 64,
+	};
+	int ret = held_thread(close_in_thread, c);
+
+	return ret ? ret : vu_ioctl(c->iommufd, IOMMU_GET_HW_INFO, &info);
+}
+
+static int set_iommu(struct culprit *c)
+{
+	int ret = culprit_set_ioas(c, c->held_ioas);
+
+	return ret ? ret : culprit_set_iommu(c);
+}
+
+/* @second stays in the container, with no device open */
+static int set_container(struct culprit *c)
+{
+	int ret, group;
+
+	ret = culprit_set_iommu(c);
+	if (!ret)
+		ret = culprit_set_ioas(c, c->held_ioas);
+	if (ret)
+		return ret;
+	group = vu_group_open(vu_group(c->scene->mate));
+	return group < 0 ? group : vu_set_container(group, c->iommufd);
+}
+
+static void *unset_in_thread(void *arg)
+{
+	struct culprit *c = arg;
+
+	while (!__atomic_load_n(c->held.faults, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	vu_unset_container(c->group);
+	return NULL;
+}
+
+static int set_and_unset_container(struct culprit *c)
+{
+	int ret = held_thread(unset_in_thread, c);
+
+	return ret ? ret : set_container(c);
+}
+
+/* The table of the container is there, but not of the IOAS it was changed to */
+static int get_device_fd(struct culprit *c)
+{
+	int ret = culprit_set_iommu(c);
+
+	if (!ret)
+		ret = culprit_set_ioas(c, c->held_ioas);
+	return ret ? ret : vu_get_device_fd(c->group, c->scene->second);
+}
+
+static int map_dma(struct culprit *c)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)c->held.mem,
+		.iova = IOVA,
+		.size = c->held.stride,
+	};
+	int ret = culprit_set_iommu(c);
+
+	return ret ? ret : vu_ioctl(c->iommufd, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+/* ---- the culprit's process */
+
+typedef int culprit_fn(struct culprit *c);
+
+/**
+ * struct plot - what the culprit does
+ * @open: first
+ * @act: then, and does not return from it
+ * @answers: what is held is not the memory but writing to it
+ * @fuse: how it is held
+ * @faults: how many times @act waits
+ */
+struct plot {
+	culprit_fn *open;
+	culprit_fn *act;
+	bool answers;
+	bool fuse;
+	unsigned int faults;
+};
+
+static void culprit_fails(struct culprit *c, const char *what, int error)
+{
+	snprintf(c->scene->failed, sizeof(c->scene->failed), "%s", what);
+	__atomic_store_n(&c->scene->error, error ? error : -ENODATA,
+			 __ATOMIC_SEQ_CST);
+	_exit(1);
+}
+
+static void culprit_main(struct scene *scene, const struct plot *plot)
+{
+	struct culprit c = {
+		.scene = scene,
+		.held = { .stride = 4096, .faults = &scene->faults },
+		.dev = -1, .iommufd = -1, .group = -1, .second = -1,
+	};
+	int ret;
+
+	/* It is killed with all its processes */
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ret = plot->fuse ? held_by_fuse(&c.held) : held_by_uffd(&c.held);
+	if (ret)
+		culprit_fails(&c, "hold", ret);
+	if (setgroups(0, NULL) || setgid(CULPRIT_UID) || setuid(CULPRIT_UID))
+		culprit_fails(&c, "setuid", -errno);
+	ret = plot->open(&c);
+	if (ret)
+		culprit_fails(&c, "open", ret);
+	ret = held_arm(&c.held, plot->answers);
+	if (ret)
+		culprit_fails(&c, "arm", ret);
+	ret = plot->act(&c);
+	culprit_fails(&c, "was not held", ret);
+}
+
+/* ---- neighbours */
+
+static bool ends_within(pid_t pid, unsigned int ms, int *status)
+{
+	double end = vu_seconds() + ms / 1000.0;
+
+	do {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		usleep(2000);
+	} while (vu_seconds() < end);
+	return false;
+}
+
+static void show_stacks(pid_t pid)
+{
+	char path[PATH_MAX], line[256];
+	struct dirent *entry;
+	FILE *file;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		printf("# task %s of %d:\n", entry->d_name, pid);
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stack", pid,
+			 entry->d_name);
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			printf("#   %s", line);
+		if (file)
+			fclose(file);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void stage(struct scene *scene, const char *what)
+{
+	snprintf(scene->stage, sizeof(scene->stage), "%s", what);
+}
+
+/* Whether something went wrong, which is said */
+static bool fails(const struct scene *scene, int ret)
+{
+	if (ret >= 0)
+		return false;
+	printf("# neighbour: %s: %s\n", scene->stage, strerror(-ret));
+	return true;
+}
+
+static int let_in(const char *bdf)
+{
+	char path[PATH_MAX];
+	int ret = vu_cdev_path(bdf, path);
+
+	if (ret)
+		return ret;
+	if (chmod(path, 0666) || chmod("/dev/iommu", 0666) ||
+	    chmod("/dev/vfio/vfio", 0666))
+		return -errno;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vu_group(bdf));
+	return chmod(path, 0666) ? -errno : 0;
+}
+
+static int unbind_and_bind(const char *bdf)
+{
+	int ret = vu_give_to(bdf, NULL);
+
+	return ret ? ret : vu_give_to(bdf, "vfio-pci");
+}
+
+/* What reads it may wait for the culprit, but not on after it is killed */
+static int read_fdinfo(struct scene *scene, pid_t culprit, const char *fd)
+{
+	char path[PATH_MAX], target[64] = "";
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%s", culprit, fd);
+	if (readlink(path, target, sizeof(target) - 1) < 0)
+		return 0;
+	pid = fork();
+	if (!pid) {
+		char buf[4096];
+
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", culprit, fd);
+		vu_read_file(path, buf, sizeof(buf));
+		_exit(0);
+	}
+	if (pid < 0)
+		return -errno;
+	if (ends_within(pid, 1000, &status))
+		return 0;
+	snprintf(scene->stage, sizeof(scene->stage), "fdinfo of %s", target);
+	/* Only a look at an address space waits for it */
+	if (strcmp(target, "/dev/iommu") && strcmp(target, "/dev/vfio/vfio")) {
+		show_stacks(pid);
+		kill(pid, SIGKILL);
+		return -ETIMEDOUT;
+	}
+	kill(pid, SIGKILL);
+	return ends_within(pid, BOUND_MS, &status) ? 0 : -ETIMEDOUT;
+}
+
+static int read_all_fdinfo(struct scene *scene, pid_t culprit)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	int ret = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", culprit);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (!ret && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			ret = read_fdinfo(scene, culprit, entry->d_name);
+	closedir(dir);
+	return ret;
+}
+
+static int read_sysfs(const char *bdf)
+{
+	char buf[512];
+	int ret;
+
+	ret = vu_cdev_attr(bdf, "viable", buf, sizeof(buf));
+	if (ret < 0)
+		return ret;
+	return vu_cdev_attr(bdf, "blocked_by", buf, sizeof(buf));
+}
+
+/* ---- the other user, by the one interface and by the other */
+
+static int use_device(int dev)
+{
+	char config[64];
+
+	if (pread(dev, config, sizeof(config),
+		  vp_offset(VFIO_PCI_CONFIG_REGION_INDEX, 0)) != sizeof(config))
+		return -EIO;
+	return 0;
+}
+
+static int hot_reset_info(int dev)
+{
+	struct {
+		struct vfio_pci_hot_reset_info info;
+		struct vfio_pci_dependent_device devices[32];
+	} buf = { .info.argsz = sizeof(buf) };
+
+	return vu_ioctl(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &buf);
+}
+
+static int reset(struct vp_dev *d)
+{
+	struct vfio_pci_hot_reset hot = { .argsz = sizeof(hot) };
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int ret = vu_device_info(d->fd, &info);
+
+	if (!ret && info.flags & VFIO_DEVICE_FLAGS_RESET)
+		ret = vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL);
+	/* Where there is a slot or bus to reset */
+	if (!ret && !hot_reset_info(d->fd))
+		ret = vu_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
+	return ret;
+}
+
+static int other_by_cdev(struct scene *scene)
+{
+	static char mem[8192] __attribute__((aligned(4096)));
+	struct vp_dev d;
+	__u32 ioas;
+
+	vp_init(&d);
+	strcpy(d.bdf, scene->other);
+	stage(scene, "another user opens and binds");
+	if (fails(scene, vp_open_bdf(&d)))
+		return -EIO;
+	if (fails(scene, use_device(d.fd)))
+		return -EIO;
+	stage(scene, "another user maps and attaches");
+	if (fails(scene, vu_ioas_alloc(d.iommufd, &ioas)))
+		return -EIO;
+	if (fails(scene, vu_ioas_map(d.iommufd, ioas, mem, 4096, IOVA)))
+		return -EIO;
+	if (fails(scene, vu_attach(d.fd, &ioas)))
+		return -EIO;
+	stage(scene, "another user resets");
+	if (fails(scene, reset(&d)))
+		return -EIO;
+	stage(scene, "another user unmaps, detaches and closes");
+	if (fails(scene, vu_detach(d.fd)))
+		return -EIO;
+	vp_close_fds(&d);
+	return 0;
+}
+
+static int other_by_group(struct scene *scene)
+{
+	int container, group, dev;
+
+	stage(scene, "another user opens a group");
+	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	group = vu_group_open(vu_group(scene->other));
+	if (container < 0 || fails(scene, group))
+		return -EIO;
+	if (fails(scene, vu_set_container(group, container)))
+		return -EIO;
+	if (fails(scene, vu_ioctl(container, VFIO_SET_IOMMU,
+				  (void *)VFIO_TYPE1v2_IOMMU)))
+		return -EIO;
+	stage(scene, "another user opens a device of a group");
+	dev = vu_get_device_fd(group, scene->other);
+	if (fails(scene, dev))
+		return -EIO;
+	if (fails(scene, use_device(dev)))
+		return -EIO;
+	stage(scene, "another user closes a group");
+	close(dev);
+	if (fails(scene, vu_unset_container(group)))
+		return -EIO;
+	close(group);
+	close(container);
+	return 0;
+}
+
+static int other_user(struct scene *scene)
+{
+	int ret, status;
+	pid_t pid;
+
+	ret = let_in(scene->other);
+	if (ret)
+		return ret;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (setgroups(0, NULL) || setgid(OTHER_UID) || setuid(OTHER_UID))
+			_exit(2);
+		ret = other_by_cdev(scene);
+		if (!ret)
+			ret = other_by_group(scene);
+		_exit(!!ret);
+	}
+	if (pid < 0)
+		return -errno;
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return status ? -EIO : 0;
+}
+
+/* What goes on as always while @culprit hangs */
+static int neighbours(struct scene *scene, pid_t culprit, bool by_group)
+{
+	stage(scene, "read fdinfo of the culprit");
+	if (fails(scene, read_all_fdinfo(scene, culprit)))
+		return -EIO;
+	stage(scene, "read attributes");
+	if (fails(scene, read_sysfs(scene->mate)))
+		return -EIO;
+	if (fails(scene, read_sysfs(scene->idle_mate)))
+		return -EIO;
+	if (fails(scene, read_sysfs(scene->second)))
+		return -EIO;
+	stage(scene, "unbind and bind another user's device");
+	if (fails(scene, unbind_and_bind(scene->other)))
+		return -EIO;
+	if (fails(scene, other_user(scene)))
+		return -EIO;
+	/* Where the group is the culprit's, so is this device, open or not */
+	if (!by_group) {
+		stage(scene, "unbind and bind a device of the same set");
+		if (fails(scene, unbind_and_bind(scene->idle_mate)))
+		return -EIO;
+	}
+	stage(scene, "remove a device and find it again");
+	if (fails(scene, vu_remove(scene->other)))
+		return -EIO;
+	if (fails(scene, vu_rescan()))
+		return -EIO;
+	if (fails(scene, vu_give_to(scene->other, "vfio-pci")))
+		return -EIO;
+	return 0;
+}
+
+/* Run by itself, so that it can be told when it hangs */
+static pid_t neighbours_fork(struct scene *scene, pid_t culprit, bool by_group)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(neighbours(scene, culprit, by_group) ? 1 : 0);
+	}
+	return pid;
+}
+
+static pid_t unbind_fork(const char *bdf)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(vu_give_to(bdf, NULL) ? 1 : 0);
+	return pid;
+}
+
+/* ---- the tests */
+
+FIXTURE(neighbour)
+{
+	struct scene *scene;
+	char drivers[4][VU_NAME_MAX];
+	pid_t culprit;
+	long pins;
+};
+
+FIXTURE_VARIANT(neighbour)
+{
+	struct plot plot;
+};
+
+FIXTURE_VARIANT_ADD(neighbour, attach)
+{
+	.plot = { .open = culprit_open_cdev, .act = attach, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, attach_fuse)
+{
+	.plot = { .open = culprit_open_cdev, .act = attach, .fuse = true, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, replace)
+{
+	.plot = { .open = culprit_open_cdev, .act = replace, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, alloc_hwpt)
+{
+	.plot = { .open = culprit_open_cdev, .act = alloc_hwpt, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, map)
+{
+	.plot = { .open = culprit_open_cdev, .act = map, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, map_and_close)
+{
+	.plot = { .open = culprit_open_cdev, .act = map_and_close, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, hw_info_and_close)
+{
+	.plot = { .open = culprit_open_cdev, .act = hw_info_and_close, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, set_iommu)
+{
+	.plot = { .open = culprit_open_group, .act = set_iommu, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, set_container)
+{
+	.plot = { .open = culprit_open_group, .act = set_container, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, set_container_fuse)
+{
+	.plot = { .open = culprit_open_group, .act = set_container, .fuse = true, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, set_and_unset_container)
+{
+	.plot = { .open = culprit_open_group, .act = set_and_unset_container,
+		  .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, get_device_fd)
+{
+	.plot = { .open = culprit_open_group, .act = get_device_fd, .faults = 1 },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, map_dma)
+{
+	.plot = { .open = culprit_open_group, .act = map_dma, .faults = 1 },
+};
+
+static char *scene_device(struct scene *scene, unsigned int nr)
+{
+	char *devices[] = { scene->mate, scene->idle_mate, scene->second,
+			    scene->other };
+
+	return devices[nr];
+}
+
+/* One that shares its group with nobody; after @after, if that is given */
+static bool find_alone(const struct scene *scene, const char *after,
+		       char bdf[VU_NAME_MAX])
+{
+	unsigned int i;
+
+	for (i = 0; vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, bdf); i++)
+		if (vu_group(bdf) != vu_group(scene->mate) &&
+		    (!after || strcmp(bdf, after) > 0))
+			return true;
+	bdf[0] = '\0';
+	return false;
+}
+
+FIXTURE_SETUP(neighbour)
+{
+	unsigned int i;
+
+	self->culprit = -1;
+	self->scene = mmap(NULL, sizeof(*self->scene), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->scene);
+	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->scene->mate,
+				 self->scene->idle_mate)) {
+		self->scene->mate[0] = '\0';
+		self->scene->idle_mate[0] = '\0';
+		SKIP(return, "no two edu in one group");
+	}
+	if (!find_alone(self->scene, NULL, self->scene->second) ||
+	    !find_alone(self->scene, self->scene->second, self->scene->other))
+		SKIP(return, "no two edu that are alone");
+	for (i = 0; i < 4; i++) {
+		if (vu_driver(scene_device(self->scene, i), self->drivers[i]))
+			self->drivers[i][0] = '\0';
+		ASSERT_EQ(0, vu_give_to(scene_device(self->scene, i),
+					"vfio-pci"));
+		ASSERT_EQ(0, let_in(scene_device(self->scene, i)));
+	}
+	self->pins = vu_pins();
+	ASSERT_LE(0, self->pins);
+}
+
+FIXTURE_TEARDOWN(neighbour)
+{
+	unsigned int i;
+
+	if (self->culprit > 0) {
+		kill(-self->culprit, SIGKILL);
+		waitpid(self->culprit, NULL, 0);
+	}
+	for (i = 0; i < 4; i++)
+		if (scene_device(self->scene, i)[0])
+			EXPECT_EQ(0, vu_give_to(scene_device(self->scene, i),
+						self->drivers[i][0] ?
+						self->drivers[i] : NULL));
+}
+
+static void plot_unfolds(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(neighbour) *self,
+			 const struct plot *plot)
+{
+	bool by_group = plot->open == culprit_open_group;
+	struct scene *scene = self->scene, after;
+	double end = vu_seconds() + BOUND_MS / 1000.0;
+	int status, unbound;
+	pid_t pid;
+
+	scene->faults = 0;
+	scene->error = 0;
+	self->culprit = fork();
+	ASSERT_LE(0, self->culprit);
+	if (!self->culprit)
+		culprit_main(scene, plot);
+	setpgid(self->culprit, self->culprit);
+	while (__atomic_load_n(&scene->faults, __ATOMIC_SEQ_CST) <
+	       plot->faults && !scene->error && vu_seconds() < end)
+		usleep(2000);
+	if (scene->error == -ENODEV && plot->fuse)
+		SKIP(return, "no FUSE");
+	ASSERT_EQ(0, scene->error) {
+		TH_LOG("the culprit: %s", scene->failed);
+	}
+	ASSERT_EQ(plot->faults, scene->faults) {
+		show_stacks(self->culprit);
+	}
+
+	pid = neighbours_fork(scene, self->culprit, by_group);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(ends_within(pid, BOUND_MS, &status)) {
+		TH_LOG("the neighbours hang: %s", scene->stage);
+		show_stacks(pid);
+		show_stacks(self->culprit);
+	}
+	EXPECT_EQ(0, status) {
+		TH_LOG("the neighbours failed: %s", scene->stage);
+	}
+	/* One that nobody has open, although the user has its group */
+	if (by_group && plot->act != get_device_fd) {
+		pid = unbind_fork(scene->second);
+		ASSERT_TRUE(ends_within(pid, BOUND_MS, &status)) {
+			show_stacks(pid);
+		}
+		EXPECT_EQ(0, status);
+	}
+	EXPECT_EQ(0, waitpid(self->culprit, &status, WNOHANG));
+
+	/* The administrator takes the device away, and with it the culprit */
+	pid = unbind_fork(scene->mate);
+	kill(-self->culprit, SIGKILL);
+	ASSERT_TRUE(ends_within(self->culprit, BOUND_MS, &status)) {
+		show_stacks(self->culprit);
+	}
+	self->culprit = -1;
+	ASSERT_TRUE(ends_within(pid, BOUND_MS, &unbound)) {
+		show_stacks(pid);
+	}
+	EXPECT_EQ(0, unbound);
+	ASSERT_EQ(0, vu_give_to(scene->mate, "vfio-pci"));
+	ASSERT_EQ(0, vu_give_to(scene->second, "vfio-pci"));
+
+	/* Nothing is left: all can be used as if nothing had been */
+	EXPECT_EQ(self->pins, vu_pins());
+	after = *scene;
+	strcpy(after.other, scene->second);
+	EXPECT_EQ(0, other_user(&after));
+}
+
+TEST_F_TIMEOUT(neighbour, held, 4 * BOUND_MS / 1000)
+{
+	plot_unfolds(_metadata, self, &variant->plot);
+}
+
+TEST_HARNESS_MAIN
