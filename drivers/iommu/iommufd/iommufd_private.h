@@ -46,6 +46,9 @@ struct iommufd_container {
  * @destroy_wait: woken when the last call that uses an object ends
  * @account_mode: whom maps are charged to, an enum pin_account_mode; written
  *                while there are no objects
+ * @type1: opened as /dev/vfio/vfio, by a program that was written for VFIO's type
+ *         1: errors of the container are type 1's, where others are mainline's
+ *         iommufd's. Constant
  * @vfio_ioas: what the VFIO container ioctls work on; under objects.xa_lock
  * @no_iommu_mode: opened as a VFIO container without an IOMMU
  * @container: the VFIO groups that it is the container of
@@ -61,6 +64,7 @@ struct iommufd_ctx {
 	wait_queue_head_t destroy_wait;
 
 	enum pin_account_mode account_mode;
+	bool type1;
 	struct iommufd_ioas *vfio_ioas;
 	bool no_iommu_mode;
 	struct iommufd_container container;

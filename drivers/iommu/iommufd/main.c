@@ -26,10 +26,12 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 	if (!ictx)
 		return -ENOMEM;
 
-	/* A program that opened a VFIO container expects VFIO's accounting. */
-	ictx->account_mode = PIN_ACCOUNT_USER;
-	if (filp->private_data == &vfio_misc_dev)
-		ictx->account_mode = PIN_ACCOUNT_MM;
+	/*
+	 * A program that opened a VFIO container expects VFIO's accounting, and
+	 * its errors.
+	 */
+	ictx->type1 = filp->private_data == &vfio_misc_dev;
+	ictx->account_mode = ictx->type1 ? PIN_ACCOUNT_MM : PIN_ACCOUNT_USER;
 
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&ictx->takeover_mutex);

@@ -240,6 +240,18 @@ static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 	}
 }
 
+/* What is refused with an error that type 1 has another one for */
+static int type1_error(const struct iommufd_ctx *ictx, int error, int type1)
+{
+	return ictx->type1 ? type1 : error;
+}
+
+static int no_group(struct iommufd_ctx *ictx)
+{
+	return refuse(&ictx->refusal, type1_error(ictx, -ENODEV, -EINVAL),
+		      "container: no group has been added to it");
+}
+
 static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	struct iommufd_container *container = &ictx->container;
@@ -248,14 +260,23 @@ static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 
 	if (READ_ONCE(ictx->no_iommu_mode)) {
 		if (type != VFIO_NOIOMMU_IOMMU)
-			return -EINVAL;
+			return type1_error(ictx, -EINVAL, -ENODEV);
 		return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
 	}
-	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
-		return -EINVAL;
 	ioas = iommufd_vfio_get_ioas(ictx);
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) {
+		rc = -EINVAL;
+		if (!IS_ERR(ioas)) {
+			if (!READ_ONCE(container->type))
+				rc = type1_error(ictx, -EINVAL, -ENODEV);
+			iommufd_object_put(ictx, &ioas->obj);
+		}
+		return refuse(&ictx->refusal, rc,
+			      "container: there is no IOMMU of type %lu, only type 1 (%u) and type 1v2 (%u)",
+			      type, VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU);
+	}
 	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
+		return no_group(ictx);
 
 	if (mutex_lock_killable(&container->lock)) {
 		rc = -EINTR;
@@ -283,10 +304,14 @@ out_put:
 /* What can be mapped is known as soon as the container is set up. */
 static struct iommufd_ioas *get_set_ioas(struct iommufd_ctx *ictx)
 {
+	struct iommufd_ioas *ioas;
+
 	if (!READ_ONCE(ictx->container.type) &&
 	    !list_empty_careful(&ictx->container.groups))
-		return ERR_PTR(-EINVAL);
-	return iommufd_vfio_get_ioas(ictx);
+		return ERR_PTR(refuse(&ictx->refusal, -EINVAL,
+				      "container: VFIO_SET_IOMMU has not been called"));
+	ioas = iommufd_vfio_get_ioas(ictx);
+	return IS_ERR(ioas) ? ERR_PTR(no_group(ictx)) : ioas;
 }
 
 /*
@@ -480,12 +505,16 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *arg)
 		       smallest_page(&ioas->iopt));
 		goto out_put;
 	}
-	rc = -EOVERFLOW;
 	if (check_add_overflow(map.iova, map.size - 1, &end) ||
 	    end > ULONG_MAX ||
 	    check_add_overflow(map.vaddr, map.size - 1, &end) ||
-	    end > ULONG_MAX)
+	    end > ULONG_MAX) {
+		rc = refuse(&ictx->refusal,
+			    type1_error(ictx, -EOVERFLOW, -EINVAL),
+			    "map: IOVA 0x%llx or address 0x%llx and size 0x%llx wrap",
+			    map.iova, map.vaddr, map.size);
 		goto out_put;
+	}
 	/* Threads that map at the same time may exceed it by one each. */
 	if (READ_ONCE(ioas->iopt.areas.nr) >= READ_ONCE(dma_entry_limit)) {
 		rc = refuse(&ictx->refusal, -ENOSPC,
@@ -721,19 +750,26 @@ static int unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 		if (!unmap.size || !IS_ALIGNED(unmap.iova | unmap.size,
 					       smallest_page(&ioas->iopt)))
 			goto out_put;
-		rc = -EOVERFLOW;
+		rc = type1_error(ictx, -EOVERFLOW, -EINVAL);
 		if (check_add_overflow(unmap.iova, unmap.size - 1, &last) ||
 		    last > ULONG_MAX)
 			goto out_put;
 	}
 	if (report) {
 		rc = unmap_report(ioas, &unmap, &bitmap);
-		if (rc)
+		if (rc) {
+			if (rc == -ENOENT)
+				rc = type1_error(ictx, -ENOENT, -EINVAL);
 			goto out_put;
+		}
 	}
 	rc = unmap_range(&ioas->iopt, unmap.iova, last, &unmapped);
-	if (rc)
+	if (rc) {
+		/* It has been told that a mapping would be cut */
+		if (rc == -ENOENT)
+			rc = type1_error(ictx, -ENOENT, -EINVAL);
 		goto out_put;
+	}
 	unmap.size = unmapped;
 	if (copy_to_user(arg, &unmap, minsz))
 		rc = -EFAULT;
@@ -932,7 +968,8 @@ static int dirty_pages(struct iommufd_ctx *ictx, void __user *arg)
  * @cmd: its number
  * @arg: its argument
  *
- * Return: as type 1 does.
+ * Return: as type 1 does, for a file of /dev/vfio/vfio; as mainline's iommufd
+ * does, where that is another error, for one of /dev/iommu.
  */
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg)
@@ -961,6 +998,10 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return dirty_pages(ictx, uarg);
 	default:
+		/* Type 1 is not there to be asked before it is set */
+		if (_IOC_TYPE(cmd) == VFIO_TYPE &&
+		    !READ_ONCE(ictx->container.type))
+			return type1_error(ictx, -ENOIOCTLCMD, -EINVAL);
 		return -ENOIOCTLCMD;
 	}
 }
