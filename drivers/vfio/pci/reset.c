@@ -18,6 +18,65 @@
 #include "trace.h"
 #include "vfio_pci_priv.h"
 
+/*
+ * Whose lock a reset needs besides the device's own. Without a reset of its own
+ * the device is reset by the bridge. One that has such a reset must not have to
+ * wait for others below the same bridge.
+ */
+static struct pci_dev *resetting_bridge(struct pci_dev *pdev)
+{
+	if (pdev->is_virtfn || pdev->devcap & PCI_EXP_DEVCAP_FLR)
+		return NULL;
+	return pci_upstream_bridge(pdev);
+}
+
+/**
+ * vfio_pci_try_reset - reset a device that may be locked by somebody else
+ * @pdev: the device
+ *
+ * Return: as pci_try_reset_function(); -EAGAIN if the bridge is locked, too.
+ */
+int vfio_pci_try_reset(struct pci_dev *pdev)
+{
+	struct pci_dev *bridge = resetting_bridge(pdev);
+	int ret;
+
+	if (bridge && !pci_dev_trylock(bridge))
+		return -EAGAIN;
+	ret = pci_try_reset_function(pdev);
+	if (bridge)
+		pci_dev_unlock(bridge);
+	return ret;
+}
+
+/**
+ * vfio_pci_trylock_bridge - lock the bridge that may have to reset a device
+ * @pdev: the device
+ *
+ * The bridge comes before the device in the order of locks. Undone by
+ * vfio_pci_unlock_bridge().
+ *
+ * Return: false if somebody else has locked it.
+ */
+bool vfio_pci_trylock_bridge(struct pci_dev *pdev)
+{
+	struct pci_dev *bridge = resetting_bridge(pdev);
+
+	return !bridge || pci_dev_trylock(bridge);
+}
+
+/**
+ * vfio_pci_unlock_bridge - undo vfio_pci_trylock_bridge()
+ * @pdev: the device
+ */
+void vfio_pci_unlock_bridge(struct pci_dev *pdev)
+{
+	struct pci_dev *bridge = resetting_bridge(pdev);
+
+	if (bridge)
+		pci_dev_unlock(bridge);
+}
+
 /**
  * vfio_pci_reset_function_locked - reset the function
  * @vdev: an enabled device; its memory is locked and zapped
@@ -33,7 +92,7 @@ int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
 
 	/* a reset starts and ends in D0 */
 	vfio_pci_set_power_state(vdev, PCI_D0);
-	ret = pci_try_reset_function(vdev->pdev);
+	ret = vfio_pci_try_reset(vdev->pdev);
 	vfio_pci_intx_sync(vdev);
 	trace_vfio_pci_reset(vdev, false, ret);
 	return ret;

@@ -3,6 +3,7 @@
  * Life of a PCI device that belongs to userspace: registered, opened, closed,
  * unregistered. Everything that a user can do in between is in other files.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -184,7 +185,7 @@ static int enable_powered(struct vfio_pci_core_device *vdev)
 	if (ret)
 		return ret;
 
-	ret = pci_try_reset_function(pdev);
+	ret = vfio_pci_try_reset(pdev);
 	if (ret == -EAGAIN)
 		goto err_disable;
 	vdev->reset_works = !ret;
@@ -269,7 +270,7 @@ static void reset_for_next_user(struct vfio_pci_core_device *vdev, bool locked)
 static void restore_device(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	bool locked;
+	bool bridge, locked;
 
 	vdev->needs_reset = true;
 	if (pci_load_and_free_saved_state(pdev, &vdev->pci_saved_state)) {
@@ -280,12 +281,16 @@ static void restore_device(struct vfio_pci_core_device *vdev)
 	}
 	/*
 	 * An unbind that is waiting for this user holds the locks; then the
-	 * reset is done when that goes on.
+	 * reset is done when that goes on. Somebody who holds the bridge's lets
+	 * go of it before the device is opened again, which resets it, too.
 	 */
-	locked = pci_dev_trylock(pdev);
+	bridge = vfio_pci_trylock_bridge(pdev);
+	locked = bridge && pci_dev_trylock(pdev);
 	reset_for_next_user(vdev, locked);
 	if (locked)
 		pci_dev_unlock(pdev);
+	if (bridge)
+		vfio_pci_unlock_bridge(pdev);
 }
 
 /**
@@ -600,9 +605,23 @@ err_vf:
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_device);
 
+/* Who locks a bridge wants the devices below it next, so do not wait for long */
+static bool lock_bridge_for_unbind(struct pci_dev *pdev)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		if (vfio_pci_trylock_bridge(pdev))
+			return true;
+		msleep(20);
+	}
+	pci_warn(pdev, "is not reset for its next driver: the bridge above it is busy\n");
+	return false;
+}
+
 /*
  * The last user was closed while the unbind that waited for it held the locks.
- * It still holds one of them.
+ * It still holds one of them, that of the device.
  */
 static void reset_before_unbind(struct vfio_pci_core_device *vdev)
 {
@@ -611,10 +630,13 @@ static void reset_before_unbind(struct vfio_pci_core_device *vdev)
 	if (!vdev->needs_reset || !vdev->reset_works ||
 	    pm_runtime_resume_and_get(&pdev->dev))
 		return;
-	pci_cfg_access_lock(pdev);
-	pci_save_state(pdev);
-	reset_for_next_user(vdev, true);
-	pci_cfg_access_unlock(pdev);
+	if (lock_bridge_for_unbind(pdev)) {
+		pci_cfg_access_lock(pdev);
+		pci_save_state(pdev);
+		reset_for_next_user(vdev, true);
+		pci_cfg_access_unlock(pdev);
+		vfio_pci_unlock_bridge(pdev);
+	}
 	pm_runtime_put(&pdev->dev);
 }
 

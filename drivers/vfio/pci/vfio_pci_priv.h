@@ -163,6 +163,9 @@ int vfio_pci_ioeventfd(struct vfio_pci_core_device *vdev,
 void vfio_pci_ioeventfds_release(struct vfio_pci_core_device *vdev);
 
 /* reset.c */
+int vfio_pci_try_reset(struct pci_dev *pdev);
+bool vfio_pci_trylock_bridge(struct pci_dev *pdev);
+void vfio_pci_unlock_bridge(struct pci_dev *pdev);
 int vfio_pci_reset_function(struct vfio_pci_core_device *vdev);
 int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev);
 void *vfio_pci_reset_set_id(struct vfio_pci_core_device *vdev);

@@ -299,6 +299,44 @@ TEST_F_TIMEOUT(alone, reset_under_dma, 300)
 	dma_check(_metadata, &dma);
 }
 
+/* The kernel's log since it was booted, looked through for @text */
+static bool log_has(const char *text)
+{
+	char record[8192];
+	bool found = false;
+	ssize_t n;
+	int fd;
+
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	/* EPIPE: some were overwritten before they were read */
+	while ((n = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (n <= 0)
+			continue;
+		record[n] = '\0';
+		found |= strstr(record, text) != NULL;
+	}
+	close(fd);
+	return found;
+}
+
+/*
+ * Who resets a bus holds the bridge, so that nobody else looks at what is behind
+ * it meanwhile. The kernel says it, once, of those who do not.
+ */
+TEST_F(alone, bridge_is_locked)
+{
+	struct vp_dev *d = &self->d;
+
+	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_FALSE(log_has("unlocked secondary bus reset"));
+	vp_close_fds(d);
+	EXPECT_FALSE(log_has("unlocked secondary bus reset"));
+	ASSERT_EQ(0, vp_open_bdf(d));
+	EXPECT_FALSE(log_has("unlocked secondary bus reset"));
+}
+
 /* Two devices that only a reset of their bus resets, in one group */
 FIXTURE(bus)
 {
