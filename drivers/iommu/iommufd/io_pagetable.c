@@ -33,6 +33,12 @@
  */
 #define IOPT_UNFILL_BATCH 512
 
+/*
+ * Areas that one copy may be of, all of which are made and claimed before others
+ * get the IOVA map, and have to go again if that fails or the caller is killed.
+ */
+#define IOPT_COPY_MAX 65536U
+
 /* How often the accesses in a batch are asked before an unmap gives up. */
 #define IOPT_UNMAP_TRIES 100
 
@@ -621,6 +627,7 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_piece **end = &map->pieces;
 	struct iopt_piece *piece;
 	struct iopt_area *area;
+	unsigned int n = 0;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	for (;;) {
@@ -633,6 +640,10 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 			return refuse(iopt->refusal, -EPERM,
 				      "copy: the memory at 0x%lx was mapped read-only",
 				      iova);
+		if (n++ == IOPT_COPY_MAX)
+			return refuse(iopt->refusal, -ENOSPC,
+				      "copy: more than %u mappings at once",
+				      IOPT_COPY_MAX);
 		piece = kmalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
 		if (!piece)
 			return -ENOMEM;
@@ -665,8 +676,9 @@ static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
  * The memory is shared: it is pinned and charged once.
  *
  * Return: 0; -ENOENT if not all of the range is mapped, -EPERM if the copy
- * would be writable and the memory is not, -EINTR if the caller was killed, or
- * what iopt_map_pages() says.
+ * would be writable and the memory is not, -ENOSPC if it is of more than
+ * %IOPT_COPY_MAX areas, -EINTR if the caller was killed, or an error of
+ * iopt_map_pages().
  */
 int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	      unsigned long src_iova, struct iopt_map *map)

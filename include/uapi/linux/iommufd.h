@@ -296,7 +296,8 @@ struct iommu_ioas_map_file {
  * changed or is gone.
  *
  * ENOENT: a part of the source range is not mapped. EPERM: writeable is asked
- * for, and the memory was first mapped without it. Otherwise as for
+ * for, and the memory was first mapped without it. ENOSPC: the source is of more
+ * than 65536 mappings, which can be copied in parts. Otherwise as for
  * %IOMMU_IOAS_MAP.
  */
 struct iommu_ioas_copy {

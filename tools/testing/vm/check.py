@@ -119,6 +119,9 @@ MAINLINE_DEVICES = {"intel": [*MAINLINE_KINDS, "pcie-pci-bridge,id=bridge", "edu
 # Four minutes on the debug kernel, which "make check" does not have
 RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug")]
 
+# Minutes, and nothing else should run beside it on the same kernel: it measures time
+HUGE = [("iommu", "iommufd_huge")]
+
 # Why tests skip themselves when there are no drivers for tests
 NEEDS_TEST_MODULES = re.compile(r"IOMMUFD_TEST|driver \w\S+ is not loaded")
 
@@ -367,21 +370,31 @@ def run_tests(tests, kernel, **more):
     return outcomes, result
 
 
-def races(results):
-    """Those of the selftests that take longest on the debug kernel."""
-    available = build.userspace()
-    missing = set(RACES) - set(available)
+def by_themselves(results, tests, kernel, name, **more):
+    """Selftests that have a part of their own."""
+    missing = set(tests) - set(build.userspace())
     if missing:
         raise Fail(f"no such selftests: {missing}")
-    outcomes, result = run_tests(RACES, "debug", name="check-debug-races", load=["iommufd", "vfio-pci"], timeout=1200)
+    outcomes, result = run_tests(tests, kernel, name=f"check-{name}", load=["iommufd", "vfio-pci"], **more)
     for (folder, program), found in outcomes.items():
-        collect(results, found, f"debug: {folder}/{program}: ")
-    single(results, "debug-races: kernel log, taint, pinned pages and leaks after all that", result.problems)
+        collect(results, found, f"{kernel}: {folder}/{program}: ")
+    single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
+
+
+def races(results):
+    """Those of the selftests that take longest on the debug kernel."""
+    by_themselves(results, RACES, "debug", "debug-races", timeout=1200)
+
+
+def huge(results):
+    """The largest objects that everybody can make, and the kernel's watchdog."""
+    by_themselves(results, HUGE, "stock", "huge", timeout=900)
 
 
 def selftests(results, kernel, folders=None):
     """All selftests, or those in some directories; on the debug kernel without those that race."""
     tests = [test for test in build.userspace() if not folders or test[0] in folders]
+    tests = [test for test in tests if test not in HUGE]		# a part of its own
     if kernel == "debug":
         tests = [test for test in tests if test not in RACES]
     name = "-".join([kernel, *(folders or [])])
@@ -525,6 +538,7 @@ PARTS = {
     "stock": lambda results: selftests(results, "stock"),
     "demo": demo,
     "models": models,
+    "huge": huge,
     **CLIENT_PARTS,
     "installed": installed,
     "mainline": lambda results: mainline(results, "stock"),
@@ -534,7 +548,7 @@ PARTS = {
     "debug-races": races,
 }
 # Names for several
-GROUPS = {"debug": ["debug-iommu", "debug-vfio", "debug-races"], "more": ["debug-races", "models", "mainline", "fuzz"],
+GROUPS = {"debug": ["debug-iommu", "debug-vfio", "debug-races"], "more": ["debug-races", "models", "huge", "mainline", "fuzz"],
           "clients": list(CLIENT_PARTS)}
 
 
