@@ -113,6 +113,40 @@ TEST_F(p2p, mapped_while_memory_is_disabled)
 	EXPECT_EQ(0x47, p->bar[0]);
 }
 
+/* However often the user maps it, taking it back does not take long. */
+TEST_F_TIMEOUT(p2p, limit, 120)
+{
+	const unsigned int max = 65536;
+	struct p2p *p = &self->p;
+	unsigned int i;
+	double begin;
+	int ret = 0;
+
+	if (getenv("VM_SLOWER"))
+		SKIP(return, "KUnit has the limit, and this measures time");
+	for (i = 0; i < max && !ret; i++)
+		ret = vu_ioas_map(p->edu.iommufd, p->ioas, (void *)p->bar,
+				  LENGTH, IOVA_BAR + i * LENGTH);
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(-ENOSPC, vu_ioas_map(p->edu.iommufd, p->ioas,
+				       (void *)p->bar, LENGTH,
+				       IOVA_BAR + i * LENGTH));
+	p->bar[0] = 1;
+	begin = vu_seconds();
+	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
+	EXPECT_GT(1, vu_seconds() - begin);
+	send(_metadata, p, 0x4a);
+	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
+	EXPECT_EQ(1, p->bar[0]);
+	ASSERT_TRUE(send(_metadata, p, 0x4b));
+	EXPECT_EQ(0x4b, p->bar[0]);
+
+	/* One that goes makes room for another. */
+	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas, (void *)p->bar,
+				 LENGTH, IOVA_BAR + i * LENGTH));
+}
+
 TEST_F(p2p, revoked_with_close)
 {
 	struct p2p *p = &self->p;
