@@ -126,6 +126,7 @@ stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) &
 # ---- iommufd: objects and ioctls
 F = IOMMUFD + "object.c"
 uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", None, f"{IOAS}:use_after_destroy,destroy_unknown")
+stock("destroy-killed-stays-dying", F, "revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
 uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", None, f"{MOCK}:busy_objects")
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", None, f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{IOAS}:alloc_destroy,destroy_with_mappings")
