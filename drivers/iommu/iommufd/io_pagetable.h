@@ -262,6 +262,8 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 
 struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
 int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
+/* Pages that a walk over runs looks at before it lets others in. */
+#define IOPT_RUNS_STEP 16384
 int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs);
 
 #endif

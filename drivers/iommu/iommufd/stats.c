@@ -8,10 +8,7 @@
 
 #include "io_pagetable.h"
 
-/* Pages that a walk over runs looks at before it lets others in. */
-#define IOPT_RUNS_STEP 16384
-
-/* The same for areas */
+/* The same as IOPT_RUNS_STEP for areas */
 #define IOPT_STATS_STEP 4096
 
 /*

@@ -122,12 +122,26 @@ static void stats_test_access(struct kunit *test)
 	expect_runs(t, 0, 8, 0, 0);
 }
 
+/* More than is looked at in one step: no page is counted twice, or not at all. */
+static void stats_test_steps(struct kunit *test)
+{
+	const unsigned long npages = IOPT_RUNS_STEP + 32;
+	struct fixture *t = test->priv;
+
+	t->memory = fake_memory_alloc(test, npages, 16, PROT_READ | PROT_WRITE);
+	fixture_add_domain(t, COMMON_SIZES);
+	KUNIT_ASSERT_EQ(test, 0,
+			fixture_map_at(t, SZ_2M, 0, npages * PAGE_SIZE));
+	expect_runs(t, 4, npages / 16, 0, 0);
+}
+
 static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_test_scattered),
 	KUNIT_CASE(stats_test_runs),
 	KUNIT_CASE(stats_test_neighbours),
 	KUNIT_CASE(stats_test_top),
 	KUNIT_CASE(stats_test_access),
+	KUNIT_CASE(stats_test_steps),
 	{}
 };
 
