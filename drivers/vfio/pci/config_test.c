@@ -937,6 +937,23 @@ static void linking(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->hidden, 6);
 }
 
+/* PME# is not the user's, whatever the device says */
+static void no_pme(struct kunit *test)
+{
+	struct fake *f = fake_alloc(test);
+	struct vfio_pci_config *c;
+
+	add_cap(f, 0x40, PCI_CAP_ID_PM);
+	put16(f, 0x40 + PCI_PM_PMC, PCI_PM_CAP_PME_MASK | 0x3);
+	put16(f, 0x40 + PCI_PM_CTRL, PCI_PM_CTRL_PME_ENABLE |
+				     PCI_PM_CTRL_PME_STATUS |
+				     PCI_PM_CTRL_NO_SOFT_RESET);
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x40), 0x00030001);
+	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x44),
+			PCI_PM_CTRL_NO_SOFT_RESET);
+}
+
 static void broken_lists(struct kunit *test)
 {
 	struct vfio_pci_config *c;
@@ -952,6 +969,17 @@ static void broken_lists(struct kunit *test)
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, c->shadow[0x51], 0);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x100), 0x00010003);
+
+	/* a loop that does not come back to the start */
+	f = fake_alloc(test);
+	add_cap(f, 0x40, PCI_CAP_ID_PM);
+	add_cap(f, 0x50, PCI_CAP_ID_MSIX);
+	add_cap(f, 0x60, PCI_CAP_ID_AF);
+	f->image[0x61] = 0x50;
+	c = build(test, f);
+	KUNIT_EXPECT_EQ(test, c->shadow[0x41], 0x50);
+	KUNIT_EXPECT_EQ(test, c->shadow[0x51], 0x60);
+	KUNIT_EXPECT_EQ(test, c->shadow[0x61], 0);
 
 	/* into the header */
 	f = fake_alloc(test);
@@ -1154,6 +1182,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(bar_sizing),
 	KUNIT_CASE(bar_sizes),
 	KUNIT_CASE(linking),
+	KUNIT_CASE(no_pme),
 	KUNIT_CASE(broken_lists),
 	KUNIT_CASE(read_fails),
 	KUNIT_CASE(random_devices),
