@@ -348,4 +348,57 @@ TEST_F(answer, destroy_can_be_killed)
 	close(uffd);
 }
 
+struct destroy_call {
+	int fd;
+	__u32 id;
+	int rc;
+};
+
+static void *do_destroy(void *arg)
+{
+	struct destroy_call *call = arg;
+
+	call->rc = obj_destroy(call->fd, call->id);
+	return NULL;
+}
+
+/* The last one who uses an object wakes who waits to destroy it */
+TEST_F(answer, destroy_waits)
+{
+	struct held_map held = { .fd = self->fd, .cmd = self->cmd, .rc = 1 };
+	struct destroy_call call = { .fd = self->fd, .rc = 1 };
+	pthread_t thread, destroyer;
+	struct timespec late;
+	int uffd, tries;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &call.id));
+	fill_map(self->cmd, call.id, self->buf, self->size, MAP_RW);
+	uffd = uffd_open(self->cmd, self->ps);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd with write protection");
+	ASSERT_EQ(0, hold_map(&thread, &held, uffd));
+	ASSERT_EQ(0, pthread_create(&destroyer, NULL, do_destroy, &call));
+	for (tries = 0; tries < 2000; tries++) {
+		__u32 nr = 0;
+
+		if (ioas_iova_ranges(self->fd, call.id, NULL, &nr, NULL) ==
+		    -ENOENT)
+			break;
+		usleep(10000);
+	}
+	EXPECT_GT(2000, tries);
+	/* It is in its sleep, and not on its way there */
+	usleep(100000);
+	EXPECT_EQ(1, call.rc);
+	ASSERT_EQ(0, let_go(uffd, self->cmd, self->ps));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, held.rc);
+	clock_gettime(CLOCK_REALTIME, &late);
+	late.tv_sec += 20;
+	ASSERT_EQ(0, pthread_timedjoin_np(destroyer, NULL, &late));
+	EXPECT_EQ(0, call.rc);
+	EXPECT_EQ(self->pinned, pages_pinned());
+	close(uffd);
+}
+
 TEST_HARNESS_MAIN

@@ -398,6 +398,15 @@ TEST_F(ctx, destroy_unknown)
 	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, self->id));
 }
 
+/* What was found last is not found for longer than it is there. */
+TEST_F(ctx, destroy_last_used)
+{
+	ASSERT_EQ(0, MAP_AT(self->ps, 0));
+	ASSERT_EQ(0, obj_destroy(self->fd, self->id));
+	EXPECT_EQ(-ENOENT, MAP_AT(self->ps, 0));
+	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, self->id));
+}
+
 TEST_F(ctx, destroy_with_mappings)
 {
 	unsigned int i;
@@ -459,6 +468,10 @@ TEST_F(ctx, iova_ranges)
 	/* No more was written than there is */
 	EXPECT_EQ(0xa5a5a5a5a5a5a5a5, ranges[1].start);
 	EXPECT_EQ(0xa5a5a5a5a5a5a5a5, ranges[2].last);
+	/* Just enough room */
+	num = 1;
+	EXPECT_EQ(0, ioas_iova_ranges(self->fd, self->id, ranges, &num, NULL));
+	EXPECT_EQ(1, num);
 }
 
 TEST_F(ctx, iova_ranges_emsgsize)
@@ -1341,6 +1354,46 @@ TEST_F(ctx, map_file_sealed)
 					   IOMMU_IOAS_MAP_READABLE));
 		close(memfd);
 	}
+}
+
+/* What is mapped for writing cannot be sealed, and can be as soon as it is not. */
+TEST_F(ctx, map_file_then_seal)
+{
+	int memfd = memfd_new(self->ps, MFD_ALLOW_SEALING);
+	__u64 iova = 0;
+
+	ASSERT_LE(0, memfd);
+	ASSERT_EQ(0, ioas_map_file(self->fd, self->id, memfd, 0, self->ps,
+				   &iova, MAP_RW));
+	EXPECT_EQ(-1, fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE));
+	EXPECT_EQ(EBUSY, errno);
+	ASSERT_EQ(0, UNMAP(iova, self->ps));
+	EXPECT_EQ(0, fcntl(memfd, F_ADD_SEALS, F_SEAL_WRITE));
+	close(memfd);
+}
+
+TEST_F(ctx, map_file_read_only)
+{
+	int memfd = memfd_new(self->ps, 0), fd;
+	char path[32];
+	__u64 iova = 0;
+
+	ASSERT_LE(0, memfd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EACCES, ioas_map_file(self->fd, self->id, fd, 0, self->ps,
+					 &iova, MAP_RW));
+	EXPECT_EQ(0, ioas_map_file(self->fd, self->id, fd, 0, self->ps, &iova,
+				   IOMMU_IOAS_MAP_READABLE));
+	close(fd);
+	/* Nor one that can only be written */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EACCES, ioas_map_file(self->fd, self->id, fd, 0, self->ps,
+					 &iova, MAP_RW));
+	close(fd);
+	close(memfd);
 }
 
 /* IOMMU_IOAS_CHANGE_PROCESS */

@@ -1516,6 +1516,12 @@ TEST_F(iommu, hwpt_alloc_bad)
 	cmd.data_len = 8;
 	cmd.data_uptr = (uintptr_t)self->buf;
 	EXPECT_EQ(-EINVAL, call(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+
+	/* The IOMMU driver does not know such data; the IOAS is let go of */
+	ASSERT_EQ(0, ioas_alloc(self->fd, &cmd.pt_id));
+	cmd.data_type = 0x12345678;
+	EXPECT_EQ(-EOPNOTSUPP, call(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+	EXPECT_EQ(0, obj_destroy(self->fd, cmd.pt_id));
 }
 
 TEST_F(iommu, hwpt_alloc_bad_memory)
@@ -2008,7 +2014,43 @@ TEST_F(iommu, access_rw_bad)
 	EXPECT_EQ(42, self->buf[0]);
 	EXPECT_EQ(0, mock_access_rw(self->fd, access, iova, 16, tmp, 0));
 	EXPECT_EQ(42, tmp[0]);
+	/* It is the mapping that counts, not what else its pages are mapped for */
+	iova += self->size;
+	ASSERT_EQ(0, ioas_copy(self->fd, self->ioas, &iova, self->ioas, BASE,
+			       self->ps, MAP_FIXED_RO));
+	EXPECT_EQ(-EPERM, mock_access_rw(self->fd, access, iova, 16, tmp,
+					 MOCK_ACCESS_RW_WRITE));
+	EXPECT_EQ(0, mock_access_rw(self->fd, access, iova, 16, tmp, 0));
 	close(access);
+}
+
+static __u64 alignment_of(int fd, __u32 ioas)
+{
+	struct iommu_iova_range range;
+	__u64 alignment = 0;
+	__u32 num = 1;
+
+	ioas_iova_ranges(fd, ioas, &range, &num, &alignment);
+	return alignment;
+}
+
+/* Who pins needs whole pages of the CPU, as long as there is such a user. */
+TEST_F(iommu, access_alignment)
+{
+	int access;
+	__u32 ioas;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	EXPECT_EQ(MOCK_PAGE, alignment_of(self->fd, self->ioas));
+	access = mock_access_open(self->fd, self->ioas,
+				  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	ASSERT_LE(0, access);
+	EXPECT_EQ(self->ps, alignment_of(self->fd, self->ioas));
+	ASSERT_EQ(0, mock_access_replace(self->fd, access, ioas));
+	EXPECT_EQ(MOCK_PAGE, alignment_of(self->fd, self->ioas));
+	EXPECT_EQ(self->ps, alignment_of(self->fd, ioas));
+	close(access);
+	EXPECT_EQ(1, alignment_of(self->fd, ioas));
 }
 
 TEST_F(iommu, access_replace)

@@ -1077,6 +1077,38 @@ TEST_F(group, left_open)
 		EXPECT_LT(self->pinned, pages_pinned());
 }
 
+/* How many ranges of IOVA can be used */
+static __u32 num_ranges(int fd, __u32 ioas)
+{
+	__u32 num = 0;
+
+	ioas_iova_ranges(fd, ioas, NULL, &num, NULL);
+	return num;
+}
+
+/* What the group brings along goes when memory cannot be pinned for it */
+TEST_F(group, refused)
+{
+	int fd = iommufd_open();
+	__u32 ioas, before;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, group_unset_container(self->group));
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &ioas));
+	ASSERT_EQ(0, ioas_map_at(fd, ioas, self->buf, SZ_2M, SZ_2M));
+	ASSERT_EQ(0, munmap(self->buf, SZ_2M));
+	before = num_ranges(fd, ioas);
+	ASSERT_EQ(0, group_set_container(self->group, fd));
+	EXPECT_EQ(-EFAULT, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	EXPECT_EQ(before, num_ranges(fd, ioas));
+	/* and comes when it can */
+	ASSERT_EQ(0, ioas_unmap(fd, ioas, SZ_2M, SZ_2M));
+	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	EXPECT_LT(before, num_ranges(fd, ioas));
+	close(fd);
+}
+
 TEST_F(group, iommufd_as_container)
 {
 	int fd = iommufd_open();

@@ -22,6 +22,7 @@
 #define TYPE	PARENT "/mdev_supported_types/mtty-2"
 #define UUID1	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 #define UUID2	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1002"
+#define UUID3	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003"
 #define MDEV(uuid)	"/sys/bus/mdev/devices/" uuid
 
 /* As the sample's configuration space has it */
@@ -110,6 +111,31 @@ TEST_F(mdev, attributes)
 	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", buf,
 				  sizeof(buf)));
 	EXPECT_STREQ(left, buf);
+	EXPECT_EQ(0, mdev_create(UUID2));
+	EXPECT_EQ(0, mdev_remove(UUID2));
+}
+
+/* A device that its driver refuses has not been there */
+TEST_F(mdev, probe_fails)
+{
+	char uuid[sizeof(UUID2) + 8], left[32];
+	unsigned int i, n;
+
+	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", left,
+				  sizeof(left)));
+	n = atoi(left);
+	for (i = 0; i < n; i++) {
+		snprintf(uuid, sizeof(uuid),
+			 "83b8f4f2-509f-382f-3c1e-e6bfe0fa3%03x", i);
+		ASSERT_EQ(0, mdev_create(uuid));
+	}
+	EXPECT_EQ(-ENOSPC, mdev_create(UUID2));
+	EXPECT_FALSE(exists(MDEV(UUID2)));
+	for (i = 0; i < n; i++) {
+		snprintf(uuid, sizeof(uuid),
+			 "83b8f4f2-509f-382f-3c1e-e6bfe0fa3%03x", i);
+		EXPECT_EQ(0, mdev_remove(uuid));
+	}
 	EXPECT_EQ(0, mdev_create(UUID2));
 	EXPECT_EQ(0, mdev_remove(UUID2));
 }
@@ -517,6 +543,12 @@ TEST_F(migration, debugfs)
 	close(fd);
 	EXPECT_LT(0, vu_read_file(file, buf, sizeof(buf)));
 	EXPECT_STREQ("PRE_COPY_P2P", buf);
+
+	/* Of a device that is gone nothing is left */
+	ASSERT_EQ(0, mdev_create(UUID3));
+	EXPECT_TRUE(exists("/sys/kernel/debug/vfio/" UUID3));
+	ASSERT_EQ(0, mdev_remove(UUID3));
+	EXPECT_FALSE(exists("/sys/kernel/debug/vfio/" UUID3));
 }
 
 int main(int argc, char **argv)

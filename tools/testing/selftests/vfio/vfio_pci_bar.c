@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -183,6 +184,7 @@ TEST_F(edu, memory_disabled)
 {
 	struct vp_dev *d = &self->d;
 	volatile __u32 *reg = vp_mmap(d, 0, 0, 1 << 20);
+	unsigned char buf[256];
 	__u32 val;
 	int i;
 
@@ -194,6 +196,14 @@ TEST_F(edu, memory_disabled)
 		EXPECT_FALSE(peek(reg, &val));
 		EXPECT_EQ(-EIO, vp_read(d, 0, 0, &val, 4));
 		EXPECT_EQ(-EIO, vp_write(d, 0, EDU_LIVENESS, &val, 4));
+		/* more than a register, less than one, and parts of two */
+		memset(buf, 0x5a, sizeof(buf));
+		EXPECT_EQ(-EIO, vp_read(d, 0, 0, buf, sizeof(buf)));
+		EXPECT_EQ(-EIO, vp_read(d, 0, 0, buf, 3));
+		EXPECT_EQ(-EIO, vp_read(d, 0, 2, buf, 4));
+		EXPECT_EQ(-EIO, vp_write(d, 0, 0, buf, sizeof(buf)));
+		EXPECT_EQ(-EIO, vp_write(d, 0, EDU_LIVENESS, buf, 3));
+		EXPECT_EQ(0x5a, buf[0]);
 		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
 	}
 	/* mapped while disabled, touched when enabled */
@@ -307,6 +317,56 @@ FIXTURE_SETUP(toggled)
 FIXTURE_TEARDOWN(toggled)
 {
 	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
+}
+
+/* Page faults of a look at a register */
+static long faults_of(volatile __u32 *reg, __u32 *val)
+{
+	long before = minor_faults();
+
+	*val = *reg;
+	return minor_faults() - before;
+}
+
+/* While a device is reset nobody has its memory; afterwards it is found again */
+TEST_F(toggled, faults_after_reset)
+{
+	unsigned int exp = vp_find_cap(&self->d, PCI_CAP_ID_EXP);
+	volatile __u32 *page, *reg;
+	__u32 val, now, ctl;
+	int ret;
+
+	page = vp_mmap(&self->d, 0, variant->reg & ~4095, 4096);
+	ASSERT_NE(MAP_FAILED, (void *)page);
+	reg = page + variant->reg % 4096 / 4;
+	/* the first ones are also those of the code */
+	faults_of(reg, &val);
+	EXPECT_EQ(0, faults_of(reg, &val));
+	ret = vu_ioctl(self->d.fd, VFIO_DEVICE_RESET, NULL);
+	if (ret == -EINVAL)
+		SKIP(return, "it cannot be reset alone");
+	ASSERT_EQ(0, ret);
+	EXPECT_LT(0, faults_of(reg, &now));
+	EXPECT_EQ(val, now);
+	EXPECT_EQ(0, faults_of(reg, &now));
+
+	/* by a write to configuration space, too */
+	if (!exp || !(vp_cfg_get(&self->d, exp + PCI_EXP_DEVCAP, 4) &
+		      PCI_EXP_DEVCAP_FLR))
+		return;
+	ctl = vp_cfg_get(&self->d, exp + PCI_EXP_DEVCTL, 2);
+	ASSERT_EQ(0, vp_cfg_set(&self->d, exp + PCI_EXP_DEVCTL, 2,
+				ctl | PCI_EXP_DEVCTL_BCR_FLR));
+	EXPECT_LT(0, faults_of(reg, &now));
+	EXPECT_EQ(val, now);
 }
 
 struct toggler {

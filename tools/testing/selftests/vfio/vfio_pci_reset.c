@@ -112,6 +112,42 @@ TEST_F(igb, closed)
 	EXPECT_EQ(0, vp_cfg_get(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 }
 
+/* Not only the next open, but the close itself stops what a user started */
+TEST_F(igb, reset_by_close)
+{
+	char config[PATH_MAX], resource[PATH_MAX], control[PATH_MAX];
+	struct vp_dev *d = &self->d;
+	volatile __u32 *reg;
+	__u16 command;
+	int cfg, mem;
+
+	snprintf(config, PATH_MAX, "/sys/bus/pci/devices/%s/config", d->bdf);
+	snprintf(resource, PATH_MAX, "/sys/bus/pci/devices/%s/resource0",
+		 d->bdf);
+	snprintf(control, PATH_MAX, "/sys/bus/pci/devices/%s/power/control",
+		 d->bdf);
+	/* so that it is not a change of its power state that resets it */
+	ASSERT_EQ(0, vu_write_file(control, "on"));
+	vp_close_fds(d);
+
+	cfg = open(config, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, cfg);
+	ASSERT_EQ(2, pread(cfg, &command, 2, PCI_COMMAND));
+	command |= PCI_COMMAND_MEMORY;
+	ASSERT_EQ(2, pwrite(cfg, &command, 2, PCI_COMMAND));
+	mem = open(resource, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, mem);
+	reg = mmap(NULL, 4096, PROT_READ, MAP_SHARED, mem, 0);
+	ASSERT_NE(MAP_FAILED, (void *)reg);
+	EXPECT_EQ(self->vet, reg[IGB_VET / 4]);
+	munmap((void *)reg, 4096);
+	close(mem);
+	command &= ~PCI_COMMAND_MEMORY;
+	EXPECT_EQ(2, pwrite(cfg, &command, 2, PCI_COMMAND));
+	close(cfg);
+	EXPECT_EQ(0, vu_write_file(control, "auto"));
+}
+
 TEST_F(function, hot_reset_of_root_bus)
 {
 	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
