@@ -47,7 +47,7 @@ def debug(name, file, function, old, new, *tests, why=None):
     MUTANTS.append(Mutant(name, file, function, old, new, "debug", None, tests, why))
 
 
-MOCK, IOAS = "iommu/iommufd_mock", "iommu/iommufd_ioas"
+MOCK, IOAS, DEV = "iommu/iommufd_mock", "iommu/iommufd_ioas", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
 F = IOMMUFD + "io_pagetable.c"
@@ -92,8 +92,8 @@ uml("pin-error-keeps-pins", F, "pin_range", "unpin_range(pages, start, index - 1
 uml("unused-keeps-charge", F, "unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
 uml("store-error-keeps-pins", F, "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map")
 uml("file-error-keeps-folio", F, "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
-uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_sealed")
-uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MOCK}:file_bad", f"{IOAS}:map_file_bad")
+uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_then_seal")
+uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{IOAS}:map_file_read_only")
 uml("fill-error-stays-mapped", F, "fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
 uml("unpin-not-last", F, "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
 F = IOMMUFD + "translate.c"
@@ -110,7 +110,7 @@ F = IOMMUFD + "account.c"
 uml("limit-off-by-one", F, "charge_user", "sum > limit", "sum >= limit", "iommufd_account")
 uml("uncharge-keeps-pinned-vm", F, "pin_account_uncharge", "\tatomic64_sub(npages, &account->mm->pinned_vm);\n", "", "iommufd_account", f"{MOCK}:pinned_vm")
 F = IOMMUFD + "change_process.c"
-uml("takeover-half-done-keeps-charges", F, "take_over", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK}:change_process", f"{IOAS}:change_process_einval")
+uml("takeover-half-done-keeps-charges", F, "take_over", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK}:change_process_half")
 uml("takeover-of-memory-of-a-process", F, "collect_ioas", "pages->source != IOPT_PAGES_FILE", "false", None, f"{IOAS}:change_process_einval")
 F = IOMMUFD + "iova_bitmap.c"
 S = "iommufd_iova_bitmap"
@@ -125,12 +125,12 @@ stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) &
 
 # ---- iommufd: objects and ioctls
 F = IOMMUFD + "object.c"
-uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", None, f"{IOAS}:use_after_destroy,destroy_unknown")
+uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", None, f"{IOAS}:destroy_last_used")
 stock("destroy-killed-stays-dying", F, "revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
 uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", None, f"{MOCK}:busy_objects")
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", None, f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{IOAS}:alloc_destroy,destroy_with_mappings")
-stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer")
+stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "main.c"
 uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{IOAS}:size_rules")
 uml("fdinfo-keeps-object", F, "iommufd_fops_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{IOAS}:fdinfo_objects")
@@ -148,34 +148,33 @@ F = IOMMUFD + "refusal.c"
 uml("refusal-not-counted", F, "refuse", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
 F = IOMMUFD + "hwpt.c"
 uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK}:hwpt_alloc_bad")
-uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, MOCK,
-    why="the mock IOMMU does not force coherence")
+uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK}:dirty")
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = read_dirty(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK}:dirty", "iommu/dirty:on_again")
 F = IOMMUFD + "access.c"
-uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK}:access_pin,access_replace")
+uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK}:access_alignment")
 uml("access-half-pinned", F, "pin_areas", "\t\tunpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK}:access_pin_across_mappings,access_pin_bad")
 uml("access-writes-read-only", F, "access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK}:access_pin_bad,access_rw_bad")
 F = IOMMUFD + "slice_rw.c"
 uml("copy-ignores-pins", F, "slice_page", "if (interval_tree_iter_first(&pages->users, index, index)) {", "if (0) {", None, "iommu/iommufd_access:pinned_memory")
 uml("hold-write-without-pin", F, "hold_user", "return hold->write ? pin_user_pages_fast(addr, npages,\n\t\t\t\t\t\t\t FOLL_WRITE, hold->list) :", "return 0 ? 0 :", None, "iommu/iommufd_access:process_may_not")
 F = IOMMUFD + "device.c"
-uml("attach-error-keeps-reserved", F, "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{MOCK}:hwpt_alloc,attach_bad",
-    why="the mock IOMMU reserves nothing for its devices")
-uml("replace-error-keeps-reserved", F, "replace_hwpt", "\t\t\tunreserve_device(hwpt, cur->dev);\n", "\t\t\t;\n", None, f"{MOCK}:replace_fails",
-    why="the mock IOMMU reserves nothing for its devices")
-uml("attach-error-keeps-hwpt", F, "attach_hwpt", "err_release:\n\tiommufd_object_release(&hwpt->obj);\n", "err_release:\n", None, f"{MOCK}:hwpt_alloc,dirty_not_supported")
+uml("attach-error-keeps-reserved", F, "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{DEV}:attach_fails")
+uml("replace-error-keeps-reserved", F, "replace_hwpt", "\t\t\tunreserve_device(hwpt, cur->dev);\n", "\t\t\t;\n", None, f"{DEV}:replace_fails,group_replace_fails")
+uml("attach-error-keeps-hwpt", F, "attach_hwpt", "err_release:\n\tiommufd_object_release(&hwpt->obj);\n", "err_release:\n", None, f"{DEV}:attach_fails")
+uml("group-replace-keeps-table", F, "replace_hwpt", "\t\tif (cur != idev)\n\t\t\tiommufd_object_release(&old->obj);\n", "", None, f"{DEV}:group")
+uml("group-replace-error-keeps-table", F, "replace_hwpt", "\twhile (held--)\n", "\twhile (held-- > 1)\n", None, f"{DEV}:group_replace_fails")
+uml("group-replace-error-keeps-reserved", F, "replace_hwpt", "list_for_each_entry_continue_reverse", "if (0) list_for_each_entry_continue_reverse", None, f"{DEV}:group_replace_fails")
 stock("detach-keeps-reserved", F, "iommufd_device_detach", "\t\tunreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
 uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK}:get_hw_info")
 F = IOMMUFD + "vfio_compat.c"
-stock("type1-map-without-flags", F, "map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:map_errors")
+stock("type1-map-without-flags", F, "map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")
 stock("type1-limit-off-by-one", F, "map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= READ_ONCE(dma_entry_limit)", "READ_ONCE(ioas->iopt.areas.nr) > READ_ONCE(dma_entry_limit)", "iommu/vfio_compat:entry_limit")
 stock("type1-caps-not-linked", F, "add_cap", "\t\tcaps->last->next = caps->size;\n", "\t\t;\n", "iommu/vfio_compat:info,avail")
 F = IOMMUFD + "vfio_groups.c"
-stock("container-error-keeps-ranges", F, "attach_with", "\t\tunreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:set_iommu",
-      why="needs a table that cannot be allocated for a group whose ranges could be reserved")
+stock("container-error-keeps-ranges", F, "attach_with", "\t\tunreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:refused")
 stock("container-keeps-group", F, "detach_member", "\tunreserve(member);\n", "", "iommu/vfio_compat:set_iommu,info,forgets")
 
 # ---- VFIO
@@ -197,8 +196,8 @@ stock("container-taken-in-use", F, "vfio_group_ioctl_unset_container", "if (grou
 stock("group-counts-files", F, "vfio_df_group_close", "\tgroup->device_files--;\n", "", "vfio/vfio_group_abi:device")
 F = VFIO + "iommufd.c"
 stock("detached-is-attached", F, "vfio_iommufd_physical_detach_ioas", "\tvdev->iommufd_attached = false;\n", "", "vfio/vfio_cdev_abi:attach_detach")
-stock("pin-no-pages", F, "vfio_pin_pages", "npage <= 0", "npage < 0", "vfio/vfio_cdev_emulated:pin_errors")
-stock("set-keeps-member", VFIO + "device_set.c", "vfio_release_device_set", "\tlist_del(&device->dev_set_list);\n", "", "vfio/vfio_cdev_unplug:in_use", "vfio/vfio_pci_reset:by_iommufd")
+stock("pin-answers-nothing", F, "vfio_pin_pages", "return ret ? ret : npage;", "return ret;", "vfio/vfio_cdev_emulated:pin")
+stock("set-finds-a-stranger", VFIO + "device_set.c", "vfio_find_device_in_devset", "if (device->dev == dev)", "if (device->dev)", "vfio/vfio_pci_reset:by_iommufd,mate_not_open")
 stock("log-goes-on", VFIO + "dma_logging.c", "vfio_log_get_ranges", "\t\t\treturn -EINVAL;\n", "\t\t\tcontinue;\n", "vfio/vfio_mdev_mtty:dma_logging")
 stock("set-and-get", VFIO + "feature.c", "vfio_ioctl_device_feature", "\t    flags & VFIO_DEVICE_FEATURE_SET && flags & VFIO_DEVICE_FEATURE_GET)", "\t    false)", "vfio/vfio_cdev_abi:feature_errors")
 stock("virqfd-forgets-closed", VFIO + "virqfd.c", "vfio_virqfd_disable", "\twait_event(virqfd_gone, virqfd_is_gone(pvirqfd));\n", "", "vfio/vfio_cdev_emulated:virqfd_waits_for_its_own")
@@ -208,25 +207,23 @@ uml("cap-not-linked", VFIO + "helpers.c", "vfio_info_cap_add", "\t\tlast->next =
 uml("irqs-beyond-the-last", VFIO + "helpers.c", "vfio_set_irqs_validate_and_prepare", "hdr->count > num_irqs - hdr->start", "hdr->count > num_irqs", "vfio_irq_set")
 uml("migration-without-p2p", VFIO + "migration.c", "vfio_mig_get_next_state", " && !(BIT(cur) & supported)", "", "vfio_migration")
 stock("viable-with-host-driver", VFIO + "viability.c", "vfio_device_blocks", "!drv || !vfio_driver_claims_dma(dev, drv)", "true", "vfio/vfio_cdev_abi:host_driver,attributes")
-stock("debugfs-stays", VFIO + "debugfs.c", "vfio_device_debugfs_exit", "\tdebugfs_remove_recursive(device->debug_root);\n", "", "vfio/vfio_mdev_mtty:debugfs",
-      why="the directory of a device that is gone has no test")
+stock("debugfs-stays", VFIO + "debugfs.c", "vfio_device_debugfs_exit", "\tdebugfs_remove_recursive(device->debug_root);\n", "", "vfio/vfio_mdev_mtty:debugfs")
 
 # ---- vfio-pci
 F = PCI + "intx.c"
 stock("intx-handled-is-not-masked", F, "intx_handler", "pci_check_and_mask_intx(vdev->pdev)) {\n\t\t\tintx->masked = true;\n", "pci_check_and_mask_intx(vdev->pdev)) {\n", "vfio/vfio_pci_irq:told_once,level")
 debug("intx-disabled-unlocked", F, "vfio_pci_intx_set_disabled", "\tscoped_guard(spinlock_irqsave, &vdev->irqlock) {\n", "\t{\n", "vfio/vfio_pci_irq:disable_bit")
 F = PCI + "msi.c"
-stock("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_irq:all_or_nothing")
+debug("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_fail:set")
 debug("msi-eventfd-put-early", F, "ctx_replace_trigger", "\tsynchronize_irq(ctx->irq);\n\teventfd_ctx_put(old);\n", "\teventfd_ctx_put(old);\n\tsynchronize_irq(ctx->irq);\n", "vfio/vfio_pci_race",
       why="a race of some instructions' length")
-stock("irqs-notifier-any-count", PCI + "irqs.c", "notifier_set", "start != 0 || count > 1", "start != 0", "vfio/vfio_pci_irq:refused,request",
-      why="the common check refuses it before")
+stock("notifier-stays", PCI + "irqs.c", "notifier_set", "\t\t\treturn notifier_replace(vdev, slot, NULL);\n", "\t\t\treturn 0;\n", "vfio/vfio_pci_irq:refused,request")
 F = PCI + "memory.c"
-stock("no-zap-before-reset", F, "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:reset_while_mapped", "vfio/vfio_pci_p2p:revoked_with_memory_enable")
+stock("no-zap-before-reset", F, "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:faults_after_reset")
 stock("memory-in-low-power", F, "vfio_pci_memory_enabled", "\t       !vdev->pm_runtime_engaged &&\n", "", "vfio/vfio_pci_power:entry_and_exit")
 stock("mmap-beyond-the-end", F, "mmap_bar", "if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))", "if (0)", "vfio/vfio_pci_bar:mmap")
 F = PCI + "rdwr.c"
-stock("long-access-while-off", F, "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled,widths")
+stock("long-access-while-off", F, "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled")
 stock("vectors-shown", F, "bar_rw", "if (bar == vdev->msix_bar)", "if (0)", "vfio/vfio_pci_bar:msix_table")
 F = PCI + "ioeventfd.c"
 stock("ioeventfd-limit", F, "ioeventfd_add", ">= IOEVENTFDS_MAX", "> IOEVENTFDS_MAX", "vfio/vfio_pci_ioeventfd:limit")
@@ -236,8 +233,7 @@ stock("hot-reset-of-strangers", F, "set_check_claim", "\t\treturn -EINVAL;\n", "
 stock("hot-reset-without-driver", F, "set_resettable", "\tif (walk_affected(first->pdev, check_member, dev_set))\n\t\treturn NULL;\n", "", "vfio/vfio_pci_reset:mate_without_driver")
 F = PCI + "sriov.c"
 stock("any-token", F, "vf_match_token", "if (!uuid_equal(uuid, &pf->vf_token->uuid))", "if (0)", "vfio/vfio_pci_sriov:token_matrix")
-debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_sriov",
-      why="needs fault injection into sriov_numvfs")
+debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_fail:numvfs")
 stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
 stock("no-zap-before-disable", PCI + "config.c", "write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
 uml("config-loops", PCI + "config_build.c", "cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")
@@ -247,19 +243,21 @@ uml("config-sticky-written-back", PCI + "config_perm.c", "vfio_pci_config_hw_val
 uml("range-before-hole", PCI + "range.c", "vfio_pci_range_step", "off >= hole->start && off < hole->end", "off > hole->start && off < hole->end", "vfio_pci_range")
 F = PCI + "dmabuf.c"
 stock("dmabuf-beyond-the-end", F, "append_range", "\t    end > bar_size)", "\t    false)", "vfio/vfio_pci_dmabuf:requests")
+debug("dmabuf-revoke-waits-for-nobody", F, "wait_unmapped", "!READ_ONCE(buf->nr_maps)", "true", "vfio/vfio_pci_dmabuf:late")
 stock("dmabuf-of-a-closed-device", F, "vfio_pci_dmabuf_lend", "if (!READ_ONCE(buf->vdev))", "if (0)", "vfio/vfio_pci_dmabuf:device_closed")
 stock("rom-size", PCI + "rom.c", "vfio_pci_rom_read", "\tif (pos >= end)\n", "\tif (pos > end)\n", "vfio/vfio_pci_bar:rom")
 stock("vga-other-ports", PCI + "vga_region.c", "find_range", "pos < vga_ranges[i].end", "pos <= vga_ranges[i].end", "vfio/vfio_pci_vga:ranges")
-stock("p2p-mapped-while-off", PCI + "p2p.c", "vfio_pci_p2p_lend", "if (!vfio_pci_memory_enabled(vdev))", "if (0)", "vfio/vfio_pci_p2p:mapped_while_memory_is_disabled")
+stock("p2p-mapped-while-off", PCI + "p2p.c", "vfio_pci_p2p_lend", "if (!vfio_pci_memory_enabled(vdev))", "if (0)", "vfio/vfio_pci_p2p:mapped_while_memory_is_disabled",
+      why="a device whose memory is off does not answer DMA, translated or not")
 stock("region-info-of-any-index", PCI + "info.c", "dev_region_info", "if (info->index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)", "if (0)", "vfio/vfio_pci_bar:region_info")
 stock("id-without-device", PCI + "vfio_pci.c", "add_id", "if (n < 2) {", "if (n < 3) {", "vfio/vfio_pci_parameters:ids")
 F = PCI + "vfio_pci_core.c"
 stock("bars-stay-claimed", F, "release_barmaps", "\t\tpci_release_selected_regions(vdev->pdev, 1 << bar);\n", "", "vfio/vfio_pci_bar:rw,mmap")
-stock("close-without-reset", F, "reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:closed")
+stock("close-without-reset", F, "reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:reset_by_close")
 
 # ---- mdev
-stock("mdev-one-instance-less", VFIO + "mdev/mdev_core.c", "mdev_device_del", "\tmdev_return_instance(parent);\n", "", "vfio/vfio_mdev_mtty:attributes",
-      why="no sample driver lets mdev count its instances")
-stock("mdev-uuid-twice", VFIO + "mdev/mdev_core.c", "mdev_device_alloc", "if (mdev_find(uuid))", "if (0)", "vfio/vfio_mdev_mtty:create_errors")
+stock("mdev-failed-probe-keeps-uuid", VFIO + "mdev/mdev_core.c", "mdev_device_create", "err_put:\n\tput_device(&mdev->dev);\n", "err_put:\n", "vfio/vfio_mdev_mtty:probe_fails")
+stock("mdev-uuid-twice", VFIO + "mdev/mdev_core.c", "mdev_device_alloc", "if (mdev_find(uuid))", "if (0)", "vfio/vfio_mdev_mtty:create_errors",
+      why="the driver core refuses a second device of a name with the same error, and says so in the log")
 stock("mdev-any-length", VFIO + "mdev/mdev_sysfs.c", "create_store", "(count > UUID_STRING_LEN && buf[UUID_STRING_LEN] != '\\n')", "false", "vfio/vfio_mdev_mtty:create_errors")
-stock("mdev-not-removed", VFIO + "mdev/mdev_driver.c", "mdev_remove", "\tif (drv->remove)\n", "\tif (0)\n", "vfio/vfio_mdev_mtty:cdev")
+stock("mdev-not-removed", VFIO + "mdev/mdev_driver.c", "mdev_remove", "\tif (drv->remove)\n", "\tif (0)\n", "vfio/vfio_mdev_mtty:attributes")
