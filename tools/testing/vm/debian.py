@@ -29,6 +29,8 @@ PACKAGES = """
     bash busybox-static bc bison ca-certificates ccache cpio flex gcc kmod libc6-dev libcap-dev libelf-dev
     libssl-dev linux-libc-dev make pciutils perl procps psmisc python3-minimal python3 rsync sparse strace udev
     util-linux uuid-dev xz-utils zstd lz4 qemu-system-x86 seabios ipxe-qemu
+    libblkid-dev libjansson-dev libkmod-dev libmount-dev libpci-dev libsmartcols-dev libtraceevent-dev
+    libtracefs-dev libudev-dev pkgconf python3-docutils
 """.split()
 
 
