@@ -15,6 +15,8 @@ struct command {
 };
 
 extern const struct command list_command, show_command, why_command,
-	check_command, who_command, memlock_command;
+	check_command, who_command, memlock_command, bind_command,
+	unbind_command, restore_command, config_command, open_command,
+	reset_command;
 
 #endif /* COMMAND_H */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,23 @@ static void module_info(struct module *module, struct kmod_module *mod)
 	kmod_module_info_free_list(list);
 }
 
+/* What goes wrong is told by us, once. */
+static void no_log(void *data, int priority, const char *file, int line,
+		   const char *function, const char *format, va_list args)
+{
+	(void)data; (void)priority; (void)file; (void)line;
+	(void)function; (void)format; (void)args;
+}
+
+static struct kmod_ctx *kmod_open(void)
+{
+	struct kmod_ctx *ctx = kmod_new(NULL, NULL);
+
+	if (ctx)
+		kmod_set_log_fn(ctx, no_log, NULL);
+	return ctx;
+}
+
 struct module *host_module(const char *name)
 {
 	struct module *module = mem_zalloc(sizeof(*module));
@@ -155,7 +173,7 @@ struct module *host_module(const char *name)
 		if (*c == '-')
 			*c = '_';
 
-	ctx = kmod_new(NULL, NULL);
+	ctx = kmod_open();
 	if (ctx && !kmod_module_new_from_name(ctx, name, &mod)) {
 		const char *path = kmod_module_get_path(mod);
 		int state = kmod_module_get_initstate(mod);
@@ -188,7 +206,7 @@ int host_module_load(const char *name)
 	struct kmod_ctx *ctx;
 	int rc;
 
-	ctx = kmod_new(NULL, NULL);
+	ctx = kmod_open();
 	if (!ctx)
 		return -ENOMEM;
 	rc = kmod_module_new_from_name(ctx, name, &mod);

@@ -15,7 +15,8 @@
 /* In the order in which they are needed */
 static const struct command *const commands[] = {
 	&list_command, &show_command, &why_command, &check_command,
-	&who_command, &memlock_command,
+	&who_command, &bind_command, &unbind_command, &restore_command,
+	&memlock_command, &config_command, &open_command, &reset_command,
 };
 
 #define NUM_COMMANDS	(sizeof(commands) / sizeof(*commands))

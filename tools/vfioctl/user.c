@@ -52,6 +52,8 @@ struct user *user_find(const char *name)
 {
 	struct user *user = mem_zalloc(sizeof(*user));
 	struct passwd *pw = NULL;
+	unsigned long number;
+	char *end;
 
 	if (!name) {
 		user->caller = true;
@@ -64,8 +66,16 @@ struct user *user_find(const char *name)
 	}
 
 	pw = getpwnam(name);
-	if (!pw && isdigit((unsigned char)*name))
-		pw = getpwuid(strtoul(name, NULL, 10));
+	number = strtoul(name, &end, 10);
+	if (!pw && !*end)
+		pw = getpwuid(number);
+	if (!pw && isdigit((unsigned char)*name) && !*end) {
+		/* Containers have some without an account. */
+		user->name = mem_strdup(name);
+		user->uid = number;
+		user->gid = number;
+		return user;
+	}
 	if (!pw) {
 		say_error(name, NULL, "there is no such user");
 		return NULL;
