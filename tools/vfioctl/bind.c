@@ -214,8 +214,10 @@ static int bind_all(struct device **list, const struct bind_options *o)
 
 static void print_bound(struct device **list, const struct bind_options *o)
 {
-	const char *first = NULL;
+	const char *first = NULL, *user = NULL;
 
+	if (o->owner && o->uid != (uid_t)-1 && sysfs_exists("/dev/iommu"))
+		user = user_name(o->uid);
 	devices_refresh();
 	for (; *list; list++) {
 		const struct device *now = device_by_name((*list)->name);
@@ -233,10 +235,8 @@ static void print_bound(struct device **list, const struct bind_options *o)
 			       nodes_text(now));
 	}
 	if (first && driver_is_vfio(o->driver))
-		printf("Next:\n    vfioctl why %s%s%s\n", first,
-		       o->owner ? " --as " : "",
-		       o->owner ? user_name(o->uid == (uid_t)-1 ? 0 : o->uid) :
-		       "");
+		printf("Next:\n    vfioctl config %s --for qemu%s%s\n", first,
+		       user ? " --user " : "", user ? user : "");
 }
 
 static int run_bind(int argc, char **argv)

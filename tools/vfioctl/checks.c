@@ -412,7 +412,15 @@ static void link_host_use(struct chain *chain, const struct device *dev)
 		    device_short(dev));
 }
 
-static void link_driver(struct chain *chain, const struct device *dev)
+/* " --owner USER", if the question is not about who asks */
+static const char *for_owner(const struct asked *asked)
+{
+	return asked->user->caller ? "" :
+	       mem_printf(" --owner %s", asked->user->name);
+}
+
+static void link_driver(struct chain *chain, const struct device *dev,
+			const struct asked *asked)
 {
 	struct link *link;
 
@@ -430,15 +438,17 @@ static void link_driver(struct chain *chain, const struct device *dev)
 			 mem_printf("it is bound to the host driver %s",
 				    dev->driver) :
 			 "it is not bound to a VFIO driver");
-	strings_add(&link->remedies, "vfioctl bind %s", device_short(dev));
+	strings_add(&link->remedies, "vfioctl bind %s%s", device_short(dev),
+		    for_owner(asked));
 }
 
-static void link_group(struct chain *chain, const struct device *dev)
+static void link_group(struct chain *chain, const struct device *dev,
+		       const struct asked *asked)
 {
 	struct device **others = group_in_the_way(dev);
 	struct link *link;
 
-	if (dev->group == NO_GROUP)
+	if (dev->group == NO_GROUP || dev->bridge)
 		return;
 	if (!*others && dev->viable == 0) {
 		/* Interrupts are a link of their own. */
@@ -455,7 +465,8 @@ static void link_group(struct chain *chain, const struct device *dev)
 	link = chain_add(chain, "group", LINK_BROKEN,
 			 mem_printf("group %d cannot be divided, and host drivers have these of it: %s",
 				    dev->group, group_names(others)));
-	strings_add(&link->remedies, "vfioctl bind --group %s", device_short(dev));
+	strings_add(&link->remedies, "vfioctl bind --group %s%s",
+		    device_short(dev), for_owner(asked));
 }
 
 static void link_held(struct chain *chain, const struct device *dev)
@@ -514,8 +525,8 @@ struct chain check_device(const struct device *dev, const struct asked *asked)
 	link_modules(&chain, pci && driver_is_vfio(dev->driver) ? dev->driver :
 			     pci ? "vfio-pci" : "vfio");
 	link_host_use(&chain, dev);
-	link_driver(&chain, dev);
-	link_group(&chain, dev);
+	link_group(&chain, dev, asked);
+	link_driver(&chain, dev, asked);
 	if (driver_is_vfio(dev->driver)) {
 		link_nodes(&chain, dev, asked);
 		link_login(&chain, asked->user);

@@ -17,6 +17,7 @@ struct command {
 extern const struct command list_command, show_command, why_command,
 	check_command, who_command, memlock_command, bind_command,
 	unbind_command, restore_command, config_command, open_command,
-	reset_command;
+	reset_command, vf_command, token_command, persist_command,
+	forget_command, top_command, trace_command, test_command;
 
 #endif /* COMMAND_H */

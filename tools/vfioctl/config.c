@@ -7,9 +7,8 @@
 
 #include "command.h"
 #include "device.h"
-#include "holders.h"
+#include "memlock.h"
 #include "say.h"
-#include "sysfs.h"
 
 enum program { QEMU, LIBVIRT, CLOUD_HYPERVISOR, DPDK, SPDK };
 
@@ -21,19 +20,28 @@ static const char *const programs[] = {
 
 #define NUM_PROGRAMS	(sizeof(programs) / sizeof(*programs))
 
-static void config_qemu(struct device **list, bool fds)
+struct config_options {
+	bool fds;
+	const char *user;		/* NULL: the caller */
+	unsigned long long ram;
+};
+
+static void config_qemu(struct device **list, const struct config_options *o)
 {
-	bool cdev = list[0]->node;
+	bool cdev = list[0]->node, fds = o->fds;
 	int i;
 
 	if (fds) {
 		/* vfioctl open puts the numbers in place of the braces. */
-		printf("vfioctl open");
+		printf("vfioctl open%s%s --memlock %lluM",
+		       o->user ? " --user " : "", o->user ? o->user : "",
+		       memlock_needed(o->ram, 1, false) >> 20);
 		for (i = 0; list[i]; i++)
 			printf(" %s", device_short(list[i]));
 		printf(" -- \\\n");
 	}
-	printf("qemu-system-x86_64 -machine q35%s", fds ? " \\\n" : "");
+	printf("qemu-system-x86_64 -machine q35 -m %lluM%s", o->ram >> 20,
+	       fds ? " \\\n" : "");
 	if (cdev)
 		printf(" -object iommufd,id=iommufd0%s",
 		       fds ? ",fd={iommu}" : "");
@@ -74,16 +82,17 @@ static void config_libvirt(struct device **list)
 		       (*list)->node ? " iommufd='yes'" : "", domain, bus, slot,
 		       function);
 	}
-	say_note("iommufd='yes' takes libvirt 12.1 or newer; an older one uses the group's node without it");
+	say_note("iommufd='yes' is for a libvirt that knows it ('virsh domcapabilities' tells); without it the group's node is used");
 }
 
-static int config(struct device **list, enum program program, bool fds)
+static int config(struct device **list, enum program program,
+		  const struct config_options *o)
 {
 	int i;
 
 	switch (program) {
 	case QEMU:
-		config_qemu(list, fds);
+		config_qemu(list, o);
 		break;
 	case LIBVIRT:
 		config_libvirt(list);
@@ -119,17 +128,29 @@ static int run_config(int argc, char **argv)
 	static const struct option options[] = {
 		{ "for", required_argument, NULL, 'f' },
 		{ "fds", no_argument, NULL, 'd' },
+		{ "ram", required_argument, NULL, 'r' },
+		{ "user", required_argument, NULL, 'u' },
 		{ 0 }
 	};
+	struct config_options o = { .ram = 2ULL << 30 };
 	struct device **list;
 	size_t program = NUM_PROGRAMS;
-	bool fds = false;
 	int c, i;
 
-	while ((c = getopt_long(argc, argv, "df:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "df:r:u:", options, NULL)) != -1) {
 		switch (c) {
 		case 'd':
-			fds = true;
+			o.fds = true;
+			break;
+		case 'r':
+			if (!size_parse(optarg, &o.ram))
+				return say_usage("config",
+						 "'%s' is not a size, such as 8G",
+						 optarg);
+			break;
+		case 'u':
+			o.user = optarg;
+			o.fds = true;
 			break;
 		case 'f':
 			for (program = 0; program < NUM_PROGRAMS; program++)
@@ -145,7 +166,7 @@ static int run_config(int argc, char **argv)
 	}
 	if (program == NUM_PROGRAMS)
 		return say_usage("config", "--for says for which program");
-	if (fds && program != QEMU)
+	if (o.fds && program != QEMU)
 		return say_usage("config", "descriptors are passed to qemu only");
 	if (optind == argc)
 		return say_usage("config", "name at least one device");
@@ -158,19 +179,21 @@ static int run_config(int argc, char **argv)
 					 mem_printf("vfioctl bind %s",
 						    device_short(list[i])),
 					 "it is not bound to a VFIO driver");
-	if (fds && !list[0]->node)
+	if (o.fds && !list[0]->node)
 		return say_error(list[0]->name, "vfioctl check",
 				 "without iommufd there are no descriptors to pass");
-	return config(list, program, fds);
+	return config(list, program, &o);
 }
 
 const struct command config_command = {
 	.name = "config",
-	.arguments = "--for PROGRAM [--fds] DEVICE...",
+	.arguments = "--for PROGRAM [options] DEVICE...",
 	.summary = "Print what to tell a program so that it uses devices",
 	.run = run_config,
 	.options =
 	" -f, --for PROGRAM     qemu, libvirt, cloud-hypervisor, dpdk or spdk\n"
-	" -d, --fds             qemu: with descriptors that 'vfioctl open' passes, for\n"
-	"                       a user who may not open the nodes\n",
+	" -d, --fds             qemu: with descriptors that 'vfioctl open' passes, to a\n"
+	"                       QEMU that need not be allowed to open the nodes\n"
+	" -u, --user USER       the same, and run as that user\n"
+	" -r, --ram SIZE        qemu: memory of the machine (default: 2G)\n",
 };

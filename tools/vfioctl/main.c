@@ -17,6 +17,8 @@ static const struct command *const commands[] = {
 	&list_command, &show_command, &why_command, &check_command,
 	&who_command, &bind_command, &unbind_command, &restore_command,
 	&memlock_command, &config_command, &open_command, &reset_command,
+	&vf_command, &token_command, &persist_command, &forget_command,
+	&top_command, &trace_command, &test_command,
 };
 
 #define NUM_COMMANDS	(sizeof(commands) / sizeof(*commands))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -13,6 +14,7 @@
 #include "reset_scope.h"
 #include "say.h"
 #include "sysfs.h"
+#include "uvfio.h"
 
 static bool is_in(const struct strings *s, const char *text)
 {
@@ -47,30 +49,78 @@ static struct strings victims(const struct device *dev, struct device **others)
 	return found;
 }
 
-static int reset(const struct device *dev, const char *method,
-		 const struct strings *methods)
+static int reset(const struct device *dev, const char *method)
 {
 	char *choice = mem_printf("%s/reset_method", dev->path);
-	int rc = 0;
+	char *before = sysfs_read("%s", choice);
+	int rc;
 
 	/* The list is of what the kernel tries; it is put back afterwards. */
-	if (method) {
-		rc = sysfs_write(choice, method);
-		if (rc)
-			return say_error(dev->name, rc == -EACCES ?
-					 "run it as root" : NULL,
-					 "cannot choose the method %s: %s",
-					 method, strerror(-rc));
-	}
-	rc = sysfs_write(mem_printf("%s/reset", dev->path), "1");
-	if (method)
-		sysfs_write(choice, strings_join(methods, " "));
+	rc = sysfs_write(choice, method);
 	if (rc)
 		return say_error(dev->name,
-				 rc == -EACCES ? "run it as root" : "dmesg | tail",
+				 rc == -EACCES ? "run it as root" : NULL,
+				 "cannot choose the method %s: %s", method,
+				 strerror(-rc));
+	rc = sysfs_write(mem_printf("%s/reset", dev->path), "1");
+	if (before)
+		sysfs_write(choice, before);
+	if (rc)
+		return say_error(dev->name, "dmesg | tail",
 				 "the reset failed: %s", strerror(-rc));
 	printf("%s: reset\n", dev->name);
 	return EXIT_SUCCESS;
+}
+
+/* All of them have to be ours, which is what the kernel checks. */
+static int hot_reset(const struct device *dev, struct device **others)
+{
+	struct vfio_pci_hot_reset request = { .argsz = sizeof(request) };
+	struct uvfio_device vfio, *more;
+	struct uvfio_iommu iommu;
+	int rc, i, count = 0;
+
+	while (others[count])
+		count++;
+	more = mem_zalloc((count + 1) * sizeof(*more));
+	for (i = 0; i < count; i++)
+		more[i].fd = -1;
+	vfio.fd = -1;
+	if (!dev->node)
+		return say_error(dev->name, mem_printf("vfioctl bind --group %s",
+						       device_short(dev)),
+				 "a hot reset is for whoever has all devices it hits: it has no node in /dev/vfio/devices");
+	rc = uvfio_iommu_open(&iommu);
+	if (rc)
+		return say_error("/dev/iommu", "modprobe iommufd", "%s",
+				 uvfio_error());
+	rc = uvfio_device_open(&vfio, dev->name);
+	if (!rc)
+		rc = uvfio_device_bind(&vfio, &iommu);
+	for (i = 0; i < count && !rc; i++) {
+		if (!driver_is_vfio(others[i]->driver))
+			continue;
+		rc = uvfio_device_open(&more[i], others[i]->name);
+		if (!rc)
+			rc = uvfio_device_bind(&more[i], &iommu);
+	}
+	if (rc)
+		say_error(dev->name, mem_printf("vfioctl why %s",
+						device_short(dev)),
+			  "%s", uvfio_error());
+	else if (ioctl(vfio.fd, VFIO_DEVICE_PCI_HOT_RESET, &request))
+		rc = say_error(dev->name, "dmesg | tail",
+			       "the hot reset failed: %s", strerror(errno));
+	else
+		printf("%s: reset, with all that is behind the same bridge\n",
+		       dev->name);
+	for (i = 0; i < count; i++)
+		if (more[i].fd >= 0)
+			uvfio_device_close(&more[i]);
+	if (vfio.fd >= 0)
+		uvfio_device_close(&vfio);
+	uvfio_iommu_close(&iommu);
+	return rc ? EXIT_NO : EXIT_SUCCESS;
 }
 
 static int run_reset(int argc, char **argv)
@@ -85,7 +135,7 @@ static int run_reset(int argc, char **argv)
 	struct strings methods, hit;
 	struct device *dev, **others;
 	const char *method = NULL, *first;
-	bool dry_run = false, force = false;
+	bool dry_run = false, force = false, hot;
 	size_t i;
 	int c;
 
@@ -111,9 +161,8 @@ static int run_reset(int argc, char **argv)
 		return EXIT_NO;
 	methods = reset_methods(dev);
 	if (!methods.count)
-		return say_error(dev->name, NULL, "it cannot be reset%s",
-				 *reset_others(dev) ?
-				 " alone; who has all of its bus can, by a hot reset" : "");
+		return say_error(dev->name, NULL,
+				 "the kernel knows no way to reset it");
 	if (method && !is_in(&methods, method))
 		return say_error(dev->name,
 				 mem_printf("one of these: %s",
@@ -121,7 +170,8 @@ static int run_reset(int argc, char **argv)
 				 "it cannot be reset by '%s'", method);
 
 	first = method ? method : methods.list[0];
-	others = reset_method_is_hot(first) ? reset_others(dev) : nobody;
+	hot = !strcmp(first, RESET_HOT);
+	others = hot ? reset_others(dev) : nobody;
 	printf("%s: by %s, which resets %s%s\n", dev->name, first,
 	       *others ? "also " : "it alone",
 	       *others ? group_names(others) : "");
@@ -137,7 +187,7 @@ static int run_reset(int argc, char **argv)
 		return say_error(dev->name, mem_printf("vfioctl reset --force %s",
 						       device_short(dev)),
 				 "not reset, because of that");
-	return reset(dev, method, &methods);
+	return hot ? hot_reset(dev, others) : reset(dev, first);
 }
 
 const struct command reset_command = {
@@ -146,7 +196,8 @@ const struct command reset_command = {
 	.summary = "Reset a device, and show first what else that would hit",
 	.run = run_reset,
 	.options =
-	" -m, --method METHOD   by that of its methods ('vfioctl show' lists them)\n"
+	" -m, --method METHOD   by that of its methods ('vfioctl show' lists them); hot: by\n"
+	"                       the bridge above, with all that is behind it\n"
 	" -n, --dry-run         only show\n"
 	" -f, --force           although somebody uses it, or what else is hit\n",
 };

@@ -4,16 +4,29 @@
 #include "reset_scope.h"
 #include "sysfs.h"
 
+/* On a root bus there is no bridge to reset. */
+static bool has_bridge(const struct device *dev)
+{
+	const char *slash = strrchr(dev->path, '/');
+
+	while (slash > dev->path && *--slash != '/')
+		;
+	return strncmp(slash, "/pci", 4);
+}
+
 struct strings reset_methods(const struct device *dev)
 {
 	char *text = sysfs_read("%s/reset_method", dev->path);
+	struct strings all = strings_split(text ? text : "", " ");
+	struct strings methods = { 0 };
+	size_t i;
 
-	return strings_split(text ? text : "", " ");
-}
-
-bool reset_method_is_hot(const char *method)
-{
-	return !strcmp(method, "bus") || !strcmp(method, "cxl_bus");
+	for (i = 0; i < all.count; i++)
+		if (strcmp(all.list[i], "bus") || !*reset_others(dev))
+			strings_add(&methods, "%s", all.list[i]);
+	if (has_bridge(dev))
+		strings_add(&methods, RESET_HOT);
+	return methods;
 }
 
 struct device **reset_others(const struct device *dev)
@@ -21,11 +34,8 @@ struct device **reset_others(const struct device *dev)
 	struct devices *all = devices();
 	struct device **others = mem_zalloc((all->count + 1) * sizeof(*others));
 	size_t i, count = 0, length = strrchr(dev->path, '/') - dev->path + 1;
-	char *bridge = mem_strdup(dev->path);
 
-	/* On a root bus there is no bridge to reset. */
-	bridge[length - 1] = '\0';
-	if (strncmp(strrchr(bridge, '/'), "/pci", 4))
+	if (has_bridge(dev))
 		for (i = 0; i < all->count; i++)
 			if (all->list[i].path != dev->path &&
 			    !strcmp(all->list[i].bus, "pci") &&

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a reset hits. A function reset is the device's alone; a hot reset (of
- * the bus, or of the slot) is that of everything behind the same bridge.
+ * What a reset hits. The kernel resets a device by the first of its methods that
+ * hits nothing else. A hot reset is that of everything behind the same bridge:
+ * whoever has all of that may ask VFIO for it.
  */
 #ifndef RESET_SCOPE_H
 #define RESET_SCOPE_H
@@ -10,9 +11,13 @@
 
 #include "device.h"
 
-/* The kernel's names, in the order in which it tries them: flr, pm, bus */
+#define RESET_HOT	"hot"
+
+/*
+ * The kernel's names, in the order in which it tries them, without what it would
+ * refuse: flr, pm, bus; at last, if there is a bridge, "hot"
+ */
 struct strings reset_methods(const struct device *dev);
-bool reset_method_is_hot(const char *method);
 /* What else a hot reset would hit, NULL-terminated */
 struct device **reset_others(const struct device *dev);
 

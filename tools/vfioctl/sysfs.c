@@ -129,11 +129,10 @@ int sysfs_write(const char *path, const char *value)
 	return rc;
 }
 
-int sysfs_write_within(const char *path, const char *value,
-		       unsigned int seconds)
+int sysfs_write_within(const char *path, const char *value, int seconds)
 {
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	unsigned int tries = seconds * 100;
+	struct timespec begin, now;
 	int status;
 	pid_t pid;
 
@@ -147,11 +146,13 @@ int sysfs_write_within(const char *path, const char *value,
 	if (!pid)
 		_exit(-sysfs_write(path, value) & 0xff);
 
-	while (tries--) {
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 		nanosleep(&pause, NULL);
-	}
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < seconds);
 	kill(pid, SIGKILL);
 	nanosleep(&pause, NULL);
 	waitpid(pid, &status, WNOHANG);

@@ -25,8 +25,7 @@ long long sysfs_number(long long otherwise, const char *fmt, ...) PRINTF(2, 3);
  * its time, or never return: with a limit, -ETIMEDOUT, and the write goes on.
  */
 int sysfs_write(const char *path, const char *value);
-int sysfs_write_within(const char *path, const char *value,
-		       unsigned int seconds);
+int sysfs_write_within(const char *path, const char *value, int seconds);
 
 /*
  * Create or replace a file so that after a crash there is the old or the new

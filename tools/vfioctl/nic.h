@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * As much of a driver for Intel's gigabit network cards (82574, 82576) as it takes
+ * to send one frame to the card itself: the card reads it from memory and writes
+ * it to memory, and nothing is on the wire.
+ */
+#ifndef NIC_H
+#define NIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "uvfio.h"
+
+bool nic_is_known(uint16_t vendor, uint16_t device);
+/*
+ * The device is bound, attached and enabled. Return: NULL if the frame came back
+ * as it was sent, else what went wrong, in words.
+ */
+const char *nic_loopback(const struct uvfio_device *vfio,
+			 struct uvfio_iommu *iommu);
+
+#endif /* NIC_H */
