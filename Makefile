@@ -90,10 +90,10 @@ check-kunit: ## Only the KUnit suites
 check-stock: ## Only the selftests on the stock kernel
 	@$(VM) check stock
 
-check-more: ## Races on the debug kernel, other IOMMUs that QEMU has, huge objects, mainline's own selftests, a short run of the fuzzer
+check-more: ## Races on the debug kernel, each IOMMU that QEMU has, huge objects, mainline's own selftests, a short run of the fuzzer
 	@$(VM) check more
 
-check-models: ## Only a few selftests on each of the other IOMMUs that QEMU has
+check-models: ## Only a few selftests on each IOMMU that QEMU has: what devices reach, and no longer reach
 	@$(VM) check models
 
 check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users of our modules
