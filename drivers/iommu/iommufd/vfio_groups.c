@@ -90,6 +90,7 @@ static struct iommufd_hwpt *hold_suitable(struct iommufd_ioas *ioas,
 	return NULL;
 }
 
+/* Find a table for a device, or make one that is to be filled. */
 static int take_table(struct iommufd_ctx *ictx, struct member *member,
 		      struct device *dev)
 {
@@ -104,31 +105,34 @@ static int take_table(struct iommufd_ctx *ictx, struct member *member,
 	};
 	struct iommufd_ioas *ioas = member->ioas;
 	struct iommufd_hwpt *hwpt;
-	int rc;
 
-	mutex_lock(&ioas->mutex);
+	lockdep_assert_held(&ioas->mutex);
+
 	hwpt = hold_suitable(ioas, &idev);
 	if (!hwpt) {
 		hwpt = iommufd_hwpt_alloc(ictx, ioas, &idev,
 					  iommufd_vfio_hwpt_flags(ictx, ioas,
 								  &idev),
 					  NULL);
-		if (IS_ERR(hwpt)) {
-			mutex_unlock(&ioas->mutex);
+		if (IS_ERR(hwpt))
 			return PTR_ERR(hwpt);
-		}
 		hwpt->automatic = true;
-		rc = iommufd_hwpt_fill(hwpt);
-		if (rc) {
-			mutex_unlock(&ioas->mutex);
-			iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
-			return rc;
-		}
-		iommufd_object_hold(&hwpt->obj);
-		iommufd_object_finalize(ictx, &hwpt->obj);
 	}
-	mutex_unlock(&ioas->mutex);
 	member->hwpt = hwpt;
+	return 0;
+}
+
+static int fill_table(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+{
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	rc = iommufd_hwpt_fill(hwpt);
+	if (rc)
+		return rc;
+	iommufd_object_hold(&hwpt->obj);
+	iommufd_object_finalize(ictx, &hwpt->obj);
 	return 0;
 }
 
@@ -164,6 +168,7 @@ static int attach_with(struct device *dev, void *arg)
 
 static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 {
+	struct iommufd_hwpt *unfilled = NULL;
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -177,12 +182,29 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 	iommufd_object_put(ictx, &ioas->obj);
 	if (rc)
 		return rc;
+	rc = mutex_lock_killable(&ioas->mutex);
+	if (rc) {
+		iommufd_object_release(&ioas->obj);
+		return rc;
+	}
 	member->ioas = ioas;
 
 	rc = member->with_device(member->with_group, attach_with, member);
+	/* Pins, which nobody who wants to unbind the device waits for. */
+	if (!rc && !member->hwpt->filled) {
+		rc = fill_table(ictx, member->hwpt);
+		if (rc)
+			unfilled = member->hwpt;
+	}
+	mutex_unlock(&ioas->mutex);
 	if (!rc)
 		return 0;
+	if (unfilled) {
+		iommufd_object_abort_and_destroy(ictx, &unfilled->obj);
+		unreserve(member);
+	}
 	iommufd_object_release(&ioas->obj);
+	member->hwpt = NULL;
 	member->ioas = NULL;
 	/* So type 1 says that the group does not go with what is mapped. */
 	return rc == -EADDRINUSE ? -EINVAL : rc;

@@ -34,7 +34,7 @@
 #define IOVA		0x1000000UL
 
 /* For all that neighbours do once; they do it in a second where nothing hangs */
-#define BOUND_MS	120000
+#define BOUND_MS	60000
 
 /* ---- memory that does not arrive */
 
@@ -795,7 +795,7 @@ static int neighbours(struct scene *scene, pid_t culprit, bool by_group)
 	if (!by_group) {
 		stage(scene, "unbind and bind a device of the same set");
 		if (fails(scene, unbind_and_bind(scene->idle_mate)))
-		return -EIO;
+			return -EIO;
 	}
 	stage(scene, "remove a device and find it again");
 	if (fails(scene, vu_remove(scene->other)))
@@ -850,7 +850,8 @@ FIXTURE_VARIANT_ADD(neighbour, attach)
 
 FIXTURE_VARIANT_ADD(neighbour, attach_fuse)
 {
-	.plot = { .open = culprit_open_cdev, .act = attach, .fuse = true, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = attach, .fuse = true,
+		  .faults = 1 },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, replace)
@@ -890,7 +891,8 @@ FIXTURE_VARIANT_ADD(neighbour, set_container)
 
 FIXTURE_VARIANT_ADD(neighbour, set_container_fuse)
 {
-	.plot = { .open = culprit_open_group, .act = set_container, .fuse = true, .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = set_container,
+		  .fuse = true, .faults = 1 },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, set_and_unset_container)
@@ -911,7 +913,7 @@ FIXTURE_VARIANT_ADD(neighbour, map_dma)
 
 static char *scene_device(struct scene *scene, unsigned int nr)
 {
-	char *devices[] = { scene->mate, scene->idle_mate, scene->second,
+	char * const devices[] = { scene->mate, scene->idle_mate, scene->second,
 			    scene->other };
 
 	return devices[nr];
