@@ -23,9 +23,15 @@ MODPROBEDIR := $(MODROOT)/etc/modprobe.d
 INITRD = /boot/initrd.img-$(KREL)
 REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko' || update-initramfs -u -k $(KREL)
 INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
+# vfioctl, if it has been built
+PREFIX ?= /usr/local
+SBINDIR := $(MODROOT)$(PREFIX)/sbin
+MANDIR := $(MODROOT)$(PREFIX)/share/man/man8
+COMPLETIONDIR := $(MODROOT)$(PREFIX)/share/bash-completion/completions
+HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
-.PHONY: all modules install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
+.PHONY: all modules tools install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
 	check-stock check-more check-models check-clients check-installed check-debug fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
@@ -41,12 +47,22 @@ modules:
 	@$(VM) modules
 endif
 
+tools: ## Build vfioctl, its manual page and the example programs into build/tools/ (tools/Makefile has what it takes)
+	$(MAKE) -C tools
+
 install: ## Install the built modules over the stock ones, with udev rules and modprobe settings (DESTDIR, INSTALL_MOD_PATH)
 	@test -n "$(MODULES)" || { echo "nothing is built for kernel '$(KREL)': run make first" >&2; exit 1; }
 	install -d $(MODDIR) $(UDEVDIR) $(MODPROBEDIR)
 	install -m 644 $(filter $(addprefix %/,$(INSTALLED)),$(MODULES)) $(MODDIR)/
 	install -m 644 packaging/60-iommufd-vfio.rules $(UDEVDIR)/
 	install -m 644 packaging/iommufd-vfio.conf $(MODPROBEDIR)/
+ifneq ($(wildcard build/tools/vfioctl),)
+	install -d $(SBINDIR) $(MANDIR) $(COMPLETIONDIR) $(HOOKDIR)
+	install -m 755 build/tools/vfioctl $(SBINDIR)/
+	install -m 644 build/tools/vfioctl.8 $(MANDIR)/
+	install -m 644 tools/vfioctl/vfioctl.bash $(COMPLETIONDIR)/vfioctl
+	install -m 755 packaging/initramfs-hook $(HOOKDIR)/vfioctl
+endif
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
 	$(if $(MODROOT),,-udevadm control --reload 2>/dev/null)
 	$(if $(MODROOT),,$(REFRESH_INITRD))
@@ -55,7 +71,8 @@ install: ## Install the built modules over the stock ones, with udev rules and m
 uninstall: ## Take away what install put there; the stock modules are in effect again
 	rm -f $(addprefix $(MODDIR)/,$(INSTALLED))
 	ls $(MODROOT)/lib/modules/*/updates/iommufd.ko >/dev/null 2>&1 || \
-		rm -f $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf
+		rm -f $(UDEVDIR)/60-iommufd-vfio.rules $(MODPROBEDIR)/iommufd-vfio.conf $(SBINDIR)/vfioctl \
+			$(MANDIR)/vfioctl.8 $(COMPLETIONDIR)/vfioctl $(HOOKDIR)/vfioctl
 	-rmdir $(MODDIR) 2>/dev/null
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
 	$(if $(MODROOT),,$(REFRESH_INITRD))

@@ -196,7 +196,7 @@ static void link_lockdown(struct chain *chain)
 	const char *mode = host_lockdown();
 	enum yes_no secure = host_secure_boot();
 	const char *enforce = host_parameter("module", "sig_enforce");
-	struct module *vfio = host_module("vfio");
+	const struct module *vfio = host_module("vfio");
 	bool enforced = (enforce && *enforce == 'Y') ||
 			(mode && strcmp(mode, "none"));
 	struct link *link;
@@ -225,7 +225,7 @@ static void link_modules(struct chain *chain, const char *driver)
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
-		struct module *module = host_module(names[i]);
+		const struct module *module = host_module(names[i]);
 
 		if (!module->path && !module->loaded) {
 			/* Stock kernels may be without iommufd. */
@@ -246,11 +246,12 @@ static void link_modules(struct chain *chain, const char *driver)
 		    module->file_srcversion &&
 		    strcmp(module->loaded_srcversion, module->file_srcversion))
 			stale = true;
-		strings_add(&loaded, "%s (%s%s%s%s)", names[i],
+		strings_add(&loaded, "%s (%s%s%s%s%s%s)", names[i],
 			    module->ours ? "external" : "the kernel's",
 			    module->loaded ? "" : ", not loaded yet",
 			    module->signer ? ", signed by " : "",
-			    module->signer ? module->signer : "");
+			    module->signer ? module->signer : "",
+			    *module->taint ? ", taint " : "", module->taint);
 	}
 	if (ours && stock) {
 		link = chain_add(chain, "modules", LINK_BROKEN,
@@ -327,6 +328,17 @@ static void link_node(struct chain *chain, const char *name, const char *path,
 		strings_add(&link->remedies, "%s", remedy);
 }
 
+/* The systemd service that this runs in, whose limit it has; NULL: none */
+static const char *own_service(void)
+{
+	char *text = sysfs_read("/proc/self/cgroup");
+	struct strings parts = strings_split(text ? text : "", "/\n");
+	const char *last = parts.count ? parts.list[parts.count - 1] : "";
+	const char *suffix = strrchr(last, '.');
+
+	return suffix && !strcmp(suffix, ".service") ? last : NULL;
+}
+
 static void link_memlock(struct chain *chain, const struct asked *asked)
 {
 	const char *source;
@@ -363,8 +375,12 @@ static void link_memlock(struct chain *chain, const struct asked *asked)
 			 mem_printf("%s may lock %s of memory (%s), and %s are needed for a machine of %s",
 				    who, size_text(limit), source,
 				    size_text(needed), size_text(asked->ram)));
-	strings_add(&link->remedies, "vfioctl memlock --ram %lluM --user %s",
-		    asked->ram >> 20, who);
+	if (asked->user->caller && own_service())
+		strings_add(&link->remedies, "systemctl edit %s  # [Service] LimitMEMLOCK=%lluM: limits.d is for logins only",
+			    own_service(), needed >> 20);
+	else
+		strings_add(&link->remedies, "vfioctl memlock --ram %lluM --user %s",
+			    asked->ram >> 20, who);
 }
 
 /* ---- the device */
@@ -641,7 +657,7 @@ static void link_initramfs(struct chain *chain)
 {
 	const char *release = host_release();
 	struct stat image, file;
-	struct module *vfio = host_module("vfio");
+	const struct module *vfio = host_module("vfio");
 	struct link *link;
 
 	if (!names_vfio("/etc/initramfs-tools/modules") ||

@@ -159,14 +159,23 @@ static struct kmod_ctx *kmod_open(void)
 	return ctx;
 }
 
-struct module *host_module(const char *name)
+/* What is known already, for there is a question for each device of a list */
+static struct module *known;
+static size_t num_known;
+
+const struct module *host_module(const char *name)
 {
-	struct module *module = mem_zalloc(sizeof(*module));
 	struct kmod_module *mod = NULL;
+	struct module *module;
 	struct kmod_ctx *ctx;
 	char *dir, *c;
+	size_t i;
 
-	module->name = name;
+	for (i = 0; i < num_known; i++)
+		if (!strcmp(known[i].name, name))
+			return &known[i];
+	module = mem_add(known, num_known);
+	module->name = mem_strdup(name);
 	module->taint = "";
 	dir = mem_printf("/sys/module/%s", name);
 	for (c = dir; *c; c++)
@@ -206,6 +215,7 @@ int host_module_load(const char *name)
 	struct kmod_ctx *ctx;
 	int rc;
 
+	num_known = 0;
 	ctx = kmod_open();
 	if (!ctx)
 		return -ENOMEM;

@@ -47,7 +47,8 @@ struct module {
 	bool ours;			/* from outside the kernel's package */
 };
 
-struct module *host_module(const char *name);
+/* What it returns holds until the next call. */
+const struct module *host_module(const char *name);
 /* Load it, as modprobe would. Return: 0 or a negative errno. */
 int host_module_load(const char *name);
 /* A parameter of a loaded module, NULL: none */

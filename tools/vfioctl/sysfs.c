@@ -27,15 +27,17 @@
 
 static char *read_path(const char *path)
 {
-	size_t size = 0, length;
 	char *text = NULL, *copy;
+	size_t size = 0;
+	ssize_t length;
 	FILE *f;
 
 	f = fopen(path, "re");
 	if (!f)
 		return NULL;
 	errno = 0;
-	if (getdelim(&text, &size, '\0', f) < 0 && errno) {
+	length = getdelim(&text, &size, '\0', f);
+	if (length < 0 && errno) {
 		int error = errno;
 
 		free(text);
@@ -44,7 +46,7 @@ static char *read_path(const char *path)
 		return NULL;
 	}
 	fclose(f);
-	copy = mem_strdup(text ? text : "");
+	copy = mem_strdup(length < 0 ? "" : text);	/* it is empty */
 	free(text);
 	for (length = strlen(copy); length && copy[length - 1] == '\n';)
 		copy[--length] = '\0';

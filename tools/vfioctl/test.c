@@ -41,7 +41,7 @@ static void describe(const struct device *dev)
 	uname(&name);
 	report_info("%s %s, %s", name.sysname, name.release, name.machine);
 	for (i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
-		struct module *module = host_module(modules[i]);
+		const struct module *module = host_module(modules[i]);
 
 		report_info("%s: %s%s%s", module->name, module->loaded ?
 			    module->ours ? "external" : "the kernel's" :
