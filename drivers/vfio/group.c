@@ -214,9 +214,12 @@ static int vfio_group_take_container(struct vfio_group *group,
 
 	if (group->kind == VFIO_IOMMU_PHYSICAL) {
 		ret = iommu_group_claim_dma_owner(group->iommu_group, ictx);
-		if (ret)
+		if (ret) {
+			iommufd_refuse_owner(ictx, group->iommu_group,
+					     "set container", ret);
 			return vfio_group_refuse(group, ret,
-						 "set container: a device of the group has a driver of the kernel, see blocked_by of the others");
+						 "set container: a device of the group is bound to a host driver, see fdinfo of the container, or the group has another owner");
+		}
 	}
 	group->iommufd = ictx;
 	return 0;

@@ -25,6 +25,9 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id);
 void iommufd_device_unbind(struct iommufd_device *idev);
 int iommufd_device_isolation(struct device *dev);
+bool iommufd_device_blocks(struct device *dev, char *name, size_t size);
+int iommufd_refuse_owner(struct iommufd_ctx *ictx, struct iommu_group *group,
+			 const char *what, int error);
 
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id);
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id);

@@ -84,11 +84,11 @@ static int charge_user(struct pin_account *account, unsigned long npages,
 
 	do {
 		if (check_add_overflow(old, npages, &sum) || sum > limit)
-			return refuse(refusal, -ENOMEM,
-				      "memlock limit: the user has %lu kB locked, asked for %lu kB more, RLIMIT_MEMLOCK is %lu kB",
-				      old << (PAGE_SHIFT - 10),
-				      npages << (PAGE_SHIFT - 10),
-				      limit << (PAGE_SHIFT - 10));
+			return refuse_and_warn(refusal, REFUSAL_MEMLOCK, -ENOMEM,
+					       "memlock limit: the user has %lu kB locked, asked for %lu kB more, RLIMIT_MEMLOCK is %lu kB",
+					       old << (PAGE_SHIFT - 10),
+					       npages << (PAGE_SHIFT - 10),
+					       limit << (PAGE_SHIFT - 10));
 	} while (!atomic_long_try_cmpxchg(&account->user->locked_vm, &old,
 					  sum));
 	return 0;
@@ -105,11 +105,11 @@ static int charge_mm(struct pin_account *account, unsigned long npages,
 				 account->unlimited);
 	mmap_write_unlock(account->mm);
 	if (rc)
-		return refuse(refusal, -ENOMEM,
-			      "memlock limit: the process has %lu kB locked, asked for %lu kB more, RLIMIT_MEMLOCK is %lu kB",
-			      READ_ONCE(account->mm->locked_vm) << (PAGE_SHIFT - 10),
-			      npages << (PAGE_SHIFT - 10),
-			      task_rlimit(account->task, RLIMIT_MEMLOCK) >> 10);
+		return refuse_and_warn(refusal, REFUSAL_MEMLOCK, -ENOMEM,
+				       "memlock limit: the process has %lu kB locked, asked for %lu kB more, RLIMIT_MEMLOCK is %lu kB",
+				       READ_ONCE(account->mm->locked_vm) << (PAGE_SHIFT - 10),
+				       npages << (PAGE_SHIFT - 10),
+				       task_rlimit(account->task, RLIMIT_MEMLOCK) >> 10);
 	return 0;
 }
 

@@ -154,13 +154,13 @@ int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev)
 	int rc = iommufd_device_isolation(dev);
 
 	if (rc == -EPERM)
-		return refuse(&ictx->refusal, rc,
-			      "bind: the platform does not isolate the interrupts of %s; iommufd.allow_unsafe_interrupts=1 accepts the risk",
-			      dev_name(dev));
+		return refuse_and_warn(&ictx->refusal, REFUSAL_ISOLATION, rc,
+				       "bind: the platform does not isolate the interrupts of %s; iommufd.allow_unsafe_interrupts=1 accepts the risk",
+				       dev_name(dev));
 	if (rc)
-		return refuse(&ictx->refusal, rc,
-			      "bind: DMA of %s is not cache coherent",
-			      dev_name(dev));
+		return refuse_and_warn(&ictx->refusal, REFUSAL_ISOLATION, rc,
+				       "bind: DMA of %s is not cache coherent",
+				       dev_name(dev));
 	if (allow_unsafe_interrupts && !isolates_interrupts(dev))
 		dev_warn_once(dev,
 			      "bound without interrupt isolation, as allow_unsafe_interrupts asks\n");
@@ -197,9 +197,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 
 	rc = iommu_device_claim_dma_owner(dev, ictx);
 	if (rc) {
-		refuse(&ictx->refusal, rc,
-		       "bind: the group %d of %s has another owner or a device with a host driver",
-		       iommu_group_id(igroup->group), dev_name(dev));
+		iommufd_refuse_owner(ictx, igroup->group, "bind", rc);
 		goto err_group;
 	}
 

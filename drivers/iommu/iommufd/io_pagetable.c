@@ -233,11 +233,11 @@ static int check_fixed_iova(struct io_pagetable *iopt,
 
 	reserved = reserved_first(iopt, map->iova, last);
 	if (reserved)
-		return refuse(iopt->refusal, -EINVAL,
-			      "map: IOVA 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
-			      map->iova, last, reserved->node.start,
-			      reserved->node.last, reserved->why,
-			      reserved->name);
+		return refuse_and_warn(iopt->refusal, REFUSAL_RESERVED, -EINVAL,
+				       "map: IOVA 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
+				       map->iova, last, reserved->node.start,
+				       reserved->node.last, reserved->why,
+				       reserved->name);
 	return 0;
 }
 

@@ -28,9 +28,26 @@ struct refusal {
 	char text[REFUSAL_LEN];
 };
 
+/**
+ * enum refusal_kind - what an administrator can do something about
+ * @REFUSAL_MEMLOCK: the user may not lock that much memory
+ * @REFUSAL_ISOLATION: the platform does not confine the device
+ * @REFUSAL_OWNER: a group belongs to a host driver or to somebody else
+ * @REFUSAL_RESERVED: memory is mapped where the platform reserves addresses
+ */
+enum refusal_kind {
+	REFUSAL_MEMLOCK,
+	REFUSAL_ISOLATION,
+	REFUSAL_OWNER,
+	REFUSAL_RESERVED,
+};
+
 void refusal_init(struct refusal *refusal);
 __printf(3, 4)
 int refuse(struct refusal *refusal, int error, const char *fmt, ...);
+__printf(4, 5)
+int refuse_and_warn(struct refusal *refusal, enum refusal_kind kind, int error,
+		    const char *fmt, ...);
 void refusal_show(struct refusal *refusal, struct seq_file *m);
 
 #endif

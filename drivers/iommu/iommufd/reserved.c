@@ -35,9 +35,11 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 
 	used = iova_tree_first(&iopt->areas, start, last);
 	if (used)
-		return refuse(iopt->refusal, -EADDRINUSE,
-			      "attach: the mapping at 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
-			      used->start, used->last, start, last, why, name);
+		return refuse_and_warn(iopt->refusal, REFUSAL_RESERVED,
+				       -EADDRINUSE,
+				       "attach: the mapping at 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
+				       used->start, used->last, start, last,
+				       why, name);
 	allowed = interval_tree_iter_first(&iopt->allowed, start, last);
 	if (allowed)
 		return refuse(iopt->refusal, -EADDRINUSE,

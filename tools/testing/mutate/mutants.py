@@ -145,7 +145,8 @@ uml("unmap-wrong-errno", F, "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EIN
 uml("flags-wrong-errno", F, "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{IOAS}:unknown_flags")
 stock("read-only-is-written", F, "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEABLE)", "if (flags)", "iommu/iommufd_device:dma_read_only")
 F = IOMMUFD + "refusal.c"
-uml("refusal-not-counted", F, "refuse", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
+uml("refusal-not-counted", F, "record", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
+uml("refusal-logged-each-time", F, "note_warning", "\t\t\treturn false;\n\t\t}\n", "\t\t\tcontinue;\n\t\t}\n", None, "iommu/iommufd_fdinfo:memlock_in_the_log")
 F = IOMMUFD + "hwpt.c"
 uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK}:hwpt_alloc_bad")
 uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
@@ -206,7 +207,8 @@ stock("virqfd-replaced", VFIO + "virqfd.c", "vfio_virqfd_enable", "\tif (*pvirqf
 uml("cap-not-linked", VFIO + "helpers.c", "vfio_info_cap_add", "\t\tlast->next = caps->size;\n", "", "vfio_info_cap")
 uml("irqs-beyond-the-last", VFIO + "helpers.c", "vfio_set_irqs_validate_and_prepare", "hdr->count > num_irqs - hdr->start", "hdr->count > num_irqs", "vfio_irq_set")
 uml("migration-without-p2p", VFIO + "migration.c", "vfio_mig_get_next_state", " && !(BIT(cur) & supported)", "", "vfio_migration")
-stock("viable-with-host-driver", VFIO + "viability.c", "vfio_device_blocks", "!drv || !vfio_driver_claims_dma(dev, drv)", "true", "vfio/vfio_cdev_abi:host_driver,attributes")
+stock("viable-unless-isolated", VFIO + "viability.c", "viable_show", "viable = vfio_iommu_group_viable(iommu_group) &&", "viable =", "vfio/vfio_cdev_abi:host_driver,attributes")
+stock("viable-with-host-driver", IOMMUFD + "blocker.c", "iommufd_device_blocks", "!drv || !driver_claims_dma(dev, drv)", "true", "vfio/vfio_cdev_abi:host_driver,attributes")
 stock("debugfs-stays", VFIO + "debugfs.c", "vfio_device_debugfs_exit", "\tdebugfs_remove_recursive(device->debug_root);\n", "", "vfio/vfio_mdev_mtty:debugfs")
 
 # ---- vfio-pci

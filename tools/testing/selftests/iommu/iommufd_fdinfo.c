@@ -314,6 +314,51 @@ TEST_F(fdinfo, device_memory_is_not_pinned)
 	close(dmabuf);
 }
 
+/* How many lines from here on say this */
+static int log_lines(int log, const char *text)
+{
+	char buf[8192];
+	int found = 0;
+	ssize_t n;
+
+	while ((n = read(log, buf, sizeof(buf) - 1)) > 0) {
+		buf[n] = '\0';
+		if (strstr(buf, text))
+			found++;
+	}
+	return found;
+}
+
+/* What an administrator has to do something about is in the log, once */
+TEST_F(fdinfo, memlock_in_the_log)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	char line[128];
+	pid_t pid;
+
+	if (log < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+	pid = fork();
+	if (!pid) {
+		const struct rlimit none = { 0, 0 };
+		char *mem = mem_private(self->ps);
+		int i;
+
+		/* A user that no other test has */
+		CHILD_CHECK(!setrlimit(RLIMIT_MEMLOCK, &none));
+		CHILD_CHECK(!setresuid(54321, 54321, 54321));
+		for (i = 0; i != 10; i++)
+			CHILD_CHECK(MAP_AT(mem, self->ps, BASE) == -ENOMEM);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	snprintf(line, sizeof(line),
+		 "[%d] of user 54321 is refused: memlock limit", pid);
+	EXPECT_EQ(1, log_lines(log, line));
+	close(log);
+}
+
 /* Devices */
 
 /* The name of a device object, which is the last word of its line */

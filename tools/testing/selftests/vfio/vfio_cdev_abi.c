@@ -679,7 +679,7 @@ TEST_F(mates, one_address_space)
 /* A driver of the kernel has the other device, or wants it */
 TEST_F(mates, host_driver)
 {
-	char buf[4096], blocker[2 * VU_NAME_MAX];
+	char buf[4096], blocker[3 * VU_NAME_MAX];
 	int ret;
 
 	close(self->dev[1]);
@@ -695,6 +695,14 @@ TEST_F(mates, host_driver)
 	EXPECT_LT(0, vu_cdev_attr(self->bdf[0], "blocked_by", buf, sizeof(buf)));
 	snprintf(blocker, sizeof(blocker), "%s uio_pci_generic", self->bdf[1]);
 	EXPECT_STREQ(blocker, buf);
+	/* Also for those who only see the refusal */
+	EXPECT_EQ(0, vu_fdinfo(self->iommufd, "last-refusal", buf,
+			       sizeof(buf)));
+	snprintf(blocker, sizeof(blocker), "%s is bound to the host driver uio_pci_generic",
+		 self->bdf[1]);
+	EXPECT_NE(NULL, strstr(buf, blocker)) {
+		TH_LOG("%s", buf);
+	}
 
 	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
 	EXPECT_EQ(1, vu_cdev_attr(self->bdf[0], "viable", buf, sizeof(buf)));

@@ -412,6 +412,7 @@ TEST_F(mates, one_leaves)
 /* Viable means that every device is, also while the group is in use */
 TEST_F(mates, host_driver)
 {
+	char why[512];
 	__u32 flags;
 	int dev, ret;
 
@@ -424,6 +425,10 @@ TEST_F(mates, host_driver)
 	EXPECT_EQ(0, flags);
 	EXPECT_EQ(-EPERM, vu_set_container(self->group, self->container));
 	EXPECT_EQ(-EINVAL, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_fdinfo(self->container, "last-refusal", why,
+			       sizeof(why)));
+	EXPECT_NE(NULL, strstr(why, self->bdf[1]));
+	EXPECT_NE(NULL, strstr(why, "uio_pci_generic"));
 
 	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
 	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
