@@ -431,6 +431,23 @@ static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return rc;
 }
 
+static int refuse_file(struct iommufd_ctx *ictx, int rc)
+{
+	switch (rc) {
+	case -EINVAL:
+		return refuse(&ictx->refusal, rc,
+			      "map: the file is no memfd or other file of tmpfs or hugetlbfs, and no dma-buf of a VFIO device");
+	case -EACCES:
+		return refuse(&ictx->refusal, rc,
+			      "map: the file is not open for what devices are to do: reading, and writing if that is asked for");
+	case -EPERM:
+		return refuse(&ictx->refusal, rc,
+			      "map: the file is sealed against writing");
+	default:
+		return rc;
+	}
+}
+
 static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		    const struct iommu_ioas_map_file *cmd, struct file *file,
 		    struct iopt_map *map)
@@ -448,7 +465,7 @@ static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 				      cmd->flags & IOMMU_IOAS_MAP_WRITEABLE,
 				      ictx->account_mode);
 	if (IS_ERR(pages))
-		return PTR_ERR(pages);
+		return refuse_file(ictx, PTR_ERR(pages));
 	return map_whole(ioas, pages, offset_in_page(cmd->start), map);
 }
 

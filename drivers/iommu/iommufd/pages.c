@@ -474,6 +474,7 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 		}
 		if (n < 0 || (index <= last && fatal_signal_pending(current))) {
 			rc = n < 0 ? n : -EINTR;
+			iopt_explain_fault(pages, index, last, rc, refusal);
 			if (index > start)
 				unpin_range(pages, start, index - 1);
 			pin_account_uncharge(&pages->account, last - start + 1);

@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
@@ -79,32 +78,6 @@ static __u64 pagemap_entry(const void *va)
 		entry = 0;
 	close(fd);
 	return entry;
-}
-
-/*
- * A block device of @size bytes. Like a file on a disk, and unlike one in
- * memory, it has to know what is written to it, so that its pages cannot be
- * pinned for long and written to. Returns the descriptor or a negative errno.
- */
-static int block_device(size_t size)
-{
-	int backing = memfd_new(size, 0);
-	int control, number, fd = -1, rc;
-	char path[32];
-
-	if (access("/dev/loop-control", F_OK) && system("modprobe -q loop"))
-		return -ENODEV;
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (control < 0 || backing < 0)
-		return -errno;
-	number = ioctl(control, LOOP_CTL_GET_FREE);
-	snprintf(path, sizeof(path), "/dev/loop%d", number);
-	if (number >= 0)
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	rc = fd < 0 || ioctl(fd, LOOP_SET_FD, backing) ? -errno : fd;
-	close(control);
-	close(backing);
-	return rc;
 }
 
 TEST_F(access, file_on_a_disk)

@@ -109,6 +109,18 @@ struct histogram {
 	unsigned long nr[64];
 };
 
+static int set_nr_hugepages(unsigned int nr)
+{
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (dprintf(fd, "%u\n", nr) < 0)
+		rc = -EIO;
+	close(fd);
+	return rc;
+}
+
 static unsigned int order_of(unsigned long n)
 {
 	return 63 - __builtin_clzl(n);
@@ -312,6 +324,105 @@ TEST_F(fdinfo, device_memory_is_not_pinned)
 	EXPECT_NE(NULL, strstr(ioas_line(self->fd, self->ioas, ""),
 			       " pinned=0 "));
 	close(dmabuf);
+}
+
+/* The whole of fdinfo's last refusal has all of these words */
+static bool told(int fd, const char *word, const char *other)
+{
+	const char *why = line_of(fd, "last-refusal");
+
+	if (strstr(why, word) && strstr(why, other))
+		return true;
+	printf("# last refusal: %s\n", why);
+	return false;
+}
+
+static const char *hex(const void *va)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "0x%lx", (unsigned long)va);
+	return text;
+}
+
+/* EFAULT and its like say which page, and why */
+TEST_F(fdinfo, why_not_pinned)
+{
+	size_t ps = self->ps;
+	char *mem, *ro, *none, *disk;
+	__u64 iova = BASE;
+	int fd;
+
+	mem = mem_before_hole(2 * ps);
+	ASSERT_NE(MAP_FAILED, (void *)mem);
+	EXPECT_EQ(-EFAULT, MAP_AT(mem, 3 * ps, BASE));
+	EXPECT_TRUE(told(self->fd, hex(mem + 2 * ps), "nothing is mapped"));
+
+	ro = mmap(NULL, 2 * ps, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, ro);
+	ASSERT_EQ(0, mprotect(ro + ps, ps, PROT_READ));
+	EXPECT_EQ(-EFAULT, MAP_AT(ro, 2 * ps, BASE));
+	EXPECT_TRUE(told(self->fd, hex(ro + ps), "PROT_WRITE"));
+	none = mmap(NULL, ps, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	EXPECT_EQ(-EFAULT, ioas_map(self->fd, self->ioas, none, ps, &iova,
+				    MAP_FIXED_RO));
+	EXPECT_TRUE(told(self->fd, hex(none), "PROT_READ"));
+
+	fd = memfd_new(ps, MFD_ALLOW_SEALING);
+	ASSERT_LE(0, fd);
+	mem = mmap(NULL, 2 * ps, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(-EFAULT, MAP_AT(mem, 2 * ps, BASE));
+	EXPECT_TRUE(told(self->fd, hex(mem + ps), "past the end"));
+	EXPECT_EQ(-EINVAL, ioas_map_file_at(self->fd, self->ioas, fd, 0,
+					    2 * ps, BASE));
+	EXPECT_TRUE(told(self->fd, "the file ends at", "0x2000"));
+	ASSERT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	EXPECT_EQ(-EPERM, ioas_map_file_at(self->fd, self->ioas, fd, 0, ps,
+					   BASE));
+	EXPECT_TRUE(told(self->fd, "sealed", ""));
+	close(fd);
+
+	fd = open("/proc/self/exe", O_RDONLY);
+	EXPECT_EQ(-EINVAL, ioas_map_file_at(self->fd, self->ioas, fd, 0, ps,
+					    BASE));
+	EXPECT_TRUE(told(self->fd, "no memfd", ""));
+	close(fd);
+
+	fd = block_device(2 * ps);
+	if (fd < 0)
+		SKIP(return, "no loop device: %s", strerror(-fd));
+	disk = mmap(NULL, 2 * ps, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, disk);
+	EXPECT_EQ(-EFAULT, MAP_AT(disk, 2 * ps, BASE));
+	EXPECT_TRUE(told(self->fd, hex(disk), "told of writes"));
+	munmap(disk, 2 * ps);
+	ioctl(fd, LOOP_CLR_FD, 0);
+	close(fd);
+}
+
+TEST_F(fdinfo, why_no_huge_page)
+{
+	int fd = memfd_new(1UL << 40, MFD_HUGETLB);
+	char *mem;
+
+	if (fd < 0)
+		SKIP(return, "no hugetlb files");
+	mem = mmap(NULL, SZ_2M, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_NORESERVE, fd, 1UL << 30);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, set_nr_hugepages(0)) {
+		TH_LOG("nr_hugepages cannot be written");
+	}
+	EXPECT_EQ(-EFAULT, MAP_AT(mem, SZ_2M, BASE));
+	EXPECT_TRUE(told(self->fd, hex(mem), "no huge page"));
+	EXPECT_EQ(-ENOMEM, ioas_map_file_at(self->fd, self->ioas, fd, 0, SZ_2M,
+					    BASE));
+	EXPECT_TRUE(told(self->fd, "no huge page", "file"));
+	EXPECT_EQ(0, set_nr_hugepages(32));
+	munmap(mem, SZ_2M);
+	close(fd);
 }
 
 /* How many lines from here on say this */
