@@ -83,6 +83,9 @@ int vfio_device_cdev_open(struct inode *inode, struct file *file)
 		vfio_device_put_registration(device);
 		return -ENOMEM;
 	}
+	/* Not bound yet, but an unbind of the driver waits for it */
+	if (!READ_ONCE(device->open_count))
+		vfio_device_note_opener(device);
 	file->private_data = df;
 	file->f_mapping = device->inode->i_mapping;
 	return 0;

@@ -108,6 +108,7 @@ int vfio_df_open(struct vfio_device_file *df, struct iommufd_ctx *ictx)
 
 	lockdep_assert_held(&device->dev_set->lock);
 
+	vfio_device_note_opener(device);
 	/* Drivers look at the count in open_device() */
 	if (++device->open_count == 1) {
 		ret = vfio_device_first_open(device, ictx);

@@ -95,6 +95,9 @@ static inline int vfio_df_refuse(struct vfio_device_file *df, int errno,
 	return errno;
 }
 
+/* vfio_main.c */
+void vfio_device_note_opener(struct vfio_device *device);
+
 /* device_set.c */
 void vfio_device_set_retract(struct vfio_device *device);
 void vfio_release_device_set(struct vfio_device *device);

@@ -261,6 +261,33 @@ int vfio_register_emulated_iommu_dev(struct vfio_device *device)
 }
 EXPORT_SYMBOL_GPL(vfio_register_emulated_iommu_dev);
 
+/**
+ * vfio_device_note_opener - remember the current process for messages
+ * @device: which it opens
+ *
+ * An unbind may have to wait for it, and somebody will ask for whom.
+ */
+void vfio_device_note_opener(struct vfio_device *device)
+{
+	char comm[TASK_COMM_LEN];
+
+	get_task_comm(comm, current);
+	/* Two at a time may mix up their names, but not run past the end */
+	memcpy(device->opener_comm, comm, sizeof(comm) - 1);
+	WRITE_ONCE(device->opener_pid, task_tgid_nr(current));
+}
+
+static void vfio_device_say_who(struct vfio_device *device)
+{
+	pid_t pid = READ_ONCE(device->opener_pid);
+
+	if (!pid)
+		return;
+	dev_notice(device->dev,
+		   "waiting until its user closes it; %*pE (%d) has opened it last\n",
+		   (int)strlen(device->opener_comm), device->opener_comm, pid);
+}
+
 /*
  * Drop the registration and wait until every file of the device is closed.
  * Nothing can fail here, because a driver cannot refuse to be unbound. A signal
@@ -268,12 +295,15 @@ EXPORT_SYMBOL_GPL(vfio_register_emulated_iommu_dev);
  */
 static void vfio_device_drain(struct vfio_device *device)
 {
-	bool interrupted = false;
+	bool interrupted = false, said = false;
 	unsigned int count = 0;
 	long rc;
 
 	vfio_device_put_registration(device);
 	while (!try_wait_for_completion(&device->comp)) {
+		if (!said)
+			vfio_device_say_who(device);
+		said = true;
 		if (device->ops->request)
 			device->ops->request(device, count++);
 

@@ -18,6 +18,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/vfio.h>
@@ -93,6 +94,9 @@ struct vfio_device_set {
  * @cdev_opened: in use through the character device rather than through the
  *               group. &vfio_device_set.lock
  * @iommu_kind: what confines the device's DMA. Constant while registered
+ * @opener_pid: who opened the device last, as the kernel's first namespace has it,
+ *              or 0 if nobody has; for messages only, and written without a lock
+ * @opener_comm: its name; ends with a NUL at any time
  * @debug_root: the device's directory in debugfs. Constant while registered
  *
  * Members from @index on are the core's. &vfio_device_set.lock always means
@@ -132,6 +136,8 @@ struct vfio_device {
 	bool iommufd_attached;
 	bool cdev_opened;
 	unsigned int iommu_kind;
+	pid_t opener_pid;
+	char opener_comm[TASK_COMM_LEN];
 #ifdef CONFIG_DEBUG_FS
 	struct dentry *debug_root;
 #endif

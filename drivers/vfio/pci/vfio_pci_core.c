@@ -429,7 +429,7 @@ void vfio_pci_core_request(struct vfio_device *core_vdev, unsigned int count)
 					       "asked its user to give it back (%u)\n",
 					       count);
 	} else if (!count) {
-		pci_warn(vdev->pdev, "waiting for its user, who has no ear for requests, to give it back\n");
+		pci_warn(vdev->pdev, "its user cannot be asked to give it back: no request eventfd is set\n");
 	}
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_request);

@@ -91,6 +91,20 @@ static bool node_goes(const char *path)
 	return false;
 }
 
+/* Does the kernel log from here on have this line? */
+static bool is_logged(int log, const char *text)
+{
+	char buf[8192];
+	bool found = false;
+	ssize_t n;
+
+	while (!found && (n = read(log, buf, sizeof(buf) - 1)) > 0) {
+		buf[n] = '\0';
+		found = strstr(buf, text);
+	}
+	return found;
+}
+
 TEST_F(unplug, open_not_bound)
 {
 	int status;
@@ -107,18 +121,27 @@ TEST_F(unplug, open_not_bound)
 
 TEST_F(unplug, in_use)
 {
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	struct vfio_device_info info;
+	char text[128];
 	char driver[VU_NAME_MAX];
 	__u32 pt_id = self->ioas;
 	int status;
 	pid_t pid;
 
+	ASSERT_LE(0, log);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
 	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
 	ASSERT_EQ(0, vu_attach(self->dev, &pt_id));
 	pid = unbind_in_background(self->bdf, self->dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(node_goes(self->path));
 	EXPECT_TRUE(still_waits(pid));
+	/* Whose doing it is */
+	snprintf(text, sizeof(text), "%s (%d) has opened it last",
+		 "vfio_cdev_unplu", getpid());
+	EXPECT_TRUE(is_logged(log, text));
+	close(log);
 
 	/* All goes on for who is in */
 	EXPECT_EQ(0, vu_device_info(self->dev, &info));
