@@ -144,7 +144,7 @@ static int vfio_df_cdev_bind(struct vfio_device_file *df,
 	ret = vfio_device_match_token(device, token);
 	if (ret)
 		return vfio_df_refuse(df, ret,
-				      "bind: the token is missing, wrong or not wanted");
+				      "bind: the VF token is missing, wrong or not wanted");
 
 	/* KVM takes its pointer back under the same lock before it goes away */
 	spin_lock(&df->kvm_lock);

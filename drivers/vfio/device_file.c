@@ -188,6 +188,29 @@ static long vfio_device_ioctl(struct vfio_device_file *df, unsigned int cmd,
 	return device->ops->ioctl(device, cmd, arg);
 }
 
+/* In words, what the errno of a driver does not say */
+static const struct {
+	unsigned int cmd;
+	int error;
+	const char *why;
+} vfio_refusals[] = {
+	{ VFIO_DEVICE_SET_IRQS, -ENOSPC,
+	  "set irqs: the machine has fewer interrupt vectors left than were asked for" },
+	{ VFIO_DEVICE_RESET, -EINVAL,
+	  "reset: not possible alone, only with its bus: VFIO_DEVICE_PCI_HOT_RESET" },
+};
+
+static void vfio_device_explain(struct vfio_device_file *df, unsigned int cmd,
+				long error)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vfio_refusals); i++)
+		if (vfio_refusals[i].cmd == cmd &&
+		    vfio_refusals[i].error == error)
+			vfio_df_refuse(df, error, vfio_refusals[i].why);
+}
+
 static long vfio_device_fops_unl_ioctl(struct file *file, unsigned int cmd,
 				       unsigned long arg)
 {
@@ -205,6 +228,8 @@ static long vfio_device_fops_unl_ioctl(struct file *file, unsigned int cmd,
 		return ret;
 	ret = vfio_device_ioctl(df, cmd, arg);
 	vfio_device_pm_put(df->device);
+	if (ret < 0)
+		vfio_device_explain(df, cmd, ret);
 	return ret;
 }
 

@@ -815,8 +815,13 @@ static long vfio_group_ioctl_get_device_fd(struct vfio_group *group,
 		return PTR_ERR(name);
 	device = vfio_group_find_device(group, name);
 	kfree(name);
-	if (IS_ERR(device))
-		return PTR_ERR(device);
+	if (IS_ERR(device)) {
+		guard(mutex)(&group->lock);
+		return vfio_group_refuse(group, PTR_ERR(device),
+					 PTR_ERR(device) == -ENODEV ?
+					 "get device: the group has no such device" :
+					 "get device: the VF token is missing, wrong or not wanted");
+	}
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {

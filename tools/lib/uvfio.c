@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +50,12 @@ static int fail(int err, const char *fmt, ...)
 /*
  * The kernel says in the fdinfo of /dev/iommu, in words, why it refused a
  * request. It counts what it refuses, so that an old reason is not taken for a
- * new one.
+ * new one. Returns whether there was one.
  */
-static void add_reason(struct uvfio_iommu *iommu)
+static bool add_reason(struct uvfio_iommu *iommu)
 {
 	unsigned long long refusals = 0;
+	bool found = false;
 	char path[64], line[512];
 	size_t used;
 	char *reason;
@@ -62,7 +64,7 @@ static void add_reason(struct uvfio_iommu *iommu)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", iommu->fd);
 	info = fopen(path, "re");
 	if (!info)
-		return;
+		return false;
 	while (fgets(line, sizeof(line), info)) {
 		if (sscanf(line, "refusals: %llu", &refusals) == 1)
 			continue;
@@ -77,8 +79,36 @@ static void add_reason(struct uvfio_iommu *iommu)
 		used = strlen(error_text);
 		snprintf(error_text + used, sizeof(error_text) - used,
 			 " (%s)", reason + 1);
+		found = true;
 	}
 	iommu->refusals = refusals;
+	fclose(info);
+	return found;
+}
+
+/*
+ * What the device's file says of its own refusals, which is where those of a bind
+ * are that never got to the iommufd: the device is in use, or its group.
+ */
+static void add_device_reason(const struct uvfio_device *dev)
+{
+	char path[64], line[512];
+	size_t used;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", dev->fd);
+	info = fopen(path, "re");
+	if (!info)
+		return;
+	while (fgets(line, sizeof(line), info)) {
+		/* "vfio-refusal:\tthe reason" */
+		if (strncmp(line, "vfio-refusal:\t", 14))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		used = strlen(error_text);
+		snprintf(error_text + used, sizeof(error_text) - used,
+			 " (%s)", line + 14);
+	}
 	fclose(info);
 }
 
@@ -417,7 +447,8 @@ int uvfio_device_bind(struct uvfio_device *dev,
 
 	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
 		err = fail(errno, "VFIO_DEVICE_BIND_IOMMUFD");
-		add_reason(iommu);
+		if (!add_reason(iommu))
+			add_device_reason(dev);
 		return err;
 	}
 	dev->dev_id = bind.out_devid;

@@ -146,6 +146,7 @@ TEST_F(group, container_errors)
 
 TEST_F(group, device_errors)
 {
+	char buf[256];
 	char *name;
 
 	EXPECT_EQ(-EINVAL, vu_get_device_fd(self->group, self->bdf));
@@ -153,6 +154,8 @@ TEST_F(group, device_errors)
 	ASSERT_EQ(0, set_iommu(self->container));
 	EXPECT_EQ(-EFAULT, vu_get_device_fd(self->group, NULL));
 	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, ""));
+	EXPECT_EQ(0, vu_fdinfo(self->group, "vfio-refusal", buf, sizeof(buf)));
+	EXPECT_STREQ("get device: the group has no such device", buf);
 	EXPECT_EQ(-ENODEV, vu_get_device_fd(self->group, "0000:ff:1f.7"));
 
 	/* A page and not an end */
