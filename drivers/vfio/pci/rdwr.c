@@ -156,6 +156,25 @@ static void io_move(const struct io_target *t, u8 *buf, u64 off, size_t count,
 	}
 }
 
+/**
+ * vfio_pci_io_move - move bytes between memory of the kernel and ports or memory
+ * @io: kernel mapping of the region's start
+ * @buf: what is written, or receives what is read
+ * @off: offset in the region
+ * @count: bytes
+ * @iswrite: to the region
+ * @max_width: widest access that the region tolerates
+ *
+ * Each access is naturally aligned and as wide as possible.
+ */
+void vfio_pci_io_move(void __iomem *io, void *buf, u64 off, size_t count,
+		      bool iswrite, enum vfio_pci_io_width max_width)
+{
+	const struct io_target target = { .io = io, .max_width = max_width };
+
+	io_move(&target, buf, off, count, iswrite);
+}
+
 static int io_move_tested(struct vfio_pci_core_device *vdev, bool test_mem,
 			  const struct io_target *t, u8 *buf, u64 off,
 			  size_t count, bool iswrite)

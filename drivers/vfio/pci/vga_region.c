@@ -4,6 +4,8 @@
  * the region.
  */
 #include <linux/io.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/vgaarb.h>
 
@@ -22,6 +24,9 @@ struct vga_range {
 	unsigned int	rsrc;
 	bool		is_io;
 };
+
+/* Bytes that are moved while the arbiter is held once */
+#define VGA_BATCH	128
 
 static const struct vga_range vga_ranges[] = {
 	{ 0x3b0, 0x3bc, VGA_RSRC_LEGACY_IO, true },
@@ -55,6 +60,58 @@ static void range_unmap(const struct vga_range *range, void __iomem *io)
 		iounmap(io);
 }
 
+/*
+ * All displays of the machine, and so all their users, share the arbiter. So the
+ * user's memory is touched before and after.
+ */
+static int range_rw_batch(struct vfio_pci_core_device *vdev,
+			  const struct vga_range *range, void __iomem *io,
+			  char __user *buf, u64 off, size_t count, bool iswrite)
+{
+	u8 bounce[VGA_BATCH];
+	int ret;
+
+	if (iswrite && copy_from_user(bounce, buf, count))
+		return -EFAULT;
+	ret = vga_get_interruptible(vdev->pdev, range->rsrc);
+	if (ret)
+		return ret;
+	/*
+	 * The arbiter has opened the way here. Memory that the user disabled is
+	 * not tested for: no device answers then, which these ranges permit.
+	 */
+	vfio_pci_io_move(io, bounce, off, count, iswrite, VFIO_PCI_IO_WIDTH_4);
+	vga_put(vdev->pdev, range->rsrc);
+	if (!iswrite && copy_to_user(buf, bounce, count))
+		return -EFAULT;
+	return 0;
+}
+
+static ssize_t range_rw(struct vfio_pci_core_device *vdev,
+			const struct vga_range *range, void __iomem *io,
+			char __user *buf, u64 off, size_t count, bool iswrite)
+{
+	size_t done = 0;
+	int ret = 0;
+
+	while (done < count) {
+		/* a batch ends where a register may end */
+		size_t n = min_t(size_t, count - done,
+				 VGA_BATCH - ((off + done) & 7));
+
+		ret = range_rw_batch(vdev, range, io, buf + done, off + done, n,
+				     iswrite);
+		if (ret)
+			break;
+		done += n;
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+	/* As elsewhere, a fault says nothing of what was moved before it */
+	return ret == -EFAULT || !done ? ret : done;
+}
+
 /**
  * vfio_pci_vga_rw - read or write the legacy VGA ranges
  * @vdev: an enabled device that is powered
@@ -63,8 +120,8 @@ static void range_unmap(const struct vga_range *range, void __iomem *io)
  * @ppos: position in the device file, advanced by what was done
  * @iswrite: to the device
  *
- * Return: bytes moved, which end with the range; -EINVAL outside of the ranges,
- * -ENOMEM, -ERESTARTSYS, else as vfio_pci_core_do_io_rw().
+ * Return: bytes moved, which end with the range or where the caller is killed;
+ * -EINVAL outside of the ranges, -EFAULT, -ENOMEM, -ERESTARTSYS.
  */
 ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 			size_t count, loff_t *ppos, bool iswrite)
@@ -73,7 +130,6 @@ ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	const struct vga_range *range;
 	void __iomem *io;
 	ssize_t done;
-	int ret;
 
 	if (!vdev->has_vga)
 		return -EINVAL;
@@ -85,19 +141,8 @@ ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	io = range_map(range);
 	if (!io)
 		return -ENOMEM;
-	ret = vga_get_interruptible(vdev->pdev, range->rsrc);
-	if (ret) {
-		range_unmap(range, io);
-		return ret;
-	}
-	/*
-	 * The arbiter has opened the way here. Memory that the user disabled is
-	 * not tested for: no device answers then, which these ranges permit.
-	 */
-	done = vfio_pci_core_do_io_rw(vdev, false, io, buf, pos - range->start,
-				      count, 0, 0, iswrite,
-				      VFIO_PCI_IO_WIDTH_4);
-	vga_put(vdev->pdev, range->rsrc);
+	done = range_rw(vdev, range, io, buf, pos - range->start, count,
+			iswrite);
 	range_unmap(range, io);
 	if (done > 0)
 		*ppos += done;

@@ -3,6 +3,14 @@
  * The VGA region, and a ROM of which firmware left a copy. Uses QEMU's VGA, whose
  * legacy registers are in its BAR 2 and whose memory is in its BAR 0 as well.
  */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <linux/userfaultfd.h>
+
 #include "kselftest_harness.h"
 #include "vfio_pci_util.h"
 
@@ -176,6 +184,73 @@ TEST_F(vga, ranges)
 	}
 	EXPECT_EQ(-EFAULT, vp_read(d, REGION, MEMORY, vp_bad_pointer(), 4));
 	EXPECT_EQ(-EFAULT, vp_write(d, REGION, MEMORY, vp_bad_pointer(), 4));
+}
+
+struct held_read {
+	const struct vp_dev *d;
+	char *page;
+	int ret;
+};
+
+static void *held_read(void *arg)
+{
+	struct held_read *held = arg;
+
+	held->ret = vp_read(held->d, REGION, MEMORY, held->page, 64);
+	return NULL;
+}
+
+/* What the arbiter says of the device, or a negative errno */
+static int arbiter_status(const char *bdf, char *buf, size_t size)
+{
+	int len, fd = open("/dev/vga_arbiter", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	len = snprintf(buf, size, "target PCI:%s", bdf);
+	len = write(fd, buf, len) == len ? read(fd, buf, size - 1) : -1;
+	if (len >= 0)
+		buf[len] = '\0';
+	close(fd);
+	return len < 0 ? -EIO : 0;
+}
+
+/* While a user's memory does not arrive, other displays can be used */
+TEST_F(vga, arbiter_is_free_in_a_page_fault)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct held_read held = { .d = &self->d };
+	struct uffdio_zeropage zero = {};
+	struct pollfd pfd;
+	pthread_t thread;
+	char status[512];
+
+	pfd.fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pfd.events = POLLIN;
+	if (pfd.fd < 0)
+		SKIP(return, "no userfaultfd: errno %d", errno);
+	held.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, held.page);
+	ASSERT_EQ(0, ioctl(pfd.fd, UFFDIO_API, &api));
+	reg.range.start = (uintptr_t)held.page;
+	reg.range.len = 4096;
+	ASSERT_EQ(0, ioctl(pfd.fd, UFFDIO_REGISTER, &reg));
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, held_read, &held));
+	EXPECT_EQ(1, poll(&pfd, 1, 20000));
+	EXPECT_EQ(0, arbiter_status(self->d.bdf, status, sizeof(status)));
+	EXPECT_NE(NULL, strstr(status, self->d.bdf));
+	EXPECT_NE(NULL, strstr(status, "locks=none(0:0)")) {
+		TH_LOG("%s", status);
+	}
+
+	zero.range = reg.range;
+	ASSERT_EQ(0, ioctl(pfd.fd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(64, held.ret);
+	close(pfd.fd);
 }
 
 TEST_F(vga, rom)
