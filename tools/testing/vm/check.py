@@ -121,7 +121,7 @@ MAINLINE_KINDS = ["edu", "nvme", "e1000e", "igb"]
 MAINLINE_DEVICES = {"intel": [*MAINLINE_KINDS, "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1"], "none": []}
 
 # Four minutes on the debug kernel, which "make check" does not have
-RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug")]
+RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio_pci_neighbour")]
 
 # Minutes, and nothing else should run beside it on the same kernel: it measures time
 HUGE = [("iommu", "iommufd_huge")]
@@ -387,7 +387,7 @@ def by_themselves(results, tests, kernel, name, **more):
 
 def races(results):
     """Those of the selftests that take longest on the debug kernel."""
-    by_themselves(results, RACES, "debug", "debug-races", timeout=1200)
+    by_themselves(results, RACES, "debug", "debug-races", timeout=1800)
 
 
 def huge(results):
