@@ -91,6 +91,9 @@ static void idev_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
+	/* Nobody is told that it is the context's when it is not any more. */
+	scoped_guard(mutex, &idev->ictx->groups_lock)
+		idev->igroup->owners--;
 	iommu_device_release_dma_owner(idev->dev);
 	iommufd_group_put(idev->igroup);
 	if (!iommufd_selftest_is_mock_dev(idev->dev))
@@ -214,6 +217,8 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	idev->igroup = igroup;
 	idev->enforce_coherency =
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	scoped_guard(mutex, &ictx->groups_lock)
+		igroup->owners++;
 	/* The caller's, so that only unbind can destroy the object. */
 	iommufd_object_hold(&idev->obj);
 	*id = idev->obj.id;
@@ -233,6 +238,9 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
  * @ictx: the context
  * @group: the group
  *
+ * A group that is only being bound, or is in a container with none of its devices
+ * open, does not count.
+ *
  * Return: true if so, which means that the context owns the group.
  */
 bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
@@ -245,7 +253,7 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 	guard(mutex)(&ictx->groups_lock);
 	list_for_each_entry(igroup, &ictx->groups, entry)
 		if (igroup->group == group)
-			return true;
+			return igroup->owners;
 	return false;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, IOMMUFD);

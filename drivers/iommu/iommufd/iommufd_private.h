@@ -217,6 +217,8 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
  * @entry: link in ictx->groups
  * @ictx: the context
  * @group: the group; holds a reference
+ * @owners: devices that are bound, each of which owns the DMA of the group for
+ *          the context; under ictx->groups_lock
  * @lock: protects all that follows. Taken inside ioas->mutex, outside the
  *        locks of struct io_pagetable
  * @hwpt: what the group is attached to; holds a reference per device
@@ -230,6 +232,7 @@ struct iommufd_group {
 	struct list_head entry;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
+	unsigned int owners;
 
 	struct mutex lock; /* see above */
 	struct iommufd_hwpt *hwpt;

@@ -10,6 +10,7 @@
 #include <linux/platform_device.h>
 
 #include "fake_kunit.h"
+#include "iommufd_private.h"
 #include "mock_iommu.h"
 
 #define IOVA MOCK_APERTURE_START
@@ -242,6 +243,51 @@ static void mock_test_free_mapped(struct kunit *test)
 	EXPECT_MISUSES(1);
 }
 
+/* As much of a context as it takes to bind a device. */
+static struct iommufd_ctx *mock_test_ctx(struct kunit *test)
+{
+	struct iommufd_ctx *ictx = kunit_kzalloc(test, sizeof(*ictx), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ictx);
+	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1);
+	mutex_init(&ictx->groups_lock);
+	INIT_LIST_HEAD(&ictx->groups);
+	init_waitqueue_head(&ictx->destroy_wait);
+	refusal_init(&ictx->refusal);
+	return ictx;
+}
+
+/* Only a bound device proves that a context owns a group. */
+static void mock_test_owned_group(struct kunit *test)
+{
+	struct mock_test *t = test->priv;
+	struct device *dev = &t->mdev->pdev->dev;
+	struct iommufd_ctx *ictx = mock_test_ctx(test);
+	struct iommu_group *group = iommu_group_get(dev);
+	struct iommufd_group *igroup;
+	struct iommufd_device *idev;
+	u32 id;
+
+	KUNIT_ASSERT_NOT_NULL(test, group);
+	KUNIT_EXPECT_FALSE(test, iommufd_ctx_has_group(ictx, group));
+	/* As a bind has it that will be refused */
+	igroup = iommufd_group_get(ictx, dev);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(igroup));
+	KUNIT_EXPECT_FALSE(test, iommufd_ctx_has_group(ictx, group));
+
+	idev = iommufd_device_bind(ictx, dev, &id);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(idev));
+	if (!IS_ERR(idev)) {
+		KUNIT_EXPECT_TRUE(test, iommufd_ctx_has_group(ictx, group));
+		iommufd_device_unbind(idev);
+	}
+	KUNIT_EXPECT_FALSE(test, iommufd_ctx_has_group(ictx, group));
+	iommufd_group_put(igroup);
+	KUNIT_EXPECT_TRUE(test, list_empty(&ictx->groups));
+	iommu_group_put(group);
+	xa_destroy(&ictx->objects);
+}
+
 static struct kunit_case mock_cases[] = {
 	KUNIT_CASE(mock_test_proper_use),
 	KUNIT_CASE(mock_test_map_over),
@@ -253,6 +299,7 @@ static struct kunit_case mock_cases[] = {
 	KUNIT_CASE(mock_test_unpin_mapped),
 	KUNIT_CASE(mock_test_unpin_before_flush),
 	KUNIT_CASE(mock_test_free_mapped),
+	KUNIT_CASE(mock_test_owned_group),
 	{}
 };
 

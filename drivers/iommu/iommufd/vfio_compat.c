@@ -852,13 +852,16 @@ static void stop_log(struct iommufd_ioas *ioas)
 
 /**
  * iommufd_vfio_forget - a container is without groups, and as new
- * @ictx: the container; its lock is held
+ * @ictx: the container; its lock is held, and its groups have given up their page
+ *        tables
  *
- * What the user maps in an IOAS that he chose himself stays.
+ * What the user maps in an IOAS that it chose itself stays, and so does what a
+ * device can reach that was attached to the IOAS by its own character device.
  */
 void iommufd_vfio_forget(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
+	bool in_use;
 
 	lockdep_assert_held(&ictx->container.lock);
 
@@ -867,11 +870,15 @@ void iommufd_vfio_forget(struct iommufd_ctx *ictx)
 	ioas = iommufd_vfio_get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return;
-	scoped_guard(mutex, &ioas->mutex)
+	scoped_guard(mutex, &ioas->mutex) {
 		stop_log(ioas);
-	iopt_clear(&ioas->iopt);
-	iopt_set_cuttable(&ioas->iopt, false);
-	iopt_set_small_pages(&ioas->iopt, false);
+		in_use = !list_empty(&ioas->hwpts) || !xa_empty(&ioas->accesses);
+	}
+	if (!in_use) {
+		iopt_clear(&ioas->iopt);
+		iopt_set_cuttable(&ioas->iopt, false);
+		iopt_set_small_pages(&ioas->iopt, false);
+	}
 	iommufd_object_put(ictx, &ioas->obj);
 }
 

@@ -351,7 +351,8 @@ static struct member *find_member(struct iommufd_container *container,
  * @ictx: the container
  * @with_group: as it was added; none of its devices is bound to @ictx any more
  *
- * A container without groups forgets all that is mapped and what it was set to.
+ * A container without groups forgets what it was set to, and all that is mapped
+ * unless others use it.
  * Waits for what else the user does to the container, be it pinning.
  */
 void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
@@ -365,11 +366,12 @@ void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 	if (WARN_ON(!member))
 		return;
 	list_del(&member->entry);
+	/* Whatever page tables are left are those of others. */
+	detach_member(ictx, member);
+	free_member(member);
 	if (list_empty(&container->groups)) {
 		container->type = 0;
 		iommufd_vfio_forget(ictx);
 	}
-	detach_member(ictx, member);
-	free_member(member);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, IOMMUFD_VFIO);

@@ -86,6 +86,55 @@ TEST_F(group, node)
 	EXPECT_EQ(0600, st.st_mode & 07777);
 }
 
+/* The container forgets its mappings, but not under a device of its own file */
+TEST_F(group, leaves_what_a_cdev_uses)
+{
+	struct iommu_vfio_ioas get = {
+		.size = sizeof(get),
+		.op = IOMMU_VFIO_IOAS_GET,
+	};
+	char other[VU_NAME_MAX];
+	unsigned int i;
+	void *mem;
+	__u32 pt;
+	int dev;
+
+	for (i = 1; vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, other); i++)
+		if (vu_group(other) != self->nr)
+			break;
+	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, other))
+		SKIP(return, "no two edu in two groups");
+	mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, vu_give_to(other, "vfio-pci"));
+	dev = vu_cdev_open(other);
+	ASSERT_LE(0, dev);
+
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, vu_ioctl(self->container, IOMMU_VFIO_IOAS, &get));
+	ASSERT_EQ(0, vu_bind(dev, self->container, NULL));
+	pt = get.ioas_id;
+	ASSERT_EQ(0, vu_attach(dev, &pt));
+	ASSERT_EQ(0, vu_ioas_map(self->container, get.ioas_id, mem, 4096,
+				 0x100000));
+
+	ASSERT_EQ(0, vu_unset_container(self->group));
+	EXPECT_EQ(0, vu_ioas_unmap(self->container, get.ioas_id, 0x100000,
+				   4096));
+	/* And what nobody uses is forgotten as ever */
+	ASSERT_EQ(0, vu_ioas_map(self->container, get.ioas_id, mem, 4096,
+				 0x100000));
+	close(dev);
+	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, vu_unset_container(self->group));
+	EXPECT_EQ(-ENOENT, vu_ioas_unmap(self->container, get.ioas_id, 0x100000,
+					 4096));
+	EXPECT_EQ(0, munmap(mem, 4096));
+	EXPECT_EQ(0, vu_give_to(other, NULL));
+}
+
 TEST_F(group, exclusive)
 {
 	int again;
