@@ -2,7 +2,8 @@
 /*
  * Tests of writes to configuration space that have consequences in the device,
  * of the kinds for which no device is at hand: vital product data, and the reset
- * of Advanced Features.
+ * of Advanced Features. And of what else needs a device that there is not: AtomicOps
+ * of VFs.
  *
  * The device is a bus of its own, whose accesses end in an image and in what the
  * specification says that hardware does. All above it is real: the PCI core, and
@@ -317,12 +318,49 @@ static void af_incapable(struct kunit *test)
 	}
 }
 
+#define EXP_POS		0x80
+
+static bool info_has_caps(struct kunit *test, struct fake_device *f)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(f->user, &info, sizeof(info)));
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_get_info(&f->core, f->user));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&info, f->user, sizeof(info)));
+	return info.flags & VFIO_DEVICE_FLAGS_CAPS;
+}
+
+/*
+ * A VF has no AtomicOp Requester Enable, that of its PF counts. Without a root
+ * port in sight, what is enabled is what somebody who sees it has allowed.
+ */
+static void atomics_of_vf(struct kunit *test)
+{
+	struct fake_device *vf = fake_alloc(test, 0);
+	struct fake_device *pf = fake_alloc(test, 0);
+
+	pf->pdev.pcie_cap = EXP_POS;
+	pf->pdev.pcie_flags_reg = 2 | PCI_EXP_TYPE_RC_END << 4;
+	vf->pdev.pcie_cap = EXP_POS;
+	vf->pdev.pcie_flags_reg = pf->pdev.pcie_flags_reg;
+	vf->pdev.is_virtfn = 1;
+	vf->pdev.physfn = &pf->pdev;
+
+	KUNIT_EXPECT_FALSE(test, info_has_caps(test, vf));
+	KUNIT_EXPECT_FALSE(test, info_has_caps(test, pf));
+	put_unaligned_le16(PCI_EXP_DEVCTL2_ATOMIC_REQ,
+			   pf->image + EXP_POS + PCI_EXP_DEVCTL2);
+	KUNIT_EXPECT_TRUE(test, info_has_caps(test, pf));
+	KUNIT_EXPECT_TRUE(test, info_has_caps(test, vf));
+}
+
 static struct kunit_case config_write_cases[] = {
 	KUNIT_CASE(vpd_read),
 	KUNIT_CASE(vpd_write),
 	KUNIT_CASE(vpd_refused),
 	KUNIT_CASE(af_reset),
 	KUNIT_CASE(af_incapable),
+	KUNIT_CASE(atomics_of_vf),
 	{}
 };
 

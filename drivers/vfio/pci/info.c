@@ -33,7 +33,8 @@ static int copy_caps(struct vfio_info_cap *caps, void __user *arg,
 
 /*
  * AtomicOps that the device may address to memory, if all ports on the way up
- * pass them on. Asking enables them for the device.
+ * pass them on. Asking enables them for the device; a VF has no such bit of its
+ * own, that of its PF is for both.
  */
 static int add_atomic_cap(struct vfio_pci_core_device *vdev,
 			  struct vfio_info_cap *caps)
@@ -53,7 +54,7 @@ static int add_atomic_cap(struct vfio_pci_core_device *vdev,
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(widths); i++)
-		if (!pci_enable_atomic_ops_to_root(vdev->pdev,
+		if (!pci_enable_atomic_ops_to_root(pci_physfn(vdev->pdev),
 						   widths[i].devcap2))
 			cap.flags |= widths[i].flag;
 	if (!cap.flags)
