@@ -50,7 +50,8 @@ struct vfio_pci_eventfd {
  * @rw: read from or write to the region, as vfio_pci_core_read() and
  *      vfio_pci_core_write() do for the standard ones; mandatory
  * @release: called once when the device is closed; mandatory
- * @mmap: map the region; without it mmap() answers EINVAL
+ * @mmap: map the region; without it, or if the region does not have
+ *        VFIO_REGION_INFO_FLAG_MMAP, mmap() answers EINVAL
  * @add_capability: add capabilities to VFIO_DEVICE_GET_REGION_INFO
  */
 struct vfio_pci_regops {

@@ -3,7 +3,7 @@
  * Tests of writes to configuration space that have consequences in the device,
  * of the kinds for which no device is at hand: vital product data, and the reset
  * of Advanced Features. And of what else needs a device that there is not: AtomicOps
- * of VFs.
+ * of VFs, and regions of variant drivers.
  *
  * The device is a bus of its own, whose accesses end in an image and in what the
  * specification says that hardware does. All above it is real: the PCI core, and
@@ -354,6 +354,50 @@ static void atomics_of_vf(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, info_has_caps(test, vf));
 }
 
+static int region_mmap(struct vfio_pci_core_device *vdev,
+		       struct vfio_pci_region *region,
+		       struct vm_area_struct *vma)
+{
+	++*(unsigned int *)region->data;
+	return 0;
+}
+
+static void region_release(struct vfio_pci_core_device *vdev,
+			   struct vfio_pci_region *region)
+{
+}
+
+/* A region that does not say that it can be mapped is not mapped */
+static void region_mmap_flag(struct kunit *test)
+{
+	static const struct vfio_pci_regops ops = {
+		.mmap = region_mmap,
+		.release = region_release,
+	};
+	static const u64 first = VFIO_PCI_NUM_REGIONS;
+	struct fake_device *f = fake_alloc(test, 0);
+	struct vm_area_struct vma = {
+		.vm_start = 0,
+		.vm_end = PAGE_SIZE,
+		.vm_pgoff = PHYS_PFN(VFIO_PCI_INDEX_TO_OFFSET(first)),
+	};
+	unsigned int mapped = 0;
+
+	vm_flags_init(&vma, VM_SHARED);
+	KUNIT_ASSERT_EQ(test, 0,
+			vfio_pci_core_register_dev_region(&f->core, 1, 1, &ops,
+							  PAGE_SIZE,
+							  VFIO_REGION_INFO_FLAG_READ,
+							  &mapped));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_core_mmap(&f->core.vdev, &vma));
+	KUNIT_EXPECT_EQ(test, 0, mapped);
+	f->core.region[0].flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_core_mmap(&f->core.vdev, &vma));
+	KUNIT_EXPECT_EQ(test, 1, mapped);
+	kfree(f->core.region);
+	f->core.region = NULL;
+}
+
 static struct kunit_case config_write_cases[] = {
 	KUNIT_CASE(vpd_read),
 	KUNIT_CASE(vpd_write),
@@ -361,6 +405,7 @@ static struct kunit_case config_write_cases[] = {
 	KUNIT_CASE(af_reset),
 	KUNIT_CASE(af_incapable),
 	KUNIT_CASE(atomics_of_vf),
+	KUNIT_CASE(region_mmap_flag),
 	{}
 };
 

@@ -373,7 +373,8 @@ int vfio_pci_core_mmap(struct vfio_device *core_vdev,
 
 	if (index >= VFIO_PCI_NUM_REGIONS) {
 		region = &vdev->region[index - VFIO_PCI_NUM_REGIONS];
-		if (!region->ops->mmap)
+		if (!region->ops->mmap ||
+		    !(region->flags & VFIO_REGION_INFO_FLAG_MMAP))
 			return -EINVAL;
 		return region->ops->mmap(vdev, region, vma);
 	}
