@@ -161,7 +161,12 @@ static int write_command_hw(struct vfio_pci_core_device *vdev, u32 bits,
 		if (ret)
 			return ret;
 	}
-	return write_hw(vdev, PCI_COMMAND, bits, val);
+
+	/* as with accesses of a user: not while somebody resets the device */
+	pci_cfg_access_lock(vdev->pdev);
+	ret = vfio_pci_command_update(vdev, bits, val, NULL);
+	pci_cfg_access_unlock(vdev->pdev);
+	return ret;
 }
 
 static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
@@ -174,7 +179,6 @@ static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
 	if (lanes & PCI_COMMAND_MEMORY & ~val && vfio_pci_memory_enabled(vdev))
 		vfio_pci_memory_zap(vdev);
 	ret = write_command_hw(vdev, bits, val);
-	vfio_pci_intx_sync(vdev);
 	/* what vfio_pci_memory_enabled() goes by */
 	if (!ret)
 		vfio_pci_config_set_shadow(c, PCI_COMMAND, bits, val);

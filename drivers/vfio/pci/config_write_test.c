@@ -40,6 +40,8 @@
  * @reads: of its configuration space
  * @transfers: of vital product data
  * @resets: by Advanced Features
+ * @commands: writes of the Command register
+ * @unlocked: those of them during which INTx could have been masked
  * @user: memory of a user
  */
 struct fake_device {
@@ -53,6 +55,8 @@ struct fake_device {
 	unsigned int			reads;
 	unsigned int			transfers;
 	unsigned int			resets;
+	unsigned int			commands;
+	unsigned int			unlocked;
 	void __user			*user;
 };
 
@@ -90,6 +94,11 @@ static int fake_write(struct pci_bus *bus, unsigned int devfn, int where,
 	struct fake_device *f = bus->sysdata;
 	int i;
 
+	if (where < PCI_COMMAND + 2 && where + size > PCI_COMMAND) {
+		f->commands++;
+		f->unlocked += IS_ENABLED(CONFIG_LOCKDEP) &&
+			       !lockdep_is_held(&f->core.irqlock);
+	}
 	for (i = 0; i < size; i++, val >>= 8) {
 		/* reads as zero */
 		if (where + i == AF_POS + PCI_AF_CTRL)
@@ -318,6 +327,37 @@ static void af_incapable(struct kunit *test)
 	}
 }
 
+/*
+ * Interrupt Disable is the handler's, which may set it at any time unless the
+ * lock that it takes is held: then it stays set, whoever changes other bits.
+ */
+static void command_is_locked(struct kunit *test)
+{
+	struct fake_device *f = fake_alloc(test, 0);
+	u16 cmd;
+
+	put_unaligned_le16(PCI_COMMAND_INTX_DISABLE, f->image + PCI_COMMAND);
+	f->commands = 0;
+	f->unlocked = 0;
+
+	cmd = vfio_pci_memory_lock_and_enable(&f->core);
+	KUNIT_EXPECT_EQ(test, cmd, PCI_COMMAND_INTX_DISABLE);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le16(f->image + PCI_COMMAND),
+			PCI_COMMAND_INTX_DISABLE | PCI_COMMAND_MEMORY);
+	vfio_pci_memory_unlock_and_restore(&f->core, cmd);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le16(f->image + PCI_COMMAND),
+			PCI_COMMAND_INTX_DISABLE);
+	KUNIT_EXPECT_EQ(test, f->commands, 2);
+
+	user_write(test, f, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	user_write(test, f, PCI_COMMAND + 1, 1, PCI_COMMAND_SERR >> 8);
+	KUNIT_EXPECT_EQ(test, get_unaligned_le16(f->image + PCI_COMMAND),
+			PCI_COMMAND_INTX_DISABLE | PCI_COMMAND_MASTER |
+			PCI_COMMAND_SERR);
+	KUNIT_EXPECT_EQ(test, f->commands, 4);
+	KUNIT_EXPECT_EQ(test, f->unlocked, 0);
+}
+
 #define EXP_POS		0x80
 
 static bool info_has_caps(struct kunit *test, struct fake_device *f)
@@ -404,6 +444,7 @@ static struct kunit_case config_write_cases[] = {
 	KUNIT_CASE(vpd_refused),
 	KUNIT_CASE(af_reset),
 	KUNIT_CASE(af_incapable),
+	KUNIT_CASE(command_is_locked),
 	KUNIT_CASE(atomics_of_vf),
 	KUNIT_CASE(region_mmap_flag),
 	{}

@@ -116,6 +116,37 @@ void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev)
 }
 
 /**
+ * vfio_pci_command_update - change bits of the Command register
+ * @vdev: an enabled device
+ * @bits: which ones; not Interrupt Disable, which belongs to the INTx state
+ * @val: their values
+ * @old: optional, receives the register as it was
+ *
+ * The handler masks INTx by changing a bit of the same register. If it did so
+ * between our reading and our writing, the line would be unmasked again behind
+ * its back, and a level that nobody handles never ends.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_command_update(struct vfio_pci_core_device *vdev, u16 bits,
+			    u16 val, u16 *old)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	u16 cmd, now = 0;
+	int ret = 0;
+
+	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
+		ret = pci_read_config_word(pdev, PCI_COMMAND, &now);
+		cmd = (now & ~bits) | (val & bits);
+		if (!ret && cmd != now)
+			ret = pci_write_config_word(pdev, PCI_COMMAND, cmd);
+	}
+	if (old)
+		*old = now;
+	return pcibios_err_to_errno(ret);
+}
+
+/**
  * vfio_pci_intx_unused - keep a device quiet that has no handler for INTx
  * @vdev: an enabled device
  *

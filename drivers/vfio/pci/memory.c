@@ -164,16 +164,14 @@ void vfio_pci_memory_unlock(struct vfio_pci_core_device *vdev)
  */
 u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev)
 {
-	u16 cmd;
+	u16 cmd = 0;
 
 	down_write(&vdev->memory_lock);
 	/* its registers tell the user; nothing answers in D3hot */
 	if (vdev->pdev->current_state != PCI_D0)
 		vfio_pci_set_power_state(vdev, PCI_D0);
-	pci_read_config_word(vdev->pdev, PCI_COMMAND, &cmd);
-	if (!(cmd & PCI_COMMAND_MEMORY))
-		pci_write_config_word(vdev->pdev, PCI_COMMAND,
-				      cmd | PCI_COMMAND_MEMORY);
+	vfio_pci_command_update(vdev, PCI_COMMAND_MEMORY, PCI_COMMAND_MEMORY,
+				&cmd);
 	return cmd;
 }
 
@@ -185,15 +183,9 @@ u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev)
 void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
 					u16 cmd)
 {
-	u16 now;
-
 	/* setting up MSI has changed other bits, which stay */
-	if (!(cmd & PCI_COMMAND_MEMORY)) {
-		pci_read_config_word(vdev->pdev, PCI_COMMAND, &now);
-		pci_write_config_word(vdev->pdev, PCI_COMMAND,
-				      now & ~PCI_COMMAND_MEMORY);
-		vfio_pci_intx_sync(vdev);
-	}
+	if (!(cmd & PCI_COMMAND_MEMORY))
+		vfio_pci_command_update(vdev, PCI_COMMAND_MEMORY, 0, NULL);
 	vfio_pci_memory_unlock(vdev);
 }
 

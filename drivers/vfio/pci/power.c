@@ -72,7 +72,9 @@ int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 			pci_load_and_free_saved_state(pdev, &vdev->pm_save);
 			pci_restore_state(pdev);
 			if (!PCI_POSSIBLE_ERROR(cmd))
-				pci_write_config_word(pdev, PCI_COMMAND, cmd);
+				vfio_pci_command_update(vdev,
+							(u16)~PCI_COMMAND_INTX_DISABLE,
+							cmd, NULL);
 			vfio_pci_intx_sync(vdev);
 		} else {
 			kfree(vdev->pm_save);

@@ -311,7 +311,11 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 
 	vfio_pci_p2p_end(vdev);
 
-	/* DMA ends here, before the device's DMA domain does */
+	/*
+	 * DMA ends here, before the device's DMA domain does. The PCI core finds
+	 * nothing to change, which it would do without the lock of INTx.
+	 */
+	vfio_pci_command_update(vdev, PCI_COMMAND_MASTER, 0, NULL);
 	pci_clear_master(pdev);
 	vfio_pci_irqs_release(vdev);
 	vfio_pci_ioeventfds_release(vdev);

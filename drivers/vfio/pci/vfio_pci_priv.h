@@ -130,6 +130,8 @@ void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
 					u16 cmd);
 
 /* intx.c */
+int vfio_pci_command_update(struct vfio_pci_core_device *vdev, u16 bits,
+			    u16 val, u16 *old);
 int vfio_pci_intx_set(struct vfio_pci_core_device *vdev, u32 flags,
 		      unsigned int start, unsigned int count, void *data);
 void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev);
