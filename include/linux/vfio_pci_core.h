@@ -149,6 +149,7 @@ struct vfio_pci_intx {
  * @vconfig: the virtual part of configuration space
  * @config_lock: serializes writes to configuration space; outermost
  * @rbar: the real BARs and ROM BAR, to undo a reset behind our back
+ * @asls: address of the OpRegion of an Intel display, before anybody used it
  * @virq_disabled: userspace has set Interrupt Disable; under @irqlock
  * @irqlock: INTx state against the interrupt handler
  * @igate: everything that sets interrupts up
@@ -167,6 +168,7 @@ struct vfio_pci_intx {
  * @nointx: INTx cannot be used
  * @needs_pm_restore: a return from D3hot loses the device's state
  * @disable_idle_d3: no runtime power management while unused
+ * @has_asls: @asls is known, and the register is restored to it
  * @needs_reset: used since its last reset
  * @pm_intx_masked: INTx was masked by runtime suspend
  * @pm_runtime_engaged: userspace allowed low power; under @memory_lock
@@ -206,6 +208,7 @@ struct vfio_pci_core_device {
 	u8			*vconfig;
 	struct mutex		config_lock; /* see above */
 	u32			rbar[7];
+	u32			asls;
 
 	/* Written at run time under different locks, hence not bit-fields. */
 	bool			virq_disabled;
@@ -233,6 +236,7 @@ struct vfio_pci_core_device {
 	bool			nointx:1;
 	bool			needs_pm_restore:1;
 	bool			disable_idle_d3:1;
+	bool			has_asls:1;
 
 	struct pci_saved_state	*pci_saved_state;
 	struct pci_saved_state	*pm_save;

@@ -558,6 +558,42 @@ static int read_real_bars(struct vfio_pci_core_device *vdev)
 		       &vdev->rbar[PCI_ROM_RESOURCE]);
 }
 
+static bool is_intel_display(const struct pci_dev *pdev)
+{
+	return pdev->vendor == PCI_VENDOR_ID_INTEL &&
+	       pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
+}
+
+/**
+ * vfio_pci_config_probe - remember what no user has changed yet
+ * @vdev: a device that is about to be registered
+ *
+ * A user does not reach the hardware's ASLS by configuration space, but there are
+ * devices whose registers are in their memory, too.
+ */
+void vfio_pci_config_probe(struct vfio_pci_core_device *vdev)
+{
+	vdev->asls = ~0;
+	if (is_intel_display(vdev->pdev))
+		vdev->has_asls = !pci_read_config_dword(vdev->pdev,
+							PCI_INTEL_ASLS,
+							&vdev->asls);
+}
+
+/**
+ * vfio_pci_config_restore - put back what is not in the state that PCI restores
+ * @vdev: a device that was reset, or that is no longer in use
+ */
+void vfio_pci_config_restore(struct vfio_pci_core_device *vdev)
+{
+	u32 now;
+
+	if (vdev->has_asls &&
+	    !pci_read_config_dword(vdev->pdev, PCI_INTEL_ASLS, &now) &&
+	    now != vdev->asls)
+		pci_write_config_dword(vdev->pdev, PCI_INTEL_ASLS, vdev->asls);
+}
+
 /**
  * vfio_pci_config_init - prepare configuration space for the user
  * @vdev: a device that is being enabled
@@ -577,8 +613,8 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 		.is_virtfn = pdev->is_virtfn,
 		.no_command_memory = pdev->no_command_memory,
 		.no_intx = vdev->nointx,
-		.intel_display = pdev->vendor == PCI_VENDOR_ID_INTEL &&
-				 pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY,
+		.intel_display = is_intel_display(pdev),
+		.asls = vdev->asls,
 	};
 	struct vfio_pci_config *config;
 	int ret;

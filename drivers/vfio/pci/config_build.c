@@ -494,16 +494,15 @@ vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 			goto err_destroy;
 	}
 
-	/*
-	 * The kernel maps what it finds there, for the next user, too. One that
-	 * runs in a virtual machine has another address in it.
-	 */
+	/* A guest has another address in it, which nobody must believe */
 	if (desc->intel_display)
 		memset(c->virt + PCI_INTEL_ASLS, 0xff, 4);
 
 	ret = fill_shadow(c, desc);
 	if (ret)
 		goto err_destroy;
+	if (desc->intel_display)
+		put_unaligned_le32(desc->asls, c->shadow + PCI_INTEL_ASLS);
 	fix_header(c, desc);
 	fix_caps(c);
 	link_std(c, desc, std);

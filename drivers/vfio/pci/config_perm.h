@@ -91,6 +91,7 @@ struct vfio_pci_bar_desc {
  * @no_command_memory: Memory Space Enable is not implemented
  * @no_intx: the device shall look as if it had no interrupt pin
  * @intel_display: ASLS, the address of the OpRegion, is the kernel's
+ * @asls: what the user finds in it
  * @bar: the BARs; the upper half of a 64-bit BAR is an entry without size
  * @rom: the expansion ROM BAR, with no flags
  */
@@ -105,6 +106,7 @@ struct vfio_pci_config_desc {
 	bool		no_command_memory;
 	bool		no_intx;
 	bool		intel_display;
+	u32		asls;
 	struct vfio_pci_bar_desc bar[PCI_STD_NUM_BARS];
 	struct vfio_pci_bar_desc rom;
 };

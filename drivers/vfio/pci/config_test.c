@@ -792,7 +792,10 @@ static void intel_display(struct kunit *test)
 	KUNIT_EXPECT_EQ(test,
 			vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS, ~0U), ~0U);
 
+	/* what it has by now is not looked at */
+	put32(f, PCI_INTEL_ASLS, 0x2000);
 	f->desc.intel_display = true;
+	f->desc.asls = 0x7f000000;
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS, ~0U),
 			0);

@@ -20,6 +20,8 @@
 
 #define OPREGION_SIGNATURE	"IntelGraphicsMem"
 #define OPREGION_SIZE		SZ_8K
+/* its own length field has 16 bits; more is no table */
+#define OPREGION_VBT_MAX	SZ_1M
 
 /* in the OpRegion */
 #define OPREGION_SIZE_KB	0x10
@@ -142,76 +144,87 @@ static const struct vfio_pci_regops opregion_ops = {
 };
 
 /* The table outside of the OpRegion, if there is one */
-static int opregion_map_vbt(struct igd_opregion *op, u32 addr)
+static int opregion_probe_vbt(struct vfio_pci_igd *igd, const void *base,
+			      u32 addr)
 {
-	u16 version = get_unaligned_le16(op->base + OPREGION_VERSION);
-	u64 rvda = get_unaligned_le64(op->base + OPREGION_RVDA);
-	u32 rvds = get_unaligned_le32(op->base + OPREGION_RVDS);
+	u64 rvda = get_unaligned_le64(base + OPREGION_RVDA), last;
+	u32 rvds = get_unaligned_le32(base + OPREGION_RVDS);
 
 	/* the fields came with 2.0, where the address is absolute */
-	if (version < 0x0200 || !rvda || !rvds)
+	if (igd->version < 0x0200 || !rvda || !rvds)
 		return 0;
-	if (version >= 0x0201 && check_add_overflow(rvda, (u64)addr, &rvda))
+	if (igd->version >= 0x0201 &&
+	    check_add_overflow(rvda, (u64)addr, &rvda))
 		return -EINVAL;
-
-	op->vbt = memremap(rvda, rvds, MEMREMAP_WB);
-	if (!op->vbt)
-		return -ENOMEM;
-	op->vbt_size = rvds;
-	op->rvda = cpu_to_le64(op->base_size);
-	op->version = cpu_to_le16(max_t(u16, version, 0x0201));
+	if (rvds > OPREGION_VBT_MAX ||
+	    check_add_overflow(rvda, (u64)rvds - 1, &last))
+		return -EINVAL;
+	igd->vbt = rvda;
+	igd->vbt_size = rvds;
 	return 0;
 }
 
-static int opregion_map(struct igd_opregion *op, u32 addr)
+static int opregion_probe(struct vfio_pci_igd *igd, u32 addr)
+{
+	void *base;
+	int ret = -EINVAL;
+
+	base = memremap(addr, OPREGION_SIZE, MEMREMAP_WB);
+	if (!base)
+		return -ENOMEM;
+	if (memcmp(base, OPREGION_SIGNATURE, 16))
+		goto out;
+	igd->version = get_unaligned_le16(base + OPREGION_VERSION);
+	igd->base_size = get_unaligned_le32(base + OPREGION_SIZE_KB);
+	if (!igd->base_size || igd->base_size > OPREGION_SIZE / SZ_1K)
+		goto out;
+	igd->base_size *= SZ_1K;
+	ret = opregion_probe_vbt(igd, base, addr);
+out:
+	memunmap(base);
+	return ret;
+}
+
+static int opregion_map(struct igd_opregion *op, const struct vfio_pci_igd *igd,
+			u32 addr)
 {
 	op->base = memremap(addr, OPREGION_SIZE, MEMREMAP_WB);
 	if (!op->base)
 		return -ENOMEM;
-	if (memcmp(op->base, OPREGION_SIGNATURE, 16)) {
+	op->base_size = igd->base_size;
+	if (!igd->vbt_size)
+		return 0;
+	op->vbt = memremap(igd->vbt, igd->vbt_size, MEMREMAP_WB);
+	if (!op->vbt) {
 		memunmap(op->base);
-		return -EINVAL;
+		return -ENOMEM;
 	}
-
-	op->base_size = get_unaligned_le32(op->base + OPREGION_SIZE_KB) * SZ_1K;
-	if (!op->base_size || op->base_size > OPREGION_SIZE) {
-		memunmap(op->base);
-		return -EINVAL;
-	}
+	op->vbt_size = igd->vbt_size;
+	op->rvda = cpu_to_le64(op->base_size);
+	op->version = cpu_to_le16(max_t(u16, igd->version, 0x0201));
 	return 0;
 }
 
-static int opregion_init(struct vfio_pci_core_device *vdev)
+static int opregion_init(struct vfio_pci_core_device *vdev,
+			 const struct vfio_pci_igd *igd)
 {
 	struct igd_opregion *op;
-	u32 addr;
 	int ret;
 
-	ret = pci_read_config_dword(vdev->pdev, PCI_INTEL_ASLS, &addr);
-	if (ret)
-		return pcibios_err_to_errno(ret);
-	if (!addr || addr == ~0U)
-		return -ENODEV;
-
+	if (igd->error)
+		return igd->error;
 	op = kzalloc(sizeof(*op), GFP_KERNEL_ACCOUNT);
 	if (!op)
 		return -ENOMEM;
-	ret = opregion_map(op, addr);
+	ret = opregion_map(op, igd, vdev->asls);
 	if (ret) {
 		kfree(op);
 		return ret;
 	}
-	ret = opregion_map_vbt(op, addr);
-	if (ret)
-		goto err_unmap;
 	ret = register_region(vdev, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION,
 			      &opregion_ops, op->base_size + op->vbt_size, op);
 	if (ret)
-		goto err_unmap;
-	return 0;
-
-err_unmap:
-	opregion_unmap(op);
+		opregion_unmap(op);
 	return ret;
 }
 
@@ -279,28 +292,40 @@ static int bridge_init(struct vfio_pci_core_device *vdev, unsigned int devfn,
 	return ret;
 }
 
-static bool is_intel_display(struct pci_dev *pdev)
+/**
+ * vfio_pci_igd_probe - look at the OpRegion, once
+ * @vdev: a device that is about to be registered
+ * @igd: what is found
+ *
+ * A user may reach the register with its address, or have the device or the
+ * host's firmware write to it. So what is mapped for this user and the next ones
+ * is what was there before the first.
+ */
+void vfio_pci_igd_probe(struct vfio_pci_core_device *vdev,
+			struct vfio_pci_igd *igd)
 {
-	return pdev->vendor == PCI_VENDOR_ID_INTEL &&
-	       pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
+	igd->error = -ENODEV;
+	/* integrated: on the root bus of the processor */
+	if (!vdev->has_asls || !pci_is_root_bus(vdev->pdev->bus) ||
+	    !vdev->asls || vdev->asls == ~0U)
+		return;
+	igd->error = opregion_probe(igd, vdev->asls);
 }
 
 /**
  * vfio_pci_igd_init - add the regions of Intel integrated graphics
  * @vdev: a device that is being opened
+ * @igd: what vfio_pci_igd_probe() found
  *
  * Return: 0; -ENODEV if the device is none of the kind, or has no OpRegion;
  * other errors. Regions that were added stay until the device is closed.
  */
-int vfio_pci_igd_init(struct vfio_pci_core_device *vdev)
+int vfio_pci_igd_init(struct vfio_pci_core_device *vdev,
+		      const struct vfio_pci_igd *igd)
 {
 	int ret;
 
-	/* integrated: on the root bus of the processor */
-	if (!is_intel_display(vdev->pdev) || !pci_is_root_bus(vdev->pdev->bus))
-		return -ENODEV;
-
-	ret = opregion_init(vdev);
+	ret = opregion_init(vdev, igd);
 	if (ret)
 		return ret;
 	/* a display without VGA is not primary and has no use for the rest */

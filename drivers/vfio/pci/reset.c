@@ -93,6 +93,7 @@ int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
 	/* a reset starts and ends in D0 */
 	vfio_pci_set_power_state(vdev, PCI_D0);
 	ret = vfio_pci_try_reset(vdev->pdev);
+	vfio_pci_config_restore(vdev);
 	vfio_pci_intx_sync(vdev);
 	trace_vfio_pci_reset(vdev, false, ret);
 	return ret;
@@ -522,6 +523,7 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 	ret = set_reset(dev_set, pdev);
 	trace_vfio_pci_reset(vdev, true, ret);
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
+		vfio_pci_config_restore(cur);
 		vfio_pci_intx_sync(cur);
 		vfio_pci_memory_unlock(cur);
 	}

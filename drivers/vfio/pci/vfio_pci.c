@@ -97,17 +97,43 @@ static bool is_denied(struct pci_dev *pdev)
 	return true;
 }
 
+/**
+ * struct vfio_pci_device - a PCI device, and what some of them have besides
+ * @core: first
+ * @igd: the OpRegion of Intel integrated graphics
+ */
+struct vfio_pci_device {
+	struct vfio_pci_core_device	core;
+	struct vfio_pci_igd		igd;
+};
+
+static struct vfio_pci_device *to_vfio_pci_device(struct vfio_device *core_vdev)
+{
+	return container_of(core_vdev, struct vfio_pci_device, core.vdev);
+}
+
+static int vfio_pci_init_device(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_device *dev = to_vfio_pci_device(core_vdev);
+	int ret;
+
+	ret = vfio_pci_core_init_dev(core_vdev);
+	if (!ret)
+		vfio_pci_igd_probe(&dev->core, &dev->igd);
+	return ret;
+}
+
 static int vfio_pci_open_device(struct vfio_device *core_vdev)
 {
-	struct vfio_pci_core_device *vdev =
-		container_of(core_vdev, struct vfio_pci_core_device, vdev);
+	struct vfio_pci_device *dev = to_vfio_pci_device(core_vdev);
+	struct vfio_pci_core_device *vdev = &dev->core;
 	int ret;
 
 	ret = vfio_pci_core_enable(vdev);
 	if (ret)
 		return ret;
 
-	ret = vfio_pci_igd_init(vdev);
+	ret = vfio_pci_igd_init(vdev, &dev->igd);
 	/* most devices, and some integrated graphics, have nothing of the kind */
 	if (ret && ret != -ENODEV) {
 		dev_warn_ratelimited(&vdev->pdev->dev,
@@ -123,7 +149,7 @@ static int vfio_pci_open_device(struct vfio_device *core_vdev)
 
 static const struct vfio_device_ops vfio_pci_ops = {
 	.name			= "vfio-pci",
-	.init			= vfio_pci_core_init_dev,
+	.init			= vfio_pci_init_device,
 	.release		= vfio_pci_core_release_dev,
 	.open_device		= vfio_pci_open_device,
 	.close_device		= vfio_pci_core_close_device,
@@ -145,15 +171,17 @@ static const struct vfio_device_ops vfio_pci_ops = {
 static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct vfio_pci_core_device *vdev;
+	struct vfio_pci_device *dev;
 	int ret;
 
 	if (is_denied(pdev))
 		return -EINVAL;
 
-	vdev = vfio_alloc_device(vfio_pci_core_device, vdev, &pdev->dev,
-				 &vfio_pci_ops);
-	if (IS_ERR(vdev))
-		return PTR_ERR(vdev);
+	dev = vfio_alloc_device(vfio_pci_device, core.vdev, &pdev->dev,
+				&vfio_pci_ops);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	vdev = &dev->core;
 	dev_set_drvdata(&pdev->dev, vdev);
 	ret = vfio_pci_core_register_device(vdev);
 	if (ret)

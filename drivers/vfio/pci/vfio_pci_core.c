@@ -189,6 +189,7 @@ static int enable_powered(struct vfio_pci_core_device *vdev)
 	if (ret == -EAGAIN)
 		goto err_disable;
 	vdev->reset_works = !ret;
+	vfio_pci_config_restore(vdev);
 
 	pci_save_state(pdev);
 	vdev->pci_saved_state = pci_store_saved_state(pdev);
@@ -331,6 +332,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	pci_disable_device(pdev);
 	trace_vfio_pci_disable(vdev);
 	vfio_pci_reset_unused_set(vdev->vdev.dev_set);
+	vfio_pci_config_restore(vdev);
 	if (!vdev->disable_idle_d3)
 		pm_runtime_put(&pdev->dev);
 }
@@ -494,6 +496,7 @@ int vfio_pci_core_init_dev(struct vfio_device *core_vdev)
 	INIT_LIST_HEAD(&vdev->ioeventfds_list);
 	INIT_LIST_HEAD(&vdev->sriov_pfs_item);
 	INIT_LIST_HEAD(&vdev->dmabufs);
+	vfio_pci_config_probe(vdev);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_init_dev);
@@ -638,6 +641,7 @@ static void reset_before_unbind(struct vfio_pci_core_device *vdev)
 		pci_cfg_access_lock(pdev);
 		pci_save_state(pdev);
 		reset_for_next_user(vdev, true);
+		vfio_pci_config_restore(vdev);
 		pci_cfg_access_unlock(pdev);
 		vfio_pci_unlock_bridge(pdev);
 	}
