@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,10 +21,12 @@
 
 int iommufd = -1;
 bool memory_changed = true;
+const char *default_path = "/dev/iommu";
 
 static bool limited;
 static bool verbose;
 static unsigned int fork_ops;
+static bool fork_nobody;
 static pid_t children[8];
 static unsigned int nchildren;
 
@@ -65,9 +68,10 @@ int open_iommufd(const char *path)
 	return fd;
 }
 
-void exec_fork(unsigned int n)
+void exec_fork(unsigned int n, bool nobody)
 {
 	fork_ops = n;
+	fork_nobody = nobody;
 }
 
 static unsigned long long now(void)
@@ -155,7 +159,9 @@ void exec_init(void)
 	verbose = getenv("FUZZ_VERBOSE");
 	memory_setup();
 	coverage_start();
+	coverage_prepare_child();
 	fail_nth_open();
+	slow_init();
 	pthread_mutex_lock(&lock);
 	second = &start;
 	if (pthread_create(&thread, NULL, second_thread, NULL)) {
@@ -165,6 +171,21 @@ void exec_init(void)
 	wait_for_second();
 	pthread_mutex_unlock(&lock);
 	lift_files();
+}
+
+/* Somebody who has nothing but what everybody may open */
+static void forget_files(void)
+{
+	close_range(FIRST_FD, ~0U, 0);
+	values_reset();
+	iommufd = -1;
+	default_path = "/dev/vfio/vfio";
+}
+
+static bool become_nobody(void)
+{
+	return !setgroups(0, NULL) && !setresgid(65534, 65534, 65534) &&
+	       !setresuid(65534, 65534, 65534);
 }
 
 static void start_child(const struct record *records, size_t n)
@@ -180,7 +201,13 @@ static void start_child(const struct record *records, size_t n)
 		children[nchildren++] = child;
 	if (child)
 		return;
+	if (fork_nobody)
+		forget_files();
 	fail_nth_open();
+	slow_init();
+	coverage_start_child();
+	if (fork_nobody && !become_nobody())
+		_exit(1);
 	for (i = 0; i != n; i++)
 		run(&records[i]);
 	_exit(0);
@@ -220,6 +247,7 @@ void exec_program(const struct record *records, size_t n)
 	if (memory_changed)
 		memory_setup();
 	memory_changed = false;
+	slow_reset();
 	values_reset();
 	iommufd = -1;
 	nchildren = 0;

@@ -7,6 +7,7 @@
  * values	what a byte of an operation stands for
  * ops		the operations, in a table
  * exec		carrying a program out, and leaving nothing behind
+ * slow		memory whose pages arrive late, or never
  * kernel	coverage and reports of the kernel
  * main		libFuzzer's entry points
  */
@@ -155,14 +156,26 @@ void exec_program(const struct record *records, size_t n);
 /* Around the system call of an operation */
 void exec_before(void);
 void exec_after(void);
-/* The next n operations are those of a child. */
-void exec_fork(unsigned int n);
+/* The next n operations are those of a child, perhaps one without privileges. */
+void exec_fork(unsigned int n, bool nobody);
+/* The file that an operation without one opens */
+extern const char *default_path;
+
+/* ---- slow */
+
+void slow_init(void);
+/* From here on the pages of a range are late. */
+long slow_register(uint64_t start, uint64_t length, unsigned int how);
+void slow_reset(void);
 
 /* ---- kernel */
 
 void coverage_init(void);
 /* In the calling thread */
 void coverage_start(void);
+/* In a child, for whose coverage there is one area */
+void coverage_prepare_child(void);
+void coverage_start_child(void);
 void coverage_reset(void);
 void coverage_collect(void);
 void coverage_note(unsigned int op, long result);

@@ -16,9 +16,9 @@
 
 #include "fuzz.h"
 
-/* Of both threads. Words; the first one is the number of the others. */
+/* Of both threads, and of a child. Words; the first is the number of the others. */
 #define AREA_WORDS	(128 * 1024)
-#define THREADS		2
+#define THREADS		3
 
 /* libFuzzer takes what is in this section for counters of its own. */
 static uint8_t counters[1 << 16]
@@ -26,6 +26,7 @@ static uint8_t counters[1 << 16]
 
 static uint64_t *areas[THREADS];
 static unsigned int nareas;
+static int child_fd = -1;
 
 static void must(bool ok, const char *what)
 {
@@ -35,11 +36,8 @@ static void must(bool ok, const char *what)
 	exit(1);
 }
 
-/**
- * coverage_start - from here on, what the calling thread makes the kernel do
- *                  is collected
- */
-void coverage_start(void)
+/* Return a file whose coverage of one task is collected in the next area. */
+static int open_area(void)
 {
 	int fd = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC);
 	void *area;
@@ -49,8 +47,34 @@ void coverage_start(void)
 	area = mmap(NULL, AREA_WORDS * sizeof(uint64_t), PROT_READ | PROT_WRITE,
 		    MAP_SHARED, fd, 0);
 	must(area != MAP_FAILED, "mmap of kcov");
-	must(!ioctl(fd, KCOV_ENABLE, KCOV_TRACE_PC), "KCOV_ENABLE");
 	areas[nareas++] = area;
+	return fd;
+}
+
+/**
+ * coverage_start - from here on, what the calling thread makes the kernel do
+ *                  is collected
+ */
+void coverage_start(void)
+{
+	must(!ioctl(open_area(), KCOV_ENABLE, KCOV_TRACE_PC), "KCOV_ENABLE");
+}
+
+/**
+ * coverage_prepare_child - get an area that a child can use
+ */
+void coverage_prepare_child(void)
+{
+	child_fd = open_area();
+}
+
+/**
+ * coverage_start_child - the same as coverage_start(), in a child; if there are
+ *                        several, the first one has it
+ */
+void coverage_start_child(void)
+{
+	ioctl(child_fd, KCOV_ENABLE, KCOV_TRACE_PC);
 }
 
 void coverage_reset(void)

@@ -309,6 +309,49 @@ static long do_pwrite(const uint64_t *arg)
 		      region_offset(arg[3], arg[4]));
 }
 
+#define CONFIG_REGION	7
+
+/* Everywhere in the 4 KiB of a device's configuration */
+static uint64_t config_offset(const uint64_t *arg)
+{
+	return (arg[1] + 0x40 * arg[2]) & 0xfff;
+}
+
+static long do_config_write(const uint64_t *arg)
+{
+	static const uint8_t widths[] = { 4, 2, 1, 3 };
+
+	return pwrite(arg[0], &arg[3], widths[arg[4] % ARRAY_LEN(widths)],
+		      region_offset(CONFIG_REGION, config_offset(arg)));
+}
+
+static long do_config_read(const uint64_t *arg)
+{
+	static __thread uint8_t config[256];
+
+	return pread(arg[0], config, sizeof(config),
+		     region_offset(CONFIG_REGION, config_offset(arg)));
+}
+
+/* What the next user finds of what one has left in the device */
+static long do_reopen(const uint64_t *arg)
+{
+	struct fuzz_bind bind = {
+		.argsz = offsetof(struct fuzz_bind, token),
+	};
+	long fd;
+
+	close(arg[0]);
+	fd = open_node(device_nodes, ARG_DEVICE, arg[1]);
+	if (fd < 0)
+		return fd;
+	bind.iommufd = iommufd;
+	if (ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		return -1;
+	pool_add(ARG_IDEV, bind.out_devid);
+	return fd;
+}
+
 /* ---- memory */
 
 static bool in_memory(uint64_t address, uint64_t length)
@@ -355,6 +398,15 @@ static long do_mprotect(const uint64_t *arg)
 			arg[2] & (PROT_READ | PROT_WRITE));
 }
 
+static long do_slow(const uint64_t *arg)
+{
+	if (!in_memory(arg[0], arg[1]))
+		return -EINVAL;
+	memory_changed = true;
+	return slow_register(down(arg[0]), (arg[1] + PAGE - 1) & ~(PAGE - 1),
+			     arg[2]);
+}
+
 static long do_mmap(const uint64_t *arg)
 {
 	void *at = (void *)down(arg[0]);
@@ -374,7 +426,13 @@ static long do_mmap(const uint64_t *arg)
 
 static long do_fork(const uint64_t *arg)
 {
-	exec_fork(1 + (arg[0] & 7));
+	exec_fork(1 + (arg[0] & 7), false);
+	return 0;
+}
+
+static long do_nobody(const uint64_t *arg)
+{
+	exec_fork(1 + (arg[0] & 15), true);
 	return 0;
 }
 
@@ -756,6 +814,14 @@ const struct op ops[] = {
 	     IN(V("file", DEVICE), V("buf", ADDRESS), V("length", LENGTH),
 		V("region", NUMBER), V("offset", LENGTH))),
 
+	CALL("config_write", 6, do_config_write,
+	     IN(V("device", DEVICE), V("offset", NUMBER), V("block", NUMBER),
+		V("value", NUMBER), V("width", NUMBER))),
+	CALL("config_read", 1, do_config_read,
+	     IN(V("device", DEVICE), V("offset", NUMBER), V("block", NUMBER))),
+	CALL("reopen", 3, do_reopen,
+	     IN(V("device", DEVICE), V("node", NUMBER))),
+
 	/* Files */
 	CALL("open", 3, do_open, IN(V("vfio", NUMBER))),
 	CALL("use", 2, do_use, IN(V("iommufd", IOMMUFD))),
@@ -778,12 +844,15 @@ const struct op ops[] = {
 	     IN(V("va", ADDRESS), V("length", LENGTH), V("advice", NUMBER))),
 	CALL("mprotect", 2, do_mprotect,
 	     IN(V("va", ADDRESS), V("length", LENGTH), V("prot", NUMBER))),
+	CALL("slow", 3, do_slow,
+	     IN(V("va", ADDRESS), V("length", LENGTH), V("how", NUMBER))),
 	CALL("mmap", 3, do_mmap,
 	     IN(V("va", ADDRESS), V("length", LENGTH), V("flags", NUMBER),
 		V("fd", DEVICE), V("region", NUMBER), V("offset", LENGTH))),
 
 	/* The process, and how the next ioctl is made */
 	CALL("fork", 1, do_fork, IN(V("ops", NUMBER))),
+	CALL("nobody", 2, do_nobody, IN(V("ops", NUMBER))),
 	CALL("limit", 2, do_limit, IN(V("memlock", LENGTH))),
 	CALL("poke", 2, do_poke, IN(V("offset", NUMBER), V("value", NUMBER))),
 };
@@ -845,7 +914,7 @@ static long run_ioctl(const struct op *op, const uint64_t *value)
 		       sizeof(poke.value));
 	poke.armed = false;
 	if (!op->on_file && fd < 0)
-		fd = open_iommufd("/dev/iommu");
+		fd = open_iommufd(default_path);
 
 	exec_before();
 	result = ioctl(fd, op->cmd, arg.bytes);
