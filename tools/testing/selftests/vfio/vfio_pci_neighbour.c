@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -462,6 +463,231 @@ static int map_dma(struct culprit *c)
 	return ret ? ret : vu_ioctl(c->iommufd, VFIO_IOMMU_MAP_DMA, &map);
 }
 
+/* ---- all calls at once, each in a thread of its own with a page of its own */
+
+enum file { DEV, SECOND, IOMMUFD, GROUP };
+
+/**
+ * struct call - a request that is held in its argument, or in its answer
+ * @file: of which file
+ * @cmd: 0 to read the device's configuration, 1 to write it
+ * @answer: what the argument is, so that there is an answer
+ */
+struct call {
+	enum file file;
+	unsigned long cmd;
+	void (*answer)(const struct culprit *c, void *arg);
+};
+
+static void answer_size(const struct culprit *c, void *arg)
+{
+	(void)c;
+	*(__u32 *)arg = 64;
+}
+
+static void answer_bind(const struct culprit *c, void *arg)
+{
+	struct vfio_device_bind_iommufd *bind = arg;
+
+	bind->argsz = sizeof(*bind);
+	bind->iommufd = c->iommufd;
+}
+
+static void answer_attach(const struct culprit *c, void *arg)
+{
+	struct vfio_device_attach_iommufd_pt *pt = arg;
+
+	pt->argsz = sizeof(*pt);
+	pt->pt_id = c->ioas;
+}
+
+static void answer_hot_reset_info(const struct culprit *c, void *arg)
+{
+	(void)c;
+	*(__u32 *)arg = 512;
+}
+
+static void answer_ioas(const struct culprit *c, void *arg)
+{
+	struct iommu_ioas_alloc *alloc = arg;
+
+	(void)c;
+	alloc->size = sizeof(*alloc);
+}
+
+static void answer_ranges(const struct culprit *c, void *arg)
+{
+	struct iommu_ioas_iova_ranges *ranges = arg;
+
+	ranges->size = sizeof(*ranges);
+	ranges->ioas_id = c->ioas;
+}
+
+static void answer_hwpt(const struct culprit *c, void *arg)
+{
+	struct iommu_hwpt_alloc *alloc = arg;
+
+	alloc->size = sizeof(*alloc);
+	alloc->dev_id = c->devid;
+	alloc->pt_id = c->ioas;
+}
+
+static void answer_hw_info(const struct culprit *c, void *arg)
+{
+	struct iommu_hw_info *info = arg;
+
+	info->size = sizeof(*info);
+	info->dev_id = c->devid;
+}
+
+/* Holds up whatever is done to this address space, so that has its own */
+static void answer_map(const struct culprit *c, void *arg)
+{
+	struct iommu_ioas_map *map = arg;
+
+	map->size = sizeof(*map);
+	map->flags = IOMMU_IOAS_MAP_READABLE;
+	map->ioas_id = c->held_ioas;
+	map->user_va = (uintptr_t)c->held.mem;
+	map->length = c->held.stride;
+}
+
+static void answer_option(const struct culprit *c, void *arg)
+{
+	struct iommu_option *option = arg;
+
+	option->size = sizeof(*option);
+	option->option_id = IOMMU_OPTION_HUGE_PAGES;
+	option->op = IOMMU_OPTION_OP_GET;
+	option->object_id = c->ioas;
+}
+
+static const struct call cdev_calls[] = {
+	{ DEV, 0, answer_size },
+	{ DEV, 1, NULL },
+	{ SECOND, VFIO_DEVICE_BIND_IOMMUFD, answer_bind },
+	{ DEV, VFIO_DEVICE_ATTACH_IOMMUFD_PT, answer_attach },
+	{ DEV, VFIO_DEVICE_DETACH_IOMMUFD_PT, NULL },
+	{ DEV, VFIO_DEVICE_GET_INFO, answer_size },
+	{ DEV, VFIO_DEVICE_GET_REGION_INFO, answer_size },
+	{ DEV, VFIO_DEVICE_GET_IRQ_INFO, answer_size },
+	{ DEV, VFIO_DEVICE_SET_IRQS, NULL },
+	{ DEV, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, answer_hot_reset_info },
+	{ DEV, VFIO_DEVICE_PCI_HOT_RESET, NULL },
+	{ DEV, VFIO_DEVICE_IOEVENTFD, NULL },
+	{ DEV, VFIO_DEVICE_FEATURE, NULL },
+	{ IOMMUFD, IOMMU_DESTROY, NULL },
+	{ IOMMUFD, IOMMU_IOAS_ALLOC, answer_ioas },
+	{ IOMMUFD, IOMMU_IOAS_ALLOW_IOVAS, NULL },
+	{ IOMMUFD, IOMMU_IOAS_COPY, NULL },
+	{ IOMMUFD, IOMMU_IOAS_IOVA_RANGES, answer_ranges },
+	{ IOMMUFD, IOMMU_IOAS_MAP, answer_map },
+	{ IOMMUFD, IOMMU_IOAS_MAP_FILE, NULL },
+	{ IOMMUFD, IOMMU_IOAS_UNMAP, NULL },
+	{ IOMMUFD, IOMMU_IOAS_CHANGE_PROCESS, NULL },
+	{ IOMMUFD, IOMMU_OPTION, answer_option },
+	{ IOMMUFD, IOMMU_VFIO_IOAS, NULL },
+	{ IOMMUFD, IOMMU_HWPT_ALLOC, answer_hwpt },
+	{ IOMMUFD, IOMMU_GET_HW_INFO, answer_hw_info },
+	{ IOMMUFD, IOMMU_HWPT_SET_DIRTY_TRACKING, NULL },
+	{ IOMMUFD, IOMMU_HWPT_GET_DIRTY_BITMAP, NULL },
+	{ IOMMUFD, IOMMU_HWPT_INVALIDATE, NULL },
+};
+
+static const struct call group_calls[] = {
+	{ GROUP, VFIO_GROUP_GET_STATUS, answer_size },
+	{ GROUP, VFIO_GROUP_SET_CONTAINER, NULL },
+	{ GROUP, VFIO_GROUP_GET_DEVICE_FD, NULL },
+	{ IOMMUFD, VFIO_IOMMU_GET_INFO, answer_hot_reset_info },
+	{ IOMMUFD, VFIO_IOMMU_MAP_DMA, NULL },
+	{ IOMMUFD, VFIO_IOMMU_UNMAP_DMA, NULL },
+	{ IOMMUFD, VFIO_IOMMU_DIRTY_PAGES, NULL },
+};
+
+struct caller {
+	const struct culprit *c;
+	const struct call *call;
+	void *arg;
+};
+
+static void *make_call(void *arg)
+{
+	struct caller *caller = arg;
+	const struct culprit *c = caller->c;
+	const int fds[] = { c->dev, c->second, c->iommufd, c->group };
+	const off_t config = vp_offset(VFIO_PCI_CONFIG_REGION_INDEX, 0);
+	int fd = fds[caller->call->file];
+	long ret;
+
+	switch (caller->call->cmd) {
+	case 0:
+		ret = pread(fd, caller->arg, 4, config);
+		break;
+	case 1:
+		ret = pwrite(fd, caller->arg, 4, config);
+		break;
+	default:
+		ret = ioctl(fd, caller->call->cmd, caller->arg);
+	}
+	snprintf(c->scene->failed, sizeof(c->scene->failed),
+		 "call 0x%lx was not held: %ld, errno %d", caller->call->cmd,
+		 ret, errno);
+	__atomic_store_n(&c->scene->error, -ENODATA, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static int make_calls(struct culprit *c, const struct call *calls,
+		      unsigned int nr, bool answers)
+{
+	static struct caller callers[PAGES];
+	unsigned int i;
+	int ret;
+
+	/* Write protection begins when what is asked is there */
+	for (i = 0; i < nr && answers; i++)
+		if (calls[i].answer)
+			calls[i].answer(c, c->held.mem + i * c->held.stride);
+	ret = held_arm(&c->held, answers);
+	for (i = 0; i < nr && !ret; i++) {
+		if (answers && !calls[i].answer)
+			continue;
+		callers[i].c = c;
+		callers[i].call = &calls[i];
+		callers[i].arg = c->held.mem + i * c->held.stride;
+		ret = held_thread(make_call, &callers[i]);
+	}
+	if (ret)
+		return ret;
+	pause();
+	return 0;
+}
+
+static int cdev_arguments(struct culprit *c)
+{
+	return make_calls(c, cdev_calls, ARRAY_SIZE(cdev_calls), false);
+}
+
+static int cdev_answers(struct culprit *c)
+{
+	return make_calls(c, cdev_calls, ARRAY_SIZE(cdev_calls), true);
+}
+
+static int group_arguments(struct culprit *c)
+{
+	int ret = culprit_set_iommu(c);
+
+	return ret ? ret : make_calls(c, group_calls, ARRAY_SIZE(group_calls),
+				      false);
+}
+
+static int group_answers(struct culprit *c)
+{
+	int ret = culprit_set_iommu(c);
+
+	return ret ? ret : make_calls(c, group_calls, ARRAY_SIZE(group_calls),
+				      true);
+}
+
 /* ---- the culprit's process */
 
 typedef int culprit_fn(struct culprit *c);
@@ -470,17 +696,31 @@ typedef int culprit_fn(struct culprit *c);
  * struct plot - what the culprit does
  * @open: first
  * @act: then, and does not return from it
- * @answers: what is held is not the memory but writing to it
+ * @calls: of which @act makes each; it sees to the memory itself
+ * @nr_calls: of them
+ * @answers: only those are made that have an answer, and are held in that
  * @fuse: how it is held
- * @faults: how many times @act waits
  */
 struct plot {
 	culprit_fn *open;
 	culprit_fn *act;
+	const struct call *calls;
+	unsigned int nr_calls;
 	bool answers;
 	bool fuse;
-	unsigned int faults;
 };
+
+/* How many pages somebody will wait for */
+static unsigned int plot_faults(const struct plot *plot)
+{
+	unsigned int i, nr = 0;
+
+	if (!plot->calls)
+		return 1;
+	for (i = 0; i < plot->nr_calls; i++)
+		nr += !plot->answers || plot->calls[i].answer;
+	return nr;
+}
 
 static void culprit_fails(struct culprit *c, const char *what, int error)
 {
@@ -510,9 +750,11 @@ static void culprit_main(struct scene *scene, const struct plot *plot)
 	ret = plot->open(&c);
 	if (ret)
 		culprit_fails(&c, "open", ret);
-	ret = held_arm(&c.held, plot->answers);
-	if (ret)
-		culprit_fails(&c, "arm", ret);
+	if (!plot->calls) {
+		ret = held_arm(&c.held, false);
+		if (ret)
+			culprit_fails(&c, "arm", ret);
+	}
 	ret = plot->act(&c);
 	culprit_fails(&c, "was not held", ret);
 }
@@ -845,70 +1087,94 @@ FIXTURE_VARIANT(neighbour)
 
 FIXTURE_VARIANT_ADD(neighbour, attach)
 {
-	.plot = { .open = culprit_open_cdev, .act = attach, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = attach },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, attach_fuse)
 {
-	.plot = { .open = culprit_open_cdev, .act = attach, .fuse = true,
-		  .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = attach, .fuse = true },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, replace)
 {
-	.plot = { .open = culprit_open_cdev, .act = replace, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = replace },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, alloc_hwpt)
 {
-	.plot = { .open = culprit_open_cdev, .act = alloc_hwpt, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = alloc_hwpt },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, map)
 {
-	.plot = { .open = culprit_open_cdev, .act = map, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = map },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, map_and_close)
 {
-	.plot = { .open = culprit_open_cdev, .act = map_and_close, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = map_and_close },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, hw_info_and_close)
 {
-	.plot = { .open = culprit_open_cdev, .act = hw_info_and_close, .faults = 1 },
+	.plot = { .open = culprit_open_cdev, .act = hw_info_and_close },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, set_iommu)
 {
-	.plot = { .open = culprit_open_group, .act = set_iommu, .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = set_iommu },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, set_container)
 {
-	.plot = { .open = culprit_open_group, .act = set_container, .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = set_container },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, set_container_fuse)
 {
 	.plot = { .open = culprit_open_group, .act = set_container,
-		  .fuse = true, .faults = 1 },
+		  .fuse = true },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, set_and_unset_container)
 {
-	.plot = { .open = culprit_open_group, .act = set_and_unset_container,
-		  .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = set_and_unset_container },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, get_device_fd)
 {
-	.plot = { .open = culprit_open_group, .act = get_device_fd, .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = get_device_fd },
 };
 
 FIXTURE_VARIANT_ADD(neighbour, map_dma)
 {
-	.plot = { .open = culprit_open_group, .act = map_dma, .faults = 1 },
+	.plot = { .open = culprit_open_group, .act = map_dma },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, cdev_arguments)
+{
+	.plot = { .open = culprit_open_cdev, .act = cdev_arguments,
+		  .calls = cdev_calls, .nr_calls = ARRAY_SIZE(cdev_calls) },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, cdev_answers)
+{
+	.plot = { .open = culprit_open_cdev, .act = cdev_answers,
+		  .calls = cdev_calls, .nr_calls = ARRAY_SIZE(cdev_calls),
+		  .answers = true },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, group_arguments)
+{
+	.plot = { .open = culprit_open_group, .act = group_arguments,
+		  .calls = group_calls, .nr_calls = ARRAY_SIZE(group_calls) },
+};
+
+FIXTURE_VARIANT_ADD(neighbour, group_answers)
+{
+	.plot = { .open = culprit_open_group, .act = group_answers,
+		  .calls = group_calls, .nr_calls = ARRAY_SIZE(group_calls),
+		  .answers = true },
 };
 
 static char *scene_device(struct scene *scene, unsigned int nr)
@@ -994,14 +1260,14 @@ static void plot_unfolds(struct __test_metadata *_metadata,
 		culprit_main(scene, plot);
 	setpgid(self->culprit, self->culprit);
 	while (__atomic_load_n(&scene->faults, __ATOMIC_SEQ_CST) <
-	       plot->faults && !scene->error && vu_seconds() < end)
+	       plot_faults(plot) && !scene->error && vu_seconds() < end)
 		usleep(2000);
 	if (scene->error == -ENODEV && plot->fuse)
 		SKIP(return, "no FUSE");
 	ASSERT_EQ(0, scene->error) {
 		TH_LOG("the culprit: %s", scene->failed);
 	}
-	ASSERT_EQ(plot->faults, scene->faults) {
+	ASSERT_EQ(plot_faults(plot), scene->faults) {
 		show_stacks(self->culprit);
 	}
 
