@@ -119,16 +119,17 @@ uml("bitmap-forgets-fault", F, "iova_bitmap_for_each", "\t\tif (!rc)\n\t\t\trc =
 F = IOMMUFD + "mmio.c"
 uml("mmio-exact-end-refused", F, "check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK}:dmabuf")
 uml("mmio-limit-is-for-ever", F, "iommufd_mmio_unmap", "\tmmio->nr_maps--;\n", "", "iommufd_pages")
-uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK}:dmabuf")
+uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK}:dmabuf",
+    why="nothing is mapped while it is revoked in the test")
 stock("mmio-more-than-file-permits", F, "check_file_prot", "(prot & IOMMU_WRITE) && !(file->f_mode & FMODE_WRITE)", "false", "vfio/vfio_pci_dmabuf:as_the_file_permits")
 stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE)", "false", "vfio/vfio_pci_p2p:as_the_mapping_permits")
 
 # ---- iommufd: objects and ioctls
 F = IOMMUFD + "object.c"
-uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", None, f"{IOAS}:destroy_last_used")
+uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", "iommufd_object", f"{IOAS}:destroy_last_used")
 stock("destroy-killed-stays-dying", F, "revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
-uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", None, f"{MOCK}:busy_objects")
-uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", None, f"{MOCK}:device_is_not_an_ioas")
+uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
+uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{IOAS}:alloc_destroy,destroy_with_mappings")
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "main.c"
@@ -218,7 +219,8 @@ F = PCI + "intx.c"
 stock("intx-handled-is-not-masked", F, "intx_handler", "pci_check_and_mask_intx(vdev->pdev)) {\n\t\t\tintx->masked = true;\n", "pci_check_and_mask_intx(vdev->pdev)) {\n", "vfio/vfio_pci_irq:told_once,level")
 debug("intx-disabled-unlocked", F, "vfio_pci_intx_set_disabled", "\tscoped_guard(spinlock_irqsave, &vdev->irqlock) {\n", "\t{\n", "vfio/vfio_pci_irq:disable_bit")
 F = PCI + "msi.c"
-debug("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_fail:set")
+debug("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_irq:all_or_nothing",
+      why="needs fault injection into the setting of vectors")
 debug("msi-eventfd-put-early", F, "ctx_replace_trigger", "\tsynchronize_irq(ctx->irq);\n\teventfd_ctx_put(old);\n", "\teventfd_ctx_put(old);\n\tsynchronize_irq(ctx->irq);\n", "vfio/vfio_pci_race",
       why="a race of some instructions' length")
 stock("notifier-stays", PCI + "irqs.c", "notifier_set", "\t\t\treturn notifier_replace(vdev, slot, NULL);\n", "\t\t\treturn 0;\n", "vfio/vfio_pci_irq:refused,request")
@@ -237,7 +239,8 @@ stock("hot-reset-of-strangers", F, "set_check_claim", "\t\treturn -EINVAL;\n", "
 stock("hot-reset-without-driver", F, "set_resettable", "\tif (walk_affected(first->pdev, check_member, dev_set))\n\t\treturn NULL;\n", "", "vfio/vfio_pci_reset:mate_without_driver")
 F = PCI + "sriov.c"
 stock("any-token", F, "vf_match_token", "if (!uuid_equal(uuid, &pf->vf_token->uuid))", "if (0)", "vfio/vfio_pci_sriov:token_matrix")
-debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_fail:numvfs")
+debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_sriov",
+      why="needs fault injection into sriov_numvfs")
 stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
 stock("no-zap-before-disable", PCI + "config.c", "write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
 uml("config-loops", PCI + "config_build.c", "cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")

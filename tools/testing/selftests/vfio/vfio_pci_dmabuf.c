@@ -828,7 +828,7 @@ FIXTURE_SETUP(import)
 	ret = attach_import(self->dev, self->fd, self->importer, 0);
 	if (ret == -EBUSY) {
 		EXPECT_EQ(0, vp_close(&self->d));
-		SKIP(return, "the kernel does not know whether one device reaches the other");
+		SKIP(return, "the kernel does not let one device reach the other: it takes CONFIG_PCI_P2PDMA, CONFIG_DMABUF_MOVE_NOTIFY, and a common bridge or a root complex that passes it on");
 	}
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, detach_import(self->dev));
