@@ -5,7 +5,7 @@
 #include "mem.h"
 #include "nic.h"
 
-/* Registers, from the data sheets of 82574 and 82576 */
+/* Registers, from the data sheet of 82574 */
 #define CTRL		0x0000
 #define  CTRL_FD	(1u << 0)
 #define  CTRL_SLU	(1u << 6)
@@ -30,8 +30,6 @@
 #define  RING_LEN	0x08
 #define  RING_HEAD	0x10
 #define  RING_TAIL	0x18
-#define  RING_DCTL	0x28
-#define  DCTL_ENABLE	(1u << 25)	/* 82576 has several rings */
 #define RAL		0x5400
 #define RAH		0x5404
 
@@ -41,7 +39,7 @@
 #define FRAME		1000u
 #define BUFFER		2048u
 
-/* Legacy descriptors, which both understand */
+/* Legacy descriptors */
 struct tx_desc {
 	uint64_t address;
 	uint16_t length;
@@ -74,7 +72,7 @@ struct rx_desc {
 
 bool nic_is_known(uint16_t vendor, uint16_t device)
 {
-	return vendor == 0x8086 && (device == 0x10d3 || device == 0x10c9);
+	return vendor == 0x8086 && device == 0x10d3;
 }
 
 static bool wait_for_bit(const volatile uint8_t *byte, uint8_t bit,
@@ -100,8 +98,6 @@ static void ring_setup(const struct uvfio_region *regs, uint32_t ring,
 		      NUM_DESC * sizeof(struct rx_desc));
 	uvfio_write32(regs, ring + RING_HEAD, 0);
 	uvfio_write32(regs, ring + RING_TAIL, 0);
-	uvfio_write32(regs, ring + RING_DCTL,
-		      uvfio_read32(regs, ring + RING_DCTL) | DCTL_ENABLE);
 }
 
 static const char *card_start(const struct uvfio_region *regs,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * As much of a driver for Intel's gigabit network cards (82574, 82576) as it takes
- * to send one frame to the card itself: the card reads it from memory and writes
- * it to memory, and nothing is on the wire.
+ * As much of a driver for Intel's gigabit network card 82574 as it takes to send
+ * one frame to the card itself: the card reads it from memory and writes it to
+ * memory, and nothing is on the wire.
  */
 #ifndef NIC_H
 #define NIC_H

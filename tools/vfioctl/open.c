@@ -49,10 +49,11 @@ static int open_all(struct device **list)
 {
 	int i, status;
 
-	/* What was inherited is not passed on as one of them. */
-	for (i = 0; !i || list[i - 1]; i++)
-		close(fd_of(i));
-	status = open_as("/dev/iommu", fd_of(0), "modprobe iommufd");
+	/* Libraries have files open, too, which are not to be taken from them. */
+	devices_release();
+	status = open_as("/dev/iommu", fd_of(0), access("/dev/iommu", F_OK) ?
+			 "modprobe iommufd" :
+			 mem_printf("vfioctl why %s", device_short(list[0])));
 	for (i = 0; list[i] && !status; i++)
 		status = open_as(device_node_path(list[i]), fd_of(i + 1),
 				 mem_printf("vfioctl why %s",

@@ -34,12 +34,17 @@ static int override_set(const struct device *dev, const char *override)
 	char *path = mem_printf("%s/driver_override", dev->path);
 	int rc;
 
-	/* An empty line is none. */
-	rc = sysfs_write(path, mem_printf("%s\n", override ? override : ""));
+	/* An empty line is none. Whoever unbinds the device holds its lock. */
+	rc = sysfs_write_within(path, mem_printf("%s\n", override ? override : ""),
+				REBIND_SECONDS);
 	if (!rc)
 		return 0;
 	if (!sysfs_exists("%s", dev->path))
 		return gone(dev);
+	if (rc == -ETIMEDOUT)
+		return say_error(dev->name, mem_printf("vfioctl who %s", dev->name),
+				 "its driver %s is still being asked to let it go",
+				 dev->driver ? dev->driver : "");
 	return say_error(dev->name, NULL, "cannot write %s: %s", path,
 			 strerror(-rc));
 }
@@ -48,13 +53,13 @@ static int unbind(const struct device *dev, const char *driver)
 {
 	char *path = mem_printf("%s/driver/unbind", dev->path);
 	int rc = sysfs_write_within(path, dev->name, REBIND_SECONDS);
-	const char *now = device_driver_now(dev);
 	char *names;
 
-	if (!now && sysfs_exists("%s", dev->path))
-		return 0;
 	if (!sysfs_exists("%s", dev->path))
 		return gone(dev);
+	/* The link to the driver goes before the driver has let go. */
+	if (rc != -ETIMEDOUT && !device_driver_now(dev))
+		return 0;
 	if (rc != -ETIMEDOUT)
 		return say_error(dev->name, NULL,
 				 "the driver %s did not let it go: %s", driver,

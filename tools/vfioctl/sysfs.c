@@ -145,9 +145,11 @@ int sysfs_write_within(const char *path, const char *value, int seconds)
 	pid = fork();
 	if (pid < 0)
 		return -errno;
-	if (!pid)
+	if (!pid) {
+		/* Neither the lock nor a pipe that somebody reads may stay open. */
+		close_range(0, ~0U, 0);
 		_exit(-sysfs_write(path, value) & 0xff);
-
+	}
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do {
 		if (waitpid(pid, &status, WNOHANG) == pid)

@@ -88,15 +88,17 @@ static int change_count(const struct device *pf, unsigned long count,
 {
 	char *path = mem_printf("%s/sriov_drivers_autoprobe", pf->path);
 	char *before = sysfs_read("%s", path);
-	struct device **vfs;
+	struct device **vfs = vfs_of(pf);
 	int status = 0, rc;
 
-	for (vfs = vfs_of(pf); *vfs; vfs++)
-		state_forget((*vfs)->name);
-	if (sysfs_number(0, "%s/sriov_numvfs", pf->path))
+	if (*vfs)
 		status = set_count(pf, 0);
-	if (status || !count)
+	if (status)
 		return status;
+	for (; *vfs; vfs++)
+		state_forget((*vfs)->name);
+	if (!count)
+		return 0;
 	if (unbound) {
 		rc = sysfs_write(path, "0");
 		if (rc)
