@@ -414,3 +414,13 @@ def tools(here):
     if (here / "tools/Makefile").exists():
         chroot(["make", f"-j{JOBS}", "-s", "-C", f"{inside(here)}/tools", f"O={inside(here)}/build/tools"],
                what="building the programs in tools/", stdout=2)
+
+
+def vfioctl():
+    """vfioctl as it is and with sanitizers, built where a guest finds it below /repo."""
+    debian.root()
+    here = mirror()
+    with lock(f"{CLONE.name}-build"):
+        tools(here)
+        chroot(["make", "-s", "-C", f"{inside(here)}/tools", f"O={inside(here)}/build/sanitized", "vfioctl",
+                "CFLAGS=-O1 -g -fsanitize=address,undefined"], what="building vfioctl with sanitizers", stdout=2)

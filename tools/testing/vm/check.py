@@ -112,6 +112,24 @@ CLIENT_RUNS = {
 
 CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
 
+# The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
+VFIOCTL = "tools/testing/vfioctl/vfioctl_test.py"
+VFIOCTL_PACKAGES = ["e2fsprogs", "python3-jsonschema"]
+VFIOCTL_DEVICES = [
+    "nvme", "e1000e", "igb", "edu",
+    # Two in one group; one that can be unplugged
+    "pcie-root-port,id=rootport,chassis=1,slot=1,x-speed=2_5",
+    "nvme,bus=rootport,addr=0.0,multifunction=on", "nvme,bus=rootport,addr=0.1",
+    "pcie-root-port,id=port0,chassis=2,slot=2,x-speed=2_5", "edu,id=plugged,bus=port0,addr=0",
+]
+VFIOCTL_RUNS = {
+    "intel": ("intel", {}),
+    "stock": ("intel", {"modules": False}),
+    "amd": ("amd", {}),
+    "none": ("none", {}),
+    "nointremap": ("intel-nointremap", {}),
+}
+
 SPHINX_PACKAGES = ["python3-sphinx"]
 
 # Those of the kernel itself, unmodified; what those of VFIO get, one of them behind a bridge; the IOMMUs, with the others.
@@ -526,6 +544,18 @@ def clients_in_time(results):
            [f"more than {CLIENT_SECONDS} s"] if results.seconds > CLIENT_SECONDS else [])
 
 
+def vfioctl(results):
+    """vfioctl, with sanitizers, on our modules and on the kernel's own, and without what it takes."""
+    debian.root(VFIOCTL_PACKAGES)
+    build.vfioctl()
+    for kind, (iommu, options) in VFIOCTL_RUNS.items():
+        result = guest.boot_once(guest.Options(
+            command=[VFIOCTL, kind], iommu=iommu, devices=VFIOCTL_DEVICES, memory="3G", name=f"check-vfioctl-{kind}",
+            env={"VFIOCTL": "/repo/build/sanitized/vfioctl"}, timeout=1800, **options))
+        collect(results, ktap.parse(result.text, VFIOCTL), f"vfioctl: {kind}: ")
+        single(results, f"vfioctl: {kind}: kernel log, taint and pinned pages", result.problems)
+
+
 def installed(results):
     for name, found in system.installed():
         if name:
@@ -543,6 +573,7 @@ PARTS = {
     "fuzz": fuzzing,
     "stock": lambda results: selftests(results, "stock"),
     "demo": demo,
+    "vfioctl": vfioctl,
     "models": models,
     "huge": huge,
     **CLIENT_PARTS,
@@ -561,10 +592,10 @@ GROUPS = {"debug": ["debug-iommu", "debug-vfio", "debug-races"], "more": ["debug
 # Not in what "make check" runs: they take long, and most have a target of their own.
 BY_NAME = [*GROUPS["more"], *CLIENT_PARTS, "installed", "debug-mainline"]
 # What parts want in the Debian root
-PACKAGES = {"static": SPHINX_PACKAGES, "fuzz": build.FUZZER_PACKAGES, **dict.fromkeys(CLIENT_PARTS, CLIENT_PACKAGES)}
+PACKAGES = {"static": SPHINX_PACKAGES, "vfioctl": VFIOCTL_PACKAGES, "fuzz": build.FUZZER_PACKAGES, **dict.fromkeys(CLIENT_PARTS, CLIENT_PACKAGES)}
 
 # The longest first, so that nothing long is left at the end.
-ORDER = ["debug-vfio", "stock", "debug-iommu", "static", "kunit", "selfcheck", "demo", *BY_NAME]
+ORDER = ["debug-vfio", "stock", "debug-iommu", "vfioctl", "static", "kunit", "selfcheck", "demo", *BY_NAME]
 # So many at a time: a guest keeps one processor busy.
 LANES = min(2, JOBS)
 

@@ -1,0 +1,710 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+vfioctl, in a virtual machine of the harness; prints KTAP. Arguments: the kind of machine (intel, stock, amd, none,
+nointremap), and patterns of cases to run (default: all of that machine).
+"""
+
+import fnmatch
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import machine
+from machine import (NOBODY, PCI, PROGRAM, SANITIZED, STATE, Holder, Ioas, Wrong, check, disk, driver, equal, group, interface, node,
+                     on_terminal, override, qmp, sh, start, vfioctl, wait_for)
+
+CASES = {}		# by name: the kinds of machine, and the function
+
+
+def case(name, *kinds):
+    def add(function):
+        CASES[name] = (kinds, function)
+        return function
+    return add
+
+
+ALL = ("intel", "stock", "amd", "none", "nointremap")
+BINDS = ("intel", "stock", "amd", "nointremap")		# an IOMMU is there
+
+
+def device(document, bdf):
+    return next(d for d in document["devices"] if d["address"] == bdf)
+
+
+def link(document, name):
+    return next((entry for entry in document["chain"] if entry["link"] == name), None)
+
+
+def all_commands():
+    return re.findall(r"(?m)^ (\w+)", vfioctl("--help").out.split("Commands:\n")[1].split("\n\n")[0])
+
+
+# ---- the command line
+
+@case("help and usage", "intel")
+def usage(d):
+    commands = all_commands()
+    check(len(commands) == 19, f"these commands only: {commands}")
+    for command in commands:
+        vfioctl(command, "--help").says(f"vfioctl {command}", "Usage:", "--help")
+        vfioctl(command, "--no-such-option", status=2).says("--help")
+    vfioctl("nosuch", status=2).says("no command 'nosuch'")
+    vfioctl("--version").says("vfioctl")
+    vfioctl("show", status=2)
+    vfioctl("show", "0000:77:00.0", status=1).says("no such device", "try: vfioctl list --all")
+    vfioctl("list", "-o", "NOSUCH", status=2).says("no column 'NOSUCH'", "ADDRESS")
+    vfioctl("config", d.nvme, status=2)
+    vfioctl("config", "--for", "nosuch", d.nvme, status=2)
+    vfioctl("memlock", status=2)
+    vfioctl("memlock", "--ram", "12Q", status=2)
+
+
+@case("a full disk is a failure", "intel")
+def full(_d):
+    with open("/dev/full", "w") as out:
+        status = subprocess.run([PROGRAM, "list"], stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, **SANITIZED}).returncode
+    equal("exit status", status, 1)
+
+
+@case("manual page and completion name all commands", "intel")
+def documented(_d):
+    commands = all_commands()
+    page = (machine.TOP / "tools/vfioctl/vfioctl.8.rst").read_text()
+    completion = (machine.TOP / "tools/vfioctl/vfioctl.bash").read_text()
+    for command in commands:
+        check(f"**vfioctl {command}**" in page, f"the manual page has no {command}")
+        check(re.search(rf"\b{command}\b", completion), f"the completion has no {command}")
+        for option in re.findall(r"(?<=[ ,])--[a-z-]+", vfioctl(command, "--help").out):
+            if option == "--help":
+                continue
+            check(option in page, f"the manual page has no {option} of {command}")
+            check(option in completion, f"the completion has no {option} of {command}")
+    script = f". {machine.TOP}/tools/vfioctl/vfioctl.bash; COMP_WORDS=(vfioctl bi); COMP_CWORD=1; _vfioctl; echo ${{COMPREPLY[@]}}"
+    equal("completion of bi", sh("bash", "-c", script).strip(), "bind")
+
+
+# ---- what only looks
+
+@case("list", *ALL)
+def listing(d):
+    devices = vfioctl("list", "--json").json("list")["devices"]
+    addresses = {entry["address"] for entry in devices}
+    ordinary = {path.name for path in PCI.iterdir() if not (path / "class").read_text().startswith("0x06")}
+    equal("devices", addresses, ordinary)
+    every = vfioctl("list", "--all", "--json").json("list")["devices"]
+    equal("with bridges", {entry["address"] for entry in every}, {path.name for path in PCI.iterdir()})
+    for entry in devices:
+        equal("driver", entry["driver"], driver(entry["address"]))
+        equal("group", entry["group"], group(entry["address"]))
+        equal("usable and reason", entry["usable"], entry["reason"] is None)
+    equal("no command is list", vfioctl("--json").out, vfioctl("list", "--json").out)
+    vfioctl("list", "--json", user=NOBODY).json("list")
+
+
+@case("width in a pipe and on a terminal", "intel")
+def width(d):
+    name = device(vfioctl("list", "--json").json("list"), d.nic)["name"]
+    vfioctl("list").says(name)
+    for columns in (80, 100):
+        lines = on_terminal(columns, "list")
+        check(len(lines) > 3 and d.nic in "".join(lines), f"no list: {lines}")
+        check(all(len(line) <= columns for line in lines), f"wider than {columns}: {max(map(len, lines))}")
+    equal("headings", vfioctl("list", "-o", "ADDRESS,DRIVER").out.split("\n")[0].split(), ["ADDRESS", "DRIVER"])
+    check("ADDRESS" not in vfioctl("list", "-n").out, "headings although there should be none")
+
+
+@case("list by group", "intel")
+def groups(d):
+    out = vfioctl("list", "--group", "-o", "ADDRESS").out
+    both = re.search(rf"group {group(d.pair[0])}\n(.*\n)*?(?=group|$)", out).group(0)
+    check(all(bdf in both for bdf in d.pair), f"not in one group: {out}")
+
+
+@case("names of devices", "intel")
+def names(d):
+    sh("modprobe", "e1000e")
+    interface_name = interface(d.nic)
+    block = disk(d.nvme)
+    for name, bdf in ((d.nic[5:], d.nic), (d.nic.upper(), d.nic), (interface_name, d.nic), (block, d.nvme),
+                      (f"/sys/bus/pci/devices/{d.nic}", d.nic), (f"/sys/class/net/{interface_name}", d.nic)):
+        equal(name, vfioctl("show", "--json", name).json("show")["address"], bdf)
+    vfioctl("bind", d.edu)
+    for name in (node(d.edu), os.path.basename(node(d.edu))):
+        equal(name, vfioctl("show", "--json", name).json("show")["address"], d.edu)
+    vfioctl("restore")
+    vfioctl("show", "/dev/null", status=1).says("behind this file")
+
+
+@case("show", *ALL)
+def show(d):
+    found = vfioctl("show", "--json", d.nvme).json("show")
+    check(any(text.startswith("MSI-X") for text in found["capabilities"]), f"{found['capabilities']}")
+    bar = found["bars"][0]
+    check(bar["mappable"] and bar["size"] >= 4096, f"{bar}")
+    equal("group", found["group"], group(d.nvme))
+    equal("class", found["class"], "Non-Volatile memory controller")
+    vfioctl("show", d.nvme).says("capabilities", "MSI-X", "bar0")
+    as_user = vfioctl("show", "--json", d.nvme, user=NOBODY).json("show")
+    equal("capabilities for whom may not see them", as_user["capabilities"], None)
+
+
+@case("show, what the open device tells", "intel")
+def probe(d):
+    vfioctl("show", "--probe", d.edu, status=1).says("try:")
+    vfioctl("bind", d.edu)
+    found = vfioctl("show", "--probe", "--json", d.edu).json("show")
+    check(len(found["iova-ranges"]) == 2 and found["iova-ranges"][0].startswith("0x0-"), f"{found['iova-ranges']}")
+    equal("dirty tracking", found["dirty-tracking"], False)
+    check(found["viable"] and found["coherent"] is True, f"{found}")
+    with Holder(node(d.edu)):
+        vfioctl("show", "--probe", d.edu, status=1).says("in use by")
+    vfioctl("restore")
+
+
+@case("check", *ALL)
+def host(d, kind=None):
+    kind = sys.argv[1]
+    good = kind not in ("none", "nointremap")
+    found = vfioctl("check", "--json", status=0 if good else 1).json("check")
+    equal("usable", found["usable"], good)
+    states = {entry["link"]: entry["state"] for entry in found["chain"]}
+    equal("firmware", states["firmware"], "broken" if kind == "none" else "ok")
+    equal("iommu", states["iommu"], "broken" if kind == "none" else "ok")
+    if kind != "none":
+        equal("interrupts", states["interrupts"], "broken" if kind == "nointremap" else "ok")
+        text = link(found, "firmware")["text"]
+        check(("AMD" if kind == "amd" else "Intel") in text, text)
+    equal("modules", states["modules"], "ok")
+    text = link(found, "modules")["text"]
+    check(("the kernel's" if kind == "stock" else "external") in text, text)
+    broken = [entry for entry in found["chain"] if entry["state"] == "broken"]
+    check(all(entry["remedies"] for entry in broken if entry["link"] != "iommu"), f"no remedy: {broken}")
+    if not good:
+        vfioctl("check", status=1).says("broken")
+    vfioctl("check", "--json", status=None, user=NOBODY).json("check")
+
+
+@case("why, without what it takes", "none", "nointremap")
+def why_not(d):
+    found = vfioctl("why", "--json", d.edu, status=1).json("why")
+    equal("the first broken link", found["broken"]["link"], "firmware" if sys.argv[1] == "none" else "interrupts")
+    vfioctl("why", d.edu, status=1).says("cannot be used", "To mend it:")
+
+
+@case("bind without an IOMMU", "none")
+def bind_none(d):
+    vfioctl("bind", d.nvme, status=1).says("no IOMMU", "try: vfioctl check")
+    equal("driver", driver(d.nvme), "nvme")
+    equal("override", override(d.nvme), None)
+    check(not list(STATE.glob("*.json")), "state is left")
+
+
+# ---- bind
+
+@case("bind, unbind and restore", *BINDS)
+def bind(d):
+    path = disk(d.nvme)
+    vfioctl("bind", "--dry-run", d.nvme).says("would bind", "nvme -> vfio-pci")
+    equal("driver after a dry run", driver(d.nvme), "nvme")
+    vfioctl("bind", d.nvme).says("nvme -> vfio-pci", "Next:")
+    equal("driver", driver(d.nvme), "vfio-pci")
+    check(list(STATE.glob("*.json")), "no state")
+    check(not os.path.exists(path) or "nvme" in path, "the disk is there")
+    found = device(vfioctl("list", "--json").json("list"), d.nvme)
+    check(found["node"] and os.path.exists(found["node"]), f"{found}")
+    equal("usable", found["usable"], sys.argv[1] != "nointremap")
+    vfioctl("bind", d.nvme).says("already")
+    vfioctl("unbind", d.nvme).says("vfio-pci -> nvme")
+    equal("driver", driver(d.nvme), "nvme")
+    equal("override", override(d.nvme), None)
+    disk(d.nvme)
+    vfioctl("bind", d.nvme, d.edu)
+    vfioctl("restore").says("vfio-pci -> nvme", "vfio-pci -> no driver")
+    equal("drivers", (driver(d.nvme), driver(d.edu)), ("nvme", None))
+    check(not list(STATE.glob("*.json")), "state is left")
+    vfioctl("restore")
+    vfioctl("unbind", d.nvme).says("left with nvme")
+
+
+@case("an override that was there comes back", "intel")
+def old_override(d):
+    (PCI / d.edu / "driver_override").write_text("pci-stub\n")
+    vfioctl("bind", d.edu)
+    equal("override", override(d.edu), "vfio-pci")
+    vfioctl("restore")
+    equal("override", override(d.edu), "pci-stub")
+    (PCI / d.edu / "driver_override").write_text("\n")
+
+
+@case("whose the nodes are", *BINDS)
+def owner(d):
+    vfioctl("bind", d.edu, "--owner", "nosuchuser", status=1).says("no such user")
+    equal("driver", driver(d.edu), None)
+    vfioctl("bind", d.edu, "--owner", "nobody:nogroup")
+    path = device(vfioctl("list", "--json").json("list"), d.edu)["node"]
+    info = os.stat(path)
+    equal("owner", (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)), (NOBODY, NOBODY, 0o660))
+    vfioctl("restore")
+
+
+@case("an ordinary user", *BINDS)
+def ordinary(d):
+    vfioctl("bind", d.edu, status=1, user=NOBODY).says("root")
+    vfioctl("restore", status=1, user=NOBODY).says("root")
+    equal("driver", driver(d.edu), None)
+    vfioctl("bind", d.edu)
+    found = vfioctl("why", "--json", d.edu, status=1, user=NOBODY).json("why")
+    kind = sys.argv[1]
+    if kind == "nointremap":
+        equal("broken", found["broken"]["link"], "interrupts")
+    else:
+        check(found["broken"]["link"] in ("node", "iommufd"), f"{found['broken']}")
+        check("may not open" in found["broken"]["text"], f"{found['broken']}")
+        found = vfioctl("why", "--json", "--as", "nobody", d.edu, status=1).json("why")
+        check("may not open" in found["broken"]["text"], f"{found['broken']}")
+    vfioctl("restore")
+
+
+@case("locked memory", "intel")
+def memlock(d):
+    equal("4 GiB", vfioctl("memlock", "--ram", "4G", "--bytes").out.strip(), str(5 << 30))
+    equal("4 GiB for 2 devices", vfioctl("memlock", "--ram", "4G", "--devices", "2", "--bytes").out.strip(), str(5 << 30))
+    equal("with a virtual IOMMU", vfioctl("memlock", "--ram", "4G", "--devices", "2", "--viommu", "--bytes").out.strip(),
+          str(9 << 30))
+    vfioctl("memlock", "--ram", "4G", "--user", "alice").says("alice  -  memlock  5242880", "LimitMEMLOCK=5120M", "hard_limit")
+    vfioctl("memlock", "--ram", "4G", "--mode", "process").says("each process")
+    vfioctl("bind", d.edu, "--owner", "nobody:nogroup")
+    os.chmod("/dev/iommu", 0o666)
+    limited = ["prlimit", "--memlock=8388608:8388608"]
+    found = vfioctl("why", "--json", "--ram", "1G", d.edu, status=1, user=NOBODY, before=limited).json("why")
+    equal("broken", found["broken"]["link"], "memlock")
+    vfioctl("why", d.edu, user=NOBODY, before=limited).says("can be used by", "Next:")
+    os.chmod("/dev/iommu", 0o660)
+    vfioctl("restore")
+
+
+@case("a mounted disk, swap", *BINDS)
+def disks(d):
+    path = disk(d.nvme)
+    sh("mkfs.ext4", "-q", "-F", path)
+    sh("mount", path, "/mnt")
+    try:
+        vfioctl("bind", d.nvme, status=1).says(f"{path} is mounted on /mnt", "try:")
+        equal("driver", driver(d.nvme), "nvme")
+        found = vfioctl("why", "--json", d.nvme, status=1).json("why")
+        if sys.argv[1] != "nointremap":
+            equal("broken", found["broken"]["link"], "host")
+    finally:
+        sh("umount", "/mnt")
+    sh("mkswap", path)
+    sh("swapon", path)
+    try:
+        vfioctl("bind", d.nvme, status=1).says(f"{path} is swap space")
+    finally:
+        sh("swapoff", path)
+    holder = os.open(path, os.O_RDONLY | os.O_EXCL)
+    try:
+        vfioctl("bind", d.nvme, status=1).says("has it for itself")
+    finally:
+        os.close(holder)
+    vfioctl("bind", d.nvme)
+    vfioctl("restore")
+
+
+@case("a network interface in use", "intel")
+def network(d):
+    sh("modprobe", "e1000e")
+    name = interface(d.nic)
+    sh("busybox", "ifconfig", name, "10.9.8.7", "netmask", "255.255.255.0", "up")
+    vfioctl("bind", d.nic, status=1).says("10.9.8.7", "routes go through", "--force")
+    equal("driver", driver(d.nic), "e1000e")
+    vfioctl("bind", "--force", d.nic)
+    equal("driver", driver(d.nic), "vfio-pci")
+    vfioctl("unbind", d.nic)
+    name = interface(d.nic)
+    sh("modprobe", "bridge")
+    sh("busybox", "brctl", "addbr", "br9")
+    sh("busybox", "brctl", "addif", "br9", name)
+    vfioctl("bind", d.nic, status=1).says("a port of br9")
+    sh("busybox", "brctl", "delif", "br9", name)
+    sh("busybox", "brctl", "delbr", "br9")
+    vfioctl("bind", d.nic)
+    vfioctl("restore")
+    equal("driver", driver(d.nic), "e1000e")
+
+
+@case("a group of two devices", "intel", "stock")
+def two(d):
+    first, second = d.pair
+    vfioctl("bind", first, status=1).says(second, "cannot be divided", f"try: vfioctl bind --group {first[5:]}")
+    equal("drivers", (driver(first), driver(second)), ("nvme", "nvme"))
+    found = vfioctl("why", "--json", first, status=1).json("why")
+    equal("broken", found["broken"]["link"], "group")
+    vfioctl("bind", "--group", "--dry-run", first).says(f"would bind {first}", f"would bind {second}")
+    vfioctl("bind", "--group", first).says(first, second)
+    equal("drivers", (driver(first), driver(second)), ("vfio-pci", "vfio-pci"))
+    vfioctl("unbind", second)
+    found = vfioctl("why", "--json", first, status=1).json("why")
+    equal("broken", found["broken"]["link"], "group")
+    vfioctl("restore")
+    equal("drivers", (driver(first), driver(second)), ("nvme", "nvme"))
+
+
+@case("roll-back", "intel", "stock")
+def roll_back(d):
+    # One that nvme takes, and one that it does not
+    ours = sorted([d.nvme, d.edu])
+    vfioctl("bind", *ours)
+    vfioctl("bind", "--driver", "nvme", *ours, status=1).says("nvme does not take it")
+    equal("drivers", (driver(d.nvme), driver(d.edu)), ("vfio-pci", "vfio-pci"))
+    equal("overrides", (override(d.nvme), override(d.edu)), ("vfio-pci", "vfio-pci"))
+    vfioctl("restore")
+    equal("drivers", (driver(d.nvme), driver(d.edu)), ("nvme", None))
+    vfioctl("bind", "--driver", "nosuch", d.edu, status=1).says("no such driver")
+
+
+@case("two at once", "intel")
+def at_once(d):
+    running = [start("bind" if i % 2 else "unbind", d.nvme) for i in range(6)]
+    for process in running:
+        out, err = process.communicate(timeout=180)
+        equal(f"exit status ({out}{err})", process.returncode, 0)
+    check(driver(d.nvme) in ("nvme", "vfio-pci"), f"driver {driver(d.nvme)}")
+    vfioctl("restore")
+    equal("driver", driver(d.nvme), "nvme")
+    equal("override", override(d.nvme), None)
+
+
+@case("killed in the middle", "intel", "stock")
+def killed(d):
+    # At each of the moments when it is about to write or rename something, until it gets through
+    seen = set()
+    for call in ("write", "rename", "clone"):
+        for when in range(1, 10):
+            argv = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                    f"inject={call}:signal=SIGKILL:when={when}", PROGRAM, "bind", d.nvme]
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **SANITIZED}, timeout=180)
+            # A child that was at work finishes that.
+            wait_for("a driver or none", lambda: not subprocess.run(["pgrep", "-x", "vfioctl"], capture_output=True).stdout)
+            seen.add((driver(d.nvme), override(d.nvme)))
+            vfioctl("restore")
+            equal(f"driver after {call} {when}", driver(d.nvme), "nvme")
+            equal(f"override after {call} {when}", override(d.nvme), None)
+            check(not list(STATE.glob("*.json")), "state is left")
+            if done.returncode == 0:
+                break
+        else:
+            raise Wrong("it never got through")
+    check(("nvme", "vfio-pci") in seen and len(seen) >= 3, f"not killed in the middle: {seen}")
+
+
+@case("unplugged meanwhile", "intel")
+def unplugged(d):
+    bdf = d.behind[-1]
+    vfioctl("bind", bdf)
+    # It is being bound and unbound while it goes, and nothing else comes of it than errors in words.
+    rounds = subprocess.Popen(["sh", "-c", f"while {PROGRAM} unbind {bdf} && {PROGRAM} bind {bdf}; do :; done"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **SANITIZED})
+    time.sleep(1)
+    qmp("device_del", {"id": "plugged"})
+    wait_for("unplug", lambda: not (PCI / bdf).exists(), 60)
+    out, _ = rounds.communicate(timeout=120)
+    check("unplugged" in out or "no such device" in out, f"it does not say that: {out}")
+    check("Sanitizer" not in out, out)
+    vfioctl("restore")
+    check(not (STATE / f"{bdf}.json").exists(), "state is left")
+    vfioctl("unbind", bdf, status=1).says("no such device")
+
+
+@case("a driver that does not let go", "intel")
+def stuck(d):
+    vfioctl("bind", d.edu)
+    with Holder(node(d.edu)):
+        vfioctl("unbind", d.edu, status=1).says("in use by", "vfioctl who")
+    with Holder(node(d.edu), how="flight"):
+        vfioctl("who", status=1).says("no process has them")
+        begin = time.monotonic()
+        vfioctl("unbind", d.edu, status=1).says("has not let it go after 10 s")
+        check(time.monotonic() - begin < 60, f"it took {time.monotonic() - begin:.0f} s")
+        vfioctl("bind", "--driver", "pci-stub", d.edu, status=1)
+    wait_for("let go", lambda: driver(d.edu) is None, 30)
+    vfioctl("restore")
+    equal("driver and override", (driver(d.edu), override(d.edu)), (None, None))
+    check(not list(STATE.glob("*.json")), "state is left")
+
+
+# ---- who has it
+
+@case("who", "intel", "stock", "amd")
+def who(d):
+    vfioctl("bind", d.edu)
+    vfioctl("who", status=1)
+    path = device(vfioctl("list", "--json").json("list"), d.edu)["node"]
+    with Holder(path) as holder:
+        found = vfioctl("who", "--json", d.edu).json("who")["holders"]
+        equal("who", [(h["pid"], h["kind"]) for h in found],
+              [(holder.pid, "device" if "devices" in path else "group")])
+        check(found[0]["fds"] and abs(found[0]["since"] - time.time()) < 3600, f"{found}")
+        vfioctl("who").says(str(holder.pid), "root")
+        vfioctl("who", d.nvme, status=1)
+        hidden = vfioctl("who", "--json", status=1, user=NOBODY).json("who")["hidden-processes"]
+        check(hidden > 0, "an ordinary user sees all processes")
+        vfioctl("who", status=1, user=NOBODY).says("could not be looked into")
+        found = device(vfioctl("list", "--json").json("list"), d.edu)
+        check(str(holder.pid) in found["in-use-by"], f"{found}")
+    vfioctl("restore")
+
+
+@case("who, in other ways", "intel")
+def who_else(d):
+    vfioctl("bind", d.edu)
+    with Holder(node(d.edu), how="child") as holder:
+        wait_for("a child", lambda: len(vfioctl("who", "--json", status=None).json("who")["holders"]) == 2)
+        found = vfioctl("who", "--json").json("who")["holders"]
+        equal("inherited", sorted(h["inherited"] for h in found), [False, True])
+        check(holder.pid in [h["pid"] for h in found], f"{found}")
+        vfioctl("who").says(f"inherited from process {holder.pid}")
+    with Holder(node(d.edu), how="map") as holder:
+        found = [h for h in vfioctl("who", "--json", d.edu).json("who")["holders"] if h["kind"] == "device"]
+        equal("by a mapping", [(h["pid"], h["fds"], h["mappings"]) for h in found], [(holder.pid, [], 1)])
+        vfioctl("who", d.edu).says("by a mapping only")
+        vfioctl("unbind", d.edu, status=1).says("in use by")
+    with Ioas() as ioas:
+        ioas.map(0x100000)
+        found = [h for h in vfioctl("who", "--json").json("who")["holders"] if h["pid"] == os.getpid()]
+        equal("address space", [(i["id"], i["areas"], i["mapped"]) for i in found[0]["ioas"]], [(ioas.id, 1, 1 << 16)])
+    vfioctl("restore")
+
+
+# ---- for programs
+
+@case("config", "intel", "stock")
+def config(d):
+    vfioctl("config", "--for", "qemu", d.nvme, status=1).says("not bound", "try: vfioctl bind")
+    vfioctl("bind", d.nvme)
+    cdev = sys.argv[1] == "intel"
+    out = vfioctl("config", "--for", "qemu", d.nvme).says(f"host={d.nvme}").out
+    equal("iommufd", "iommufd" in out, cdev)
+    out = vfioctl("config", "--for", "libvirt", d.nvme).says("<hostdev", "function='0x0'").out
+    equal("iommufd", "iommufd" in out, cdev)
+    vfioctl("config", "--for", "dpdk", d.nvme).says(f"-a {d.nvme}")
+    vfioctl("config", "--for", "spdk", d.nvme).says(d.nvme)
+    vfioctl("config", "--for", "cloud-hypervisor", d.nvme).says("path=/sys/")
+    if not cdev:
+        vfioctl("config", "--for", "qemu", "--fds", d.nvme, status=1).says("iommufd")
+        vfioctl("open", d.nvme, "--", "true", status=1).says("no node")
+        vfioctl("test", d.nvme, status=1).says("no node")
+    vfioctl("restore")
+
+
+@case("open", "intel")
+def launcher(d):
+    vfioctl("bind", d.nvme, d.edu)
+    script = ('readlink /proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/5; id -u; id -G; grep -E "^Cap(Prm|Eff)|NoNew" /proc/self/status;'
+              'ulimit -l; echo $LISTEN_FDS $LISTEN_FDNAMES; test $LISTEN_PID = $$ && echo mine; echo "$@"')
+    out = vfioctl("open", "--user", "nobody", "--memlock", "1G", d.edu, d.nvme, "--", "sh", "-c", script, "sh", "{}", "{}", "{}",
+                  "fd={iommu},{1},{0}", '{"a":1}').out.splitlines()
+    equal("descriptors", out[:3], ["/dev/iommu", node(d.edu), node(d.nvme)])
+    equal("user", out[3], str(NOBODY))
+    check("0" not in out[4].split(), f"groups {out[4]}")
+    equal("rights", re.findall(r"(?m)\w+:\s+(\S+)", "\n".join(out[5:8])), ["0000000000000000", "0000000000000000", "1"])
+    equal("the rest", out[8:], ["1048576", "3 iommu:" + ":".join(bdf.replace(":", "-") for bdf in (d.edu, d.nvme)), "mine",
+                                '3 4 5 fd=3,5,4 {"a":1}'])
+    vfioctl("open", d.edu, "--", "sh", "-c", "exit 7", status=7)
+    vfioctl("open", d.edu, "--", "/no/such/program", status=1).says("No such file")
+    vfioctl("open", d.edu, "--", "echo", "{1}", status=2).says("no device for '{1}'")
+    vfioctl("open", d.edu, status=2)
+    vfioctl("open", d.edu, "--", "true", status=1, user=NOBODY).says("try: vfioctl why")
+    vfioctl("restore")
+
+
+def next_command(outcome):
+    """The command that it says comes next, without the program's name"""
+    lines = [line.strip() for line in outcome.out.splitlines()]
+    return next(line for line in lines if re.match(r"vfioctl \w", line)).split()[1:]
+
+
+@case("from a NIC to QEMU as an ordinary user, in four commands", "intel")
+def newcomer(d):
+    first = vfioctl("why", "--as", "nobody", d.nic, status=1)
+    second = vfioctl(*next_command(first))
+    third = vfioctl(*next_command(second))
+    # The fourth is what the third prints, here with a machine that ends at once.
+    line = third.out.replace("-m 2048M", "-m 64M -S -nodefaults -display none -accel tcg -monitor stdio")
+    check(line.startswith("vfioctl open --user nobody"), line)
+    done = subprocess.run(["sh", "-c", line.replace("vfioctl", PROGRAM, 1)], input="info pci\nquit\n", capture_output=True, text=True,
+                          timeout=120, env={**os.environ, **SANITIZED, "HOME": "/tmp"})
+    check(done.returncode == 0 and "8086:10d3" in done.stdout, f"{done.stdout}{done.stderr}")
+    vfioctl("restore")
+
+
+@case("reset", "intel")
+def reset(d):
+    vfioctl("bind", d.nvme)
+    vfioctl("reset", "--dry-run", d.nvme).says("flr", "it alone")
+    vfioctl("reset", d.nvme).says("reset")
+    vfioctl("reset", "--method", "nosuch", d.nvme, status=1).says("cannot be reset by 'nosuch'", "flr")
+    vfioctl("reset", d.nvme, status=1, user=NOBODY)
+    with Holder(node(d.nvme)):
+        vfioctl("reset", d.nvme, status=1).says("in use by")
+    vfioctl("restore")
+    vfioctl("reset", d.nvme, status=1).says("host driver nvme")
+    first, second = d.pair
+    vfioctl("reset", "--method", "hot", "--dry-run", first, status=1).says(second)
+    vfioctl("bind", "--group", first)
+    vfioctl("reset", "--method", "hot", first).says(second, "all that is behind the same bridge")
+    with Holder(node(second)):
+        vfioctl("reset", "--method", "hot", first, status=1).says(f"{second} is in use by")
+    vfioctl("restore")
+
+
+@case("virtual functions", "intel")
+def functions(d):
+    sh("modprobe", "igb")
+    sh("modprobe", "igbvf")
+    vfioctl("vf", d.nvme, "1", status=1).says("not a PF")
+    vfioctl("vf", d.pf, "99", status=1).says("at most")
+    vfioctl("vf", "--unbound", d.pf, "2").says("2 VFs")
+    vfs = sorted(os.path.basename(os.readlink(path)) for path in (PCI / d.pf).glob("virtfn*"))
+    equal("drivers of VFs", [driver(vf) for vf in vfs], [None, None])
+    vfioctl("bind", d.pf, status=1).says("a PF with 2 VFs")
+    vfioctl("bind", vfs[0])
+    with Holder(node(vfs[0])):
+        vfioctl("vf", d.pf, "0", status=1).says("in use by")
+    vfioctl("vf", d.pf, "0").says("0 VFs")
+    check(not list((PCI / d.pf).glob("virtfn*")), "VFs are left")
+    token = vfioctl("token", d.pf, "--owner", "nobody").out.strip()
+    check(re.fullmatch(r"[0-9a-f-]{36}", token), token)
+    equal("the same again", vfioctl("token", d.pf, user=NOBODY).out.strip(), token)
+    vfioctl("token", d.pf, user=1234, status=1).says("Permission denied")
+    check(vfioctl("token", "--new", d.pf).out.strip() != token, "the new one is the old one")
+    vfioctl("token", d.pf, user=NOBODY, status=1)
+    vfioctl("restore")
+
+
+@case("persist and forget", "intel")
+def persist(d):
+    rules = Path("/etc/udev/rules.d")
+    vfioctl("persist", d.nvme, "--owner", "nobody:kvm", "--mode", "0660").says("at every boot")
+    rule = rules / f"20-vfioctl-{d.nvme}.rules"
+    text = rule.read_text()
+    check(f'KERNEL=="{d.nvme}"' in text and 'OWNER="nobody", GROUP="kvm", MODE="0660"' in text, text)
+    sh("udevadm", "verify", "--no-style", str(rule))
+    check("vfio-pci" in Path("/etc/modules-load.d/vfioctl.conf").read_text().split(), "the driver is not loaded at boot")
+    bdf = d.pair[0]
+    vfioctl("persist", "--by-path", bdf)
+    text = (rules / f"20-vfioctl-{bdf}.rules").read_text()
+    pattern = re.search(r'DEVPATH=="(\S+)"', text).group(1)
+    check("*" in pattern and re.fullmatch(pattern.replace(".", r"\.").replace("*", "[^/]*"), os.path.realpath(PCI / bdf)[4:]), text)
+    sh("udevadm", "verify", "--no-style", str(rules / f"20-vfioctl-{bdf}.rules"))
+    Path("/etc/driverctl.d").mkdir(exist_ok=True)
+    (Path("/etc/driverctl.d") / f"pci-{d.edu}").write_text("pci-stub\n")
+    vfioctl("persist", d.edu, status=1).says("driverctl gives it to pci-stub")
+    vfioctl("persist", d.edu, "--driver", "a\"b", status=2)
+    vfioctl("persist", d.nvme, status=1, user=NOBODY).says("root")
+    vfioctl("forget", d.nvme, bdf)
+    check(not list(rules.glob("20-vfioctl-*")), "a rule is left")
+    check(not Path("/etc/modules-load.d/vfioctl.conf").exists(), "modules-load is left")
+    vfioctl("forget", d.nvme, status=1)
+    (Path("/etc/driverctl.d") / f"pci-{d.edu}").unlink()
+
+
+@case("top and trace", "intel")
+def live(d):
+    with Ioas() as ioas:
+        ioas.map(0x100000)
+        found = [t for t in vfioctl("top", "-n", "1", "-d", "0.5", "--json").json("top")["top"] if t["pid"] == os.getpid()]
+        equal("top", [(t["ioas"], t["areas"], t["mapped"]) for t in found], [(ioas.id, 1, 1 << 16)])
+        for argv, wanted in (((), True), ((str(os.getpid()),), True), (("1",), False)):
+            tracer = start("trace", "--count", "3", *argv, program=machine.PLAIN)
+            instances = Path("/sys/kernel/tracing/instances")
+            wait_for("a trace", lambda: list(instances.glob("vfioctl-*")), 60)
+            time.sleep(2)
+            for _ in range(3):
+                ioas.map(0x900000)
+                ioas.unmap(0x900000)
+            if wanted:
+                out, err = tracer.communicate(timeout=60)
+                check("maps IOVA 0x900000-0x90ffff" in out and str(os.getpid()) in out, f"{out}{err}")
+            else:
+                time.sleep(1)
+                tracer.terminate()
+                out, err = tracer.communicate(timeout=60)
+                equal(f"of another process ({err})", out, "")
+            equal("exit status", tracer.returncode, 0)
+            check(not list(instances.glob("vfioctl-*")), "an instance is left")
+        tracer = start("trace", program=machine.PLAIN)
+        wait_for("a trace", lambda: list(instances.glob("vfioctl-*")), 60)
+        tracer.kill()
+        tracer.communicate()
+        vfioctl("top", "-n", "1", "-d", "0.2")
+        check(not list(instances.glob("vfioctl-*")), "an instance of a killed one is left")
+    vfioctl("trace", status=1, user=NOBODY).says("root")
+    vfioctl("top", "-n", "1", "-d", "0.2", user=NOBODY).says("for root to see")
+
+
+@case("test of devices", "intel", "amd")
+def devices(d):
+    vfioctl("test", d.nvme, status=1).says("not bound", "try: vfioctl bind")
+    subjects = [d.nvme, d.nic, d.pf, d.edu] if sys.argv[1] == "intel" else [d.edu]
+    for bdf in subjects:
+        vfioctl("bind", bdf)
+        out = vfioctl("test", bdf).says("attached to the address space", "nothing of this process is pinned").out
+        check("FAILED" not in out, out)
+        equal("DMA", "real DMA" in out, bdf in (d.nvme, d.nic))
+    with Holder(node(d.edu)):
+        vfioctl("test", d.edu, status=1).says("in use by")
+    vfioctl("restore")
+
+
+# ---- all of it
+
+def clean_up():
+    vfioctl("restore", status=None)
+
+
+def run(function, devices_of_machine):
+    try:
+        function(devices_of_machine)
+    except Wrong as err:
+        return str(err)
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def main():
+    kind, patterns = sys.argv[1], sys.argv[2:] or ["*"]
+    for module in ("nvme", "e1000e", "igb", "igbvf", "vfio-pci"):
+        sh("modprobe", module)
+    devices_of_machine = machine.Devices()
+    disk(devices_of_machine.nvme)
+    chosen = {name: function for name, (kinds, function) in CASES.items()
+              if kind in kinds and any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
+    print(f"TAP version 13\n1..{len(chosen)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(chosen.items(), 1):
+        begin = time.monotonic()
+        problem = run(function, devices_of_machine)
+        try:
+            clean_up()
+        except Wrong as err:
+            problem = problem or str(err)
+        for line in (problem or "").splitlines()[:25]:
+            print(f"# {line}")
+        print(f"{'not ' if problem else ''}ok {number} {name}", flush=True)
+        print(f"# {time.monotonic() - begin:.0f} s", flush=True)
+        failed += bool(problem)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.exit(main())
