@@ -7,7 +7,7 @@
 #
 #	guest.sh TOOLS CONFIG BLOCKS SHA256 BLOCK
 #
-#	TOOLS	directory of vfio-edu and vfio-nvme
+#	TOOLS	directory of vfioctl, vfio-edu and vfio-nvme
 #	CONFIG	the running kernel's build configuration, as its package ships it
 #	BLOCKS	first:count, the blocks of the NVMe disk with known contents
 #	SHA256	their checksum
@@ -78,13 +78,6 @@ find_nvme()		# the class is "NVM Express"
 			return
 		fi
 	done
-}
-
-rebind()		# DEVICE DRIVER; no driver: the one that the kernel would choose
-{
-	echo "$2" >"$devices/$1/driver_override"
-	[ -e "$devices/$1/driver" ] && echo "$1" >"$devices/$1/driver/unbind"
-	echo "$1" >/sys/bus/pci/drivers_probe
 }
 
 is() { [ "$1" = "$2" ]; }
@@ -166,7 +159,7 @@ counts_before=$(use_counts)
 
 title "2. edu: DMA and an interrupt, from user space"
 
-rebind "$edu" vfio-pci
+quietly "$tools/vfioctl" bind "$edu"
 check "bound to vfio-pci: $(ls "$devices/$edu/vfio-dev" 2>/dev/null) is its character device" \
 	is "$(driver_of "$edu")" vfio-pci
 part "$tools/vfio-edu" --step registers --step dma --step irq "$edu"
@@ -175,7 +168,7 @@ part "$tools/vfio-edu" --step registers --step dma --step irq "$edu"
 
 title "3. nvme: a disk driver in user space"
 
-rebind "$nvme" vfio-pci
+quietly "$tools/vfioctl" bind "$nvme"
 check "taken from its kernel driver, bound to vfio-pci: $(ls "$devices/$nvme/vfio-dev" 2>/dev/null)" \
 	is "$(driver_of "$nvme")" vfio-pci
 part "$tools/vfio-nvme" --read "$blocks" --expect "$sha256" --write "$scratch" \
@@ -205,8 +198,8 @@ title "5. Nothing leaks, and the host gets its devices back"
 
 part "$tools/vfio-edu" --brief --step memlock "$edu"
 
-rebind "$edu" ""
-rebind "$nvme" ""
+quietly "$tools/vfioctl" unbind "$edu"
+quietly "$tools/vfioctl" unbind "$nvme"
 check "edu is back with its host driver ($edu_driver)" is "$(driver_of "$edu")" "$edu_driver"
 check "nvme is back with its host driver ($nvme_driver)" is "$(driver_of "$nvme")" "$nvme_driver"
 
