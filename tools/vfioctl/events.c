@@ -40,7 +40,7 @@ static void on_signal(int number)
 /* What a vfioctl that was killed has left */
 static void remove_stale(void)
 {
-	char **names = tracefs_instances("^" INSTANCE "[0-9]+$");
+	char **names = tracefs_instances("^" INSTANCE "[0-9][0-9]*$");
 	int i;
 
 	for (i = 0; names && names[i]; i++) {

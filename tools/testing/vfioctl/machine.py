@@ -69,10 +69,10 @@ class Outcome:
         return document
 
 
-def vfioctl(*argv, status=0, user=None, before=(), **more):
+def vfioctl(*argv, status=0, user=None, before=(), program=PROGRAM, **more):
     """Run it, as that user if one is given; its exit status has to be that one (None: any of the documented ones)."""
     argv = [str(arg) for arg in argv]
-    command = [*before, PROGRAM, *argv]
+    command = [*before, program, *argv]
     if user is not None:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     more.setdefault("timeout", LIMIT)

@@ -620,7 +620,8 @@ def persist(d):
 def live(d):
     with Ioas() as ioas:
         ioas.map(0x100000)
-        found = [t for t in vfioctl("top", "-n", "1", "-d", "0.5", "--json").json("top")["top"] if t["pid"] == os.getpid()]
+        found = [t for t in vfioctl("top", "-n", "1", "-d", "0.5", "--json", program=machine.PLAIN).json("top")["top"]
+                 if t["pid"] == os.getpid()]
         equal("top", [(t["ioas"], t["areas"], t["mapped"]) for t in found], [(ioas.id, 1, 1 << 16)])
         for argv, wanted in (((), True), ((str(os.getpid()),), True), (("1",), False)):
             tracer = start("trace", "--count", "3", *argv, program=machine.PLAIN)
@@ -644,7 +645,7 @@ def live(d):
         wait_for("a trace", lambda: list(instances.glob("vfioctl-*")), 60)
         tracer.kill()
         tracer.communicate()
-        vfioctl("top", "-n", "1", "-d", "0.2")
+        vfioctl("top", "-n", "1", "-d", "0.2", program=machine.PLAIN)
         check(not list(instances.glob("vfioctl-*")), "an instance of a killed one is left")
     vfioctl("trace", status=1, user=NOBODY).says("root")
     vfioctl("top", "-n", "1", "-d", "0.2", user=NOBODY).says("for root to see")
