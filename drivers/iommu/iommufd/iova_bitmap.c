@@ -4,8 +4,10 @@
  *
  * Whoever finds dirt forgets it in the same step, so a bit must have a place
  * before anybody is asked: the bitmap's memory is pinned window by window, and
- * only the IOVA that the window stands for are asked about. A fault in the
- * bitmap thus stops the walk before it loses anything.
+ * only the IOVA that the window stands for are asked about. A large page that
+ * begins there may end behind it, so that a window reaches further than what is
+ * asked about. A fault in the bitmap thus stops the walk before it loses
+ * anything.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -24,6 +26,12 @@
 
 /* As many as the pointers to them fill a page. */
 #define WINDOW_MAX (PAGE_SIZE / sizeof(struct page *))
+
+/*
+ * Pages at the end of a window for what begins before them: with a bit for 4 KiB,
+ * as long as no entry of a page table is larger than 16 GiB.
+ */
+#define WINDOW_AHEAD (WINDOW_MAX / 4)
 
 /**
  * struct iova_bitmap - a bitmap in user memory, one bit per page of IOVA
@@ -127,31 +135,37 @@ static bool in_window(const struct iova_bitmap *bitmap, unsigned long page)
 	return page - bitmap->win_start < bitmap->win_pages;
 }
 
-/* Let the window begin at @page and be as large as it may. */
+/* Let the window begin at @page and be as large as it may, or not be at all. */
 static int move_window(struct iova_bitmap *bitmap, unsigned long page)
 {
+	unsigned long wanted = min(bitmap->nr_pages - page, bitmap->win_max);
 	long pinned;
 
 	release_window(bitmap);
-	pinned = pin_user_pages_fast(bitmap->addr + page * PAGE_SIZE,
-				     min(bitmap->nr_pages - page,
-					 bitmap->win_max),
+	pinned = pin_user_pages_fast(bitmap->addr + page * PAGE_SIZE, wanted,
 				     FOLL_WRITE, bitmap->pages);
 	if (pinned <= 0)
-		return -EFAULT;
+		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 	bitmap->win_start = page;
 	bitmap->win_pages = pinned;
-	return 0;
+	if (pinned == wanted)
+		return 0;
+	release_window(bitmap);
+	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 }
 
-/* Last IOVA that has its bit in the window. */
+/*
+ * Last IOVA to ask about. It has its bit in the window, and so has what a large
+ * page that begins before it reaches.
+ */
 static unsigned long window_last(const struct iova_bitmap *bitmap)
 {
 	unsigned long end = bitmap->win_start + bitmap->win_pages;
-	unsigned long bits = end * BITS_PER_PAGE - bitmap->skip;
+	unsigned long bits;
 
 	if (end == bitmap->nr_pages)
 		return bitmap->last;
+	bits = (end - WINDOW_AHEAD) * BITS_PER_PAGE - bitmap->skip;
 	return bitmap->iova + (bits << bitmap->shift) - 1;
 }
 
@@ -166,7 +180,8 @@ static unsigned long window_last(const struct iova_bitmap *bitmap)
  * neither sleeps nor fails.
  *
  * Return: 0, an error of @fn, -EFAULT if there is no memory for a bit, or -EINTR
- * if the caller was killed. @fn is not called for anything behind the error.
+ * if the caller was killed. @fn is not called for anything behind the error, nor
+ * in the window that it is in.
  */
 int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 			 iova_bitmap_fn_t fn)
@@ -226,8 +241,8 @@ static void set_bits(unsigned long *map, unsigned long first,
  *
  * What the bitmap does not cover is ignored. What is not in the part that
  * iova_bitmap_for_each() calls for, because the dirt belongs to a large page
- * that begins there, is set as well, but may sleep. If that fails,
- * iova_bitmap_for_each() returns the error.
+ * that begins there, is set as well. For one that is larger than what is pinned
+ * ahead this may sleep. If that fails, iova_bitmap_for_each() returns the error.
  */
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length)

@@ -309,18 +309,61 @@ static void iova_bitmap_test_fault(struct kunit *test)
 			vm_munmap(t.memory->addr + 5 * PAGE_SIZE, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			iova_bitmap_for_each(t.bitmap, &t, mark_all));
-	KUNIT_EXPECT_EQ(test, t.next,
-			t.iova + (5 * BITS_PER_PAGE - 64) * SZ_4K);
+	KUNIT_EXPECT_EQ(test, t.calls, 0);
 	check_memory(&t);
 
-	/* Not even at the first bit. */
+	/* Nor at the first bit. */
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(t.memory->addr, PAGE_SIZE));
-	t.next = t.iova;
-	t.calls = 0;
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			iova_bitmap_for_each(t.bitmap, &t, mark_all));
 	KUNIT_EXPECT_EQ(test, t.calls, 0);
 	check_memory(&t);
+}
+
+/* A large page that begins at the end of each part */
+static int mark_1g_at_end(struct iova_bitmap *bitmap, unsigned long iova,
+			  size_t length, void *opaque)
+{
+	unsigned long last = iova + (length - 1) - (SZ_4K - 1);
+
+	iova_bitmap_set(bitmap, last, SZ_1G);
+	expect_dirty(opaque, last, last + (SZ_1G - 1));
+	return check_part(bitmap, iova, length, opaque);
+}
+
+/* Its dirt has a place, or it is not asked for that. */
+static void iova_bitmap_test_fault_ahead(struct kunit *test)
+{
+	struct bitmap_test t = {
+		.iova = SZ_1G,
+		.length = 1000 * BITS_PER_PAGE * SZ_4K,
+		.page_size = SZ_4K,
+	};
+	unsigned long hole;
+
+	bitmap_start(test, &t, 1000);
+	KUNIT_EXPECT_EQ(test, 0,
+			iova_bitmap_for_each(t.bitmap, &t, mark_1g_at_end));
+	KUNIT_EXPECT_EQ(test, t.next, t.iova + t.length);
+	KUNIT_EXPECT_GT(test, t.calls, 2);
+	check_memory(&t);
+
+	/* Behind what the second part asks about, but not by a large page */
+	t.calls = 0;
+	t.fail_in = 2;
+	t.next = t.iova;
+	KUNIT_EXPECT_EQ(test, -EIO,
+			iova_bitmap_for_each(t.bitmap, &t, mark_1g_at_end));
+	hole = (t.next - t.iova) / SZ_4K / BITS_PER_PAGE + 1;
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(t.memory->addr + hole * PAGE_SIZE,
+					   PAGE_SIZE));
+	t.calls = 0;
+	t.fail_in = 0;
+	t.next = t.iova;
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			iova_bitmap_for_each(t.bitmap, &t, mark_1g_at_end));
+	KUNIT_EXPECT_EQ(test, t.calls, 1);
+	fake_memory_expect_pins(test, t.memory, 0, 1000, 0);
 }
 
 /* A bit beyond the part for which there is no memory is not lost in silence. */
@@ -426,6 +469,7 @@ static struct kunit_case iova_bitmap_cases[] = {
 	KUNIT_CASE(iova_bitmap_test_outside),
 	KUNIT_CASE(iova_bitmap_test_beyond),
 	KUNIT_CASE(iova_bitmap_test_fault),
+	KUNIT_CASE(iova_bitmap_test_fault_ahead),
 	KUNIT_CASE(iova_bitmap_test_fault_beyond),
 	KUNIT_CASE(iova_bitmap_test_read_only),
 	KUNIT_CASE(iova_bitmap_test_callback_fails),
