@@ -9,6 +9,9 @@
 
 #include "vfio.h"
 
+/* Jiffies between a callback and one that it causes, see virqfd_is_chained() */
+#define VIRQFD_CHAIN_DELAY msecs_to_jiffies(10)
+
 /* The callbacks of a driver, which may wait for locks of its own device */
 static struct workqueue_struct *virqfd_inject_wq;
 /* Nothing in it waits */
@@ -101,7 +104,7 @@ static void virqfd_fire(struct virqfd *virqfd)
 		return;
 	refcount_inc(&virqfd->refs);
 	if (!queue_delayed_work(virqfd_inject_wq, &virqfd->inject,
-				virqfd_is_chained() ? 1 : 0))
+				virqfd_is_chained() ? VIRQFD_CHAIN_DELAY : 0))
 		virqfd_put(virqfd);
 }
 

@@ -205,7 +205,7 @@ stock("set-finds-a-stranger", VFIO + "device_set.c", "vfio_find_device_in_devset
 stock("log-goes-on", VFIO + "dma_logging.c", "vfio_log_get_ranges", "\t\t\treturn -EINVAL;\n", "\t\t\tcontinue;\n", "vfio/vfio_mdev_mtty:dma_logging")
 stock("set-and-get", VFIO + "feature.c", "vfio_ioctl_device_feature", "\t    flags & VFIO_DEVICE_FEATURE_SET && flags & VFIO_DEVICE_FEATURE_GET)", "\t    false)", "vfio/vfio_cdev_abi:feature_errors")
 stock("virqfd-forgets-closed", VFIO + "virqfd.c", "vfio_virqfd_disable", "\twait_event(virqfd_gone, virqfd_is_gone(pvirqfd));\n", "", "vfio/vfio_cdev_emulated:virqfd_waits_for_its_own")
-stock("virqfd-spins", VFIO + "virqfd.c", "virqfd_fire", "virqfd_is_chained() ? 1 : 0", "0", "vfio/vfio_pci_irq:same_eventfd")
+stock("virqfd-spins", VFIO + "virqfd.c", "virqfd_fire", "virqfd_is_chained() ? VIRQFD_CHAIN_DELAY : 0", "0", "vfio/vfio_pci_irq:same_eventfd")
 stock("virqfd-replaced", VFIO + "virqfd.c", "vfio_virqfd_enable", "\tif (*pvirqfd) {\n", "\tif (0) {\n", "vfio/vfio_pci_irq:unmask_eventfd")
 uml("cap-not-linked", VFIO + "helpers.c", "vfio_info_cap_add", "\t\tlast->next = caps->size;\n", "", "vfio_info_cap")
 uml("irqs-beyond-the-last", VFIO + "helpers.c", "vfio_set_irqs_validate_and_prepare", "hdr->count > num_irqs - hdr->start", "hdr->count > num_irqs", "vfio_irq_set")
