@@ -207,7 +207,7 @@ TEST_F(chosen, map_errors)
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ~0ULL, 0, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
-				     T1_RW));
+				  T1_RW));
 
 	EXPECT_EQ(0, t1_map(fd, self->buf, ps, ps, T1_RO));
 	EXPECT_EQ(0, t1_map(fd, self->buf, 4 * ps, 2 * ps,

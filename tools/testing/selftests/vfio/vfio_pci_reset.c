@@ -351,7 +351,7 @@ static bool log_has(const char *text)
 		if (n <= 0)
 			continue;
 		record[n] = '\0';
-		found |= strstr(record, text) != NULL;
+		found |= !!strstr(record, text);
 	}
 	close(fd);
 	return found;
