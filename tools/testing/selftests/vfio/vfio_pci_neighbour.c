@@ -199,8 +199,9 @@ static int held_by_fuse(struct held *held)
 	int ret, fd;
 
 	held->fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	/* The node is there if the kernel could have it, as a module */
 	if (held->fd < 0)
-		return -errno;
+		return errno == ENOENT ? -ENODEV : -errno;
 	strcpy(held->mountpoint, "/tmp/vfio-held-XXXXXX");
 	if (unshare(CLONE_NEWNS) || !mkdtemp(held->mountpoint) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))

@@ -665,6 +665,11 @@ FIXTURE_SETUP(race)
 		SKIP(return, "no edu device alone behind a root port");
 	}
 	ASSERT_EQ(0, vp_take(&race.d));
+	/*
+	 * A message that is raised in a reset goes to the address that the
+	 * reset has left, which is none.
+	 */
+	dma_faults_say(race.d.bdf, "begin");
 	ASSERT_EQ(0, vu_ioas_alloc(race.d.iommufd, &race.ioas));
 	ASSERT_EQ(0, vp_set_command(&race.d, PCI_COMMAND_MEMORY |
 				    PCI_COMMAND_MASTER, 0));
@@ -690,6 +695,7 @@ FIXTURE_SETUP(race)
 
 FIXTURE_TEARDOWN(race)
 {
+	dma_faults_say(race.d.bdf, "end");
 	EXPECT_EQ(0, vp_close(&race.d));
 }
 
