@@ -367,6 +367,12 @@ TEST_F(intx, same_eventfd)
 	__s32 fd = self->efd[0];
 	double busy;
 
+	/*
+	 * An interrupt that comes at once when the controller is unmasked is
+	 * not seen to be caused by the callback that unmasked it.
+	 */
+	if (*variant->at_controller == 'Y' && getenv("VM_SLOWER"))
+		SKIP(return, "goes round too fast for a kernel with sanitizers");
 	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, &fd));
 	ASSERT_EQ(0, vp_set_irqs(&self->d, EVENTFD | UNMASK, INTX, 0, 1, &fd,
 				 sizeof(fd)));
