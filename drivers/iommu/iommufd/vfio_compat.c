@@ -509,8 +509,7 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *arg)
 	    end > ULONG_MAX ||
 	    check_add_overflow(map.vaddr, map.size - 1, &end) ||
 	    end > ULONG_MAX) {
-		rc = refuse(&ictx->refusal,
-			    type1_error(ictx, -EOVERFLOW, -EINVAL),
+		rc = refuse(&ictx->refusal, -EOVERFLOW,
 			    "map: IOVA 0x%llx or address 0x%llx and size 0x%llx wrap",
 			    map.iova, map.vaddr, map.size);
 		goto out_put;
@@ -750,7 +749,7 @@ static int unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 		if (!unmap.size || !IS_ALIGNED(unmap.iova | unmap.size,
 					       smallest_page(&ioas->iopt)))
 			goto out_put;
-		rc = type1_error(ictx, -EOVERFLOW, -EINVAL);
+		rc = -EOVERFLOW;
 		if (check_add_overflow(unmap.iova, unmap.size - 1, &last) ||
 		    last > ULONG_MAX)
 			goto out_put;

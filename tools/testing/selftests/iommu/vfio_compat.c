@@ -205,9 +205,9 @@ TEST_F(chosen, map_errors)
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps / 2, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf + 1, ps, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ~0ULL, 0, T1_RW));
-	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
-	EXPECT_EQ(-EINVAL, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
-				  T1_RW));
+	EXPECT_EQ(-EOVERFLOW, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
+	EXPECT_EQ(-EOVERFLOW, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
+				     T1_RW));
 
 	EXPECT_EQ(0, t1_map(fd, self->buf, ps, ps, T1_RO));
 	EXPECT_EQ(0, t1_map(fd, self->buf, 4 * ps, 2 * ps,
@@ -229,7 +229,7 @@ TEST_F(chosen, unmap)
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 0, 0));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 0, ps + 1));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 1, ps));
-	EXPECT_EQ(-EINVAL, t1_unmap(fd, top, 2 * ps));
+	EXPECT_EQ(-EOVERFLOW, t1_unmap(fd, top, 2 * ps));
 
 	/* Nothing there is no error */
 	size = ps;

@@ -9,6 +9,7 @@
  * Uses QEMU's edu.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -19,6 +20,12 @@
 
 #define PAGE	4096UL
 #define IOVA	0x100000UL
+
+/* The type 1 of newer kernels says EOVERFLOW, and its tests ask for that. */
+static bool wraps(int error)
+{
+	return error == -EOVERFLOW || error == -EINVAL;
+}
 
 FIXTURE(answers)
 {
@@ -190,8 +197,8 @@ TEST_F(answers, map_and_unmap)
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA + 1));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem + 1, PAGE, IOVA));
 	/* Around the end of IOVA, and of addresses */
-	EXPECT_EQ(-EINVAL, map(fd, self->mem, 2 * PAGE, -PAGE));
-	EXPECT_EQ(-EINVAL, map(fd, (void *)-PAGE, 2 * PAGE, IOVA));
+	EXPECT_TRUE(wraps(map(fd, self->mem, 2 * PAGE, -PAGE)));
+	EXPECT_TRUE(wraps(map(fd, (void *)-PAGE, 2 * PAGE, IOVA)));
 	EXPECT_EQ(-EFAULT, map(fd, (void *)PAGE, PAGE, IOVA));
 	/* What devices send interrupts to */
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, 0xfee00000));
@@ -211,7 +218,7 @@ TEST_F(answers, map_and_unmap)
 	size = PAGE;
 	EXPECT_EQ(-EINVAL, unmap(fd, IOVA + 1, &size, 0));
 	size = 2 * PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, -PAGE, &size, 0));
+	EXPECT_TRUE(wraps(unmap(fd, -PAGE, &size, 0)));
 	size = PAGE;
 	EXPECT_EQ(-EINVAL, unmap(fd, 0, &size, VFIO_DMA_UNMAP_FLAG_ALL));
 	size = PAGE;
