@@ -148,7 +148,7 @@ stock("read-only-is-written", F, "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEA
 F = IOMMUFD + "refusal.c"
 uml("refusal-not-counted", F, "record", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
 uml("refusal-logged-each-time", F, "note_warning", "\t\t\treturn false;\n\t\t}\n", "\t\t\tcontinue;\n\t\t}\n", None, "iommu/iommufd_fdinfo:memlock_in_the_log")
-F = IOMMUFD + "fault.c"
+F = IOMMUFD + "pin_refusal.c"
 uml("fault-of-wrong-page", F, "explain_user", "pages->uptr + index * PAGE_SIZE", "pages->uptr", None, "iommu/iommufd_fdinfo:why_not_pinned")
 F = IOMMUFD + "hwpt.c"
 uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK}:hwpt_alloc_bad")
