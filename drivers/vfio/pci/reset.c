@@ -25,7 +25,9 @@
  */
 static struct pci_dev *resetting_bridge(struct pci_dev *pdev)
 {
-	if (pdev->is_virtfn || pdev->devcap & PCI_EXP_DEVCAP_FLR)
+	if (pdev->is_virtfn ||
+	    (pdev->devcap & PCI_EXP_DEVCAP_FLR &&
+	     !(pdev->dev_flags & PCI_DEV_FLAGS_NO_FLR_RESET)))
 		return NULL;
 	return pci_upstream_bridge(pdev);
 }
