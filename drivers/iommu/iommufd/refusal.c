@@ -27,8 +27,11 @@ void refusal_init(struct refusal *refusal)
 	refusal->text[0] = '\0';
 }
 
-static void record(struct refusal *refusal, int error, const char *text)
+/* Put the reason into @text, which is left for the caller, and record it */
+static __printf(4, 0) void record(struct refusal *refusal, int error,
+				  char *text, const char *fmt, va_list args)
 {
+	vscnprintf(text, REFUSAL_LEN, fmt, args);
 	/* For whoever asks after a program that has ended because of it */
 	trace_iommufd_refuse(error, text);
 
@@ -58,9 +61,8 @@ int refuse(struct refusal *refusal, int error, const char *fmt, ...)
 		return error;
 
 	va_start(args, fmt);
-	vscnprintf(text, sizeof(text), fmt, args);
+	record(refusal, error, text, fmt, args);
 	va_end(args);
-	record(refusal, error, text);
 	return error;
 }
 
@@ -141,9 +143,8 @@ int refuse_and_warn(struct refusal *refusal, enum refusal_kind kind, int error,
 		return error;
 
 	va_start(args, fmt);
-	vscnprintf(text, sizeof(text), fmt, args);
+	record(refusal, error, text, fmt, args);
 	va_end(args);
-	record(refusal, error, text);
 	if (may_warn(kind, current_uid())) {
 		/* A program names itself as it likes */
 		get_task_comm(comm, current);
