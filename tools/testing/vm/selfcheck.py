@@ -214,7 +214,7 @@ def boots():
 
 
 def check(results):
-    from check import single		# it imports this module
+    from parts import single		# it imports this module
     for test in unittest.defaultTestLoader.loadTestsFromTestCase(Parsers):
         outcome = unittest.TestResult()
         test.run(outcome)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import build
-import check
+import parts
 import debian
 import fuzz
 import guest
@@ -85,7 +85,7 @@ def main():
                      help="of libFuzzer")
     sub.add_argument("files", nargs="*", metavar="FILE", help="inputs as text, in place of the corpus")
     sub = commands.add_parser("check", help="run all checks, or some parts of them")
-    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join([*check.PARTS, *check.GROUPS]))
+    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join([*parts.PARTS, *parts.GROUPS]))
     sub.add_argument("--results", type=Path, help=argparse.SUPPRESS)
     sub = commands.add_parser("clean", help="remove build/")
     sub.add_argument("--all", action="store_true", help="and the cache that all clones share")
@@ -108,13 +108,13 @@ def main():
         return guest.run_guest(guest_options(args, shell=True, kmemleak=False))
     elif args.action == "kunit":
         results = ktap.Results()
-        check.kunit(results, args.suites, verbose=True)
+        parts.kunit(results, args.suites, verbose=True)
         print(results.summary())
         return 1 if results.failed else 0
     elif args.action == "fuzz":
         return fuzz.command(args)
     elif args.action == "check":
-        return check.check(args.parts, args.results)
+        return parts.check(args.parts, args.results)
     elif args.action == "clean":
         clean(args.all)
     return 0
