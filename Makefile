@@ -22,7 +22,7 @@ MODPROBEDIR := $(MODROOT)/etc/modprobe.d
 # An initramfs that loads vfio early has a copy of the modules.
 INITRD = /boot/initrd.img-$(KREL)
 REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko' || update-initramfs -u -k $(KREL)
-INSTALLED := iommufd.ko vfio.ko vfio-pci-core.ko vfio-pci.ko mdev.ko
+INSTALLED := $(addsuffix .ko,$(file <packaging/modules))
 # vfioctl, if it has been built
 PREFIX ?= /usr/local
 SBINDIR := $(MODROOT)$(PREFIX)/sbin

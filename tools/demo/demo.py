@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE.parent / "testing/vm"))
 
 import build		# noqa: E402 (found through the path above)
 import guest		# noqa: E402
+import image		# noqa: E402
 from util import BUILD, Fail, inside, lock, on_terminate, say		# noqa: E402
 
 BLOCK = 512
@@ -50,14 +51,14 @@ def build_tools():
 def main():
     on_terminate()
     begin = time.monotonic()
-    image = BUILD / "demo/nvme.img"
-    data = make_image(image)
+    disk = BUILD / "demo/nvme.img"
+    data = make_image(disk)
     checksum = hashlib.sha256(data).hexdigest()
-    config = inside(guest.stock() / "config")
+    config = inside(image.packaged() / "config")
     command = shlex.join(["tools/demo/guest.sh", build_tools(), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
 
     say("booting the stock kernel in a virtual machine ...")
-    result = guest.boot_once(guest.Options(command=[command], devices=["edu", f"nvme,file={image}"],
+    result = guest.boot_once(guest.Options(command=[command], devices=["edu", f"nvme,file={disk}"],
                                            name="demo", timeout=300))
     seconds = result.report["seconds"]
 

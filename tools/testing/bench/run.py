@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 
 import build  # noqa: E402
 import guest  # noqa: E402
+import image  # noqa: E402
 from util import BUILD, Fail, chroot, digest, inside, on_terminate, say  # noqa: E402
 
 # name of the column: (kernel, our modules, backend of iommu_bench)
@@ -92,7 +93,7 @@ def identity(choice, args):
     kernel, modules, backend = choice
     parts = [backend, args.tests, args.mib, HERE / "iommu_bench.c"]
     if kernel == "stock":
-        parts.append(guest.stock().name)
+        parts.append(image.packaged().name)
         if modules:
             parts += sorted(build.modules().glob("*.ko"))
     else:

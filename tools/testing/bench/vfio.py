@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE))
 
 import build  # noqa: E402
 import guest  # noqa: E402
+import image  # noqa: E402
 import run as bench  # noqa: E402
 from util import BUILD, Fail, chroot, digest, inside, on_terminate, say  # noqa: E402
 
@@ -84,7 +85,7 @@ def options(column, out, timeout, **more):
 def measure(column, out, args):
     ours, backend = COLUMNS[column]
     done = out / "identity"
-    parts = [backend, HERE / "vfio_bench.c", guest.stock().name]
+    parts = [backend, HERE / "vfio_bench.c", image.packaged().name]
     if ours:
         parts += sorted(build.modules().glob("*.ko"))
     wanted = digest(*parts)

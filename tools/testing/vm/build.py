@@ -11,6 +11,7 @@ import sys
 import time
 
 import debian
+from kernels import KERNELS
 from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, inside, lock,
                   replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
 
@@ -45,18 +46,8 @@ NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h",
                    "include/linux/pci_ids.h", "scripts/subarch.include", "tools/arch/x86/include", "tools/include",
                    *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")]]
 LAID_OVER = ("drivers", "include")
-PRODUCT = ["iommufd", "vfio", "vfio-pci-core", "vfio-pci", "mdev"]
-
-KERNELS = {
-    # name: (architecture, configuration fragments, product)
-    "lean": ("x86_64", ["lean.frag"], "arch/x86/boot/bzImage"),
-    # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
-    "debug": ("x86_64", ["lean.frag", "debug.frag"], "arch/x86/boot/bzImage"),
-    "uml": ("um", ["uml.frag"], "linux"),
-    "check": ("x86_64", ["lean.frag", "debug.frag", "check.frag"], None),	# never linked
-}
-# The same with mainline's own iommufd and VFIO, to measure beside ours.
-KERNELS["lean-mainline"] = KERNELS["lean"]
+# The modules that are built and installed, a line for each; 'make install' and the package read it, too.
+PRODUCT = (REPO / "packaging/modules").read_text().split()
 
 
 def pristine():
@@ -152,8 +143,8 @@ def tree_key():
 
 
 def make_argv(name, out, *goals):
-    argv = ["nice", "make", f"-j{JOBS}", f"ARCH={KERNELS[name][0]}", f"O={out}", *goals]
-    if KERNELS[name][0] == "um":
+    argv = ["nice", "make", f"-j{JOBS}", f"ARCH={KERNELS[name].arch}", f"O={out}", *goals]
+    if KERNELS[name].arch == "um":
         # The C library runs constructors, as KASAN makes one for global variables, before there is a task to count for.
         argv.append("CFLAGS_KCOV=-fsanitize-coverage=trace-pc --param asan-globals=0")
     return argv
@@ -193,7 +184,7 @@ def long_make(argv, cwd, what):
 
 def configure(name, source, out):
     """tinyconfig plus the fragments; complains about what Kconfig refused."""
-    fragments = [HERE / "config" / f for f in KERNELS[name][1]]
+    fragments = [HERE / "config" / f for f in KERNELS[name].fragments]
     wanted = "\n".join(f.read_text() for f in fragments)
     ours = [p.read_text() for p in map(source.joinpath, repo_files("drivers")) if p.name == "Kconfig" and p.exists()]
     if "CONFIG_KUNIT=y" in wanted:
@@ -223,12 +214,11 @@ def configure(name, source, out):
 
 def kernel(name, goals=()):
     """Build an in-tree kernel; gives the directory with its image. Kept under a hash of what went into it."""
-    arch, fragments, product = KERNELS[name]
+    config, product = KERNELS[name], KERNELS[name].product
     found = debian.versions()
     debian.root()
-    mainline = name == "lean-mainline"
-    key = digest(name, product, "kernel", found["version"], *[HERE / "config" / f for f in fragments],
-                 "" if mainline else tree_key())
+    key = digest(name, product, "kernel", found["version"], *[HERE / "config" / f for f in config.fragments],
+                 "" if config.mainline else tree_key())
     done = SRV / "kernels" / f"{name}-{key}"
     if done.exists() and not goals:
         os.utime(done)
@@ -237,7 +227,7 @@ def kernel(name, goals=()):
     with lock("kernel-build"), step(f"building the {name} kernel (from nothing 5 to 10 minutes on two cores)"):
         if done.exists() and not goals:		# another part of a check wanted it, too
             return done
-        source = mainline_tree() if mainline else tree()
+        source = mainline_tree() if config.mainline else tree()
         (source / out).mkdir(exist_ok=True)
         configure(name, source, out)
         if goals:
@@ -251,7 +241,7 @@ def kernel(name, goals=()):
         shutil.copy2(source / out / ".config", part / "config")
         release = (source / out / "include/config/kernel.release").read_text().strip()
         (part / "release").write_text(release)
-        if arch != "um":
+        if config.arch != "um":
             modules = part / "modules" / release
             modules.mkdir(parents=True)
             for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):

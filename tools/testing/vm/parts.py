@@ -20,6 +20,7 @@ import fuzz
 import guest
 import ktap
 import logscan
+import machine
 import selfcheck
 import system
 from util import BUILD, CLONE, HERE, JOBS, REPO, Fail, chroot_argv, inside, lock, repo_files, say
@@ -473,7 +474,7 @@ def mainline(results, kernel):
 
 def has_emulator(results, iommu, newer=False):
     """Is there a QEMU that has such an IOMMU, or a newer one at all? If not, that is said as a skip."""
-    if newer or iommu in guest.NEEDS_NEWER_QEMU:
+    if newer or iommu in machine.NEEDS_NEWER_QEMU:
         try:
             debian.newer_qemu()
         except Fail as err:

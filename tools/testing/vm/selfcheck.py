@@ -6,6 +6,7 @@ import unittest
 import guest
 import ktap
 import logscan
+import verdict
 
 BAD_LINES = """
 [    1.0] WARNING: CPU: 0 PID: 1 at drivers/iommu/iommufd/pages.c:100 iopt_unfill+0x1/0x2
@@ -192,7 +193,7 @@ def boots():
     yield "files come back", unless(kept.exists() and kept.read_text() == "kept\n", result)
 
     result = boot("echo 'WARNING: CPU: 0 PID: 1 at nowhere' >/dev/kmsg")
-    yield "a WARN fails the run", unless(result.status == guest.GUEST_ERROR and result.problems, result)
+    yield "a WARN fails the run", unless(result.status == verdict.GUEST_ERROR and result.problems, result)
 
     fault = "DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05]"
     result = boot(f"""
@@ -200,17 +201,17 @@ def boots():
         for i in $(seq 30); do say DMA faults of 0000:00:02.0 begin; say "{fault}"; say DMA faults of 0000:00:02.0 end; done
         say 'DMAR: VT-d detected Invalidation Queue Error: Reason 0'""")
     yield "an IOMMU's error fails the run, and a fault that was asked for does not", \
-        unless(result.status == guest.GUEST_ERROR and len(result.problems) == 1, result)
+        unless(result.status == verdict.GUEST_ERROR and len(result.problems) == 1, result)
 
     result = boot("echo c >/proc/sysrq-trigger; sleep 30")
     panic = any("panic" in line for line in result.problems)
-    yield "a panic fails the run", unless(result.status == guest.GUEST_ERROR and panic, result)
+    yield "a panic fails the run", unless(result.status == verdict.GUEST_ERROR and panic, result)
 
     result = boot("exec sleep 1000", timeout=20)
-    yield "a time-out fails the run", unless(result.status == guest.GUEST_TIMEOUT, result)
+    yield "a time-out fails the run", unless(result.status == verdict.GUEST_TIMEOUT, result)
 
     result = boot("busybox poweroff -f; sleep 30")
-    yield "a guest that does not report back fails the run", unless(result.status == guest.GUEST_ERROR, result)
+    yield "a guest that does not report back fails the run", unless(result.status == verdict.GUEST_ERROR, result)
 
 
 def check(results):

@@ -78,7 +78,7 @@ def base():
 def vfio_modules(root, release):
     """Where modprobe finds the modules there, and which of them are in its initramfs."""
     found = {name: chroot(root, "modinfo", "-k", release, "-n", name).strip().partition(f"/{release}/")[2]
-             for name in ("vfio", "vfio-pci-core", "vfio-pci", "mdev")}
+             for name in build.PRODUCT if name != "iommufd"}		# which the kernel has built in
     listing = chroot(root, "lsinitramfs", f"/boot/initrd.img-{release}")
     early = set(re.findall(r"(?m)modules/[^/]+/(\S*/(?:vfio\S*|iommufd)\.ko\S*)$", listing))
     return found, early
@@ -94,7 +94,7 @@ def install(root, release):
     found, early = vfio_modules(root, release)
     wanted = {name: f"updates/{name}.ko" for name in found}
     problems = [] if found == wanted else [f"modprobe finds {found}"]
-    missing = {f"updates/{name}.ko" for name in ("iommufd", "vfio", "vfio-pci-core", "vfio-pci")} - early
+    missing = {f"updates/{name}.ko" for name in build.PRODUCT if name != "mdev"} - early
     problems += [f"not in the initramfs: {missing}"] if missing else []
     return problems
 

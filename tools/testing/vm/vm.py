@@ -15,13 +15,15 @@ import parts
 import debian
 import fuzz
 import guest
+import kernels
 import ktap
+import machine
 from util import BUILD, CACHE, CLONE, Fail, lock, on_terminate, run, say
 
 
 def add_run_options(parser):
-    parser.add_argument("--kernel", choices=["stock", "lean", "lean-mainline", "debug"], default="stock")
-    parser.add_argument("--iommu", choices=sorted(guest.IOMMUS), default="intel")
+    parser.add_argument("--kernel", choices=kernels.BOOTED, default="stock")
+    parser.add_argument("--iommu", choices=sorted(machine.IOMMUS), default="intel")
     parser.add_argument("--device", action="append", default=[], dest="devices", metavar="NAME[,PROPERTY=VALUE...]",
                         help="edu, nvme[,file=IMAGE], e1000e, igb, ivshmem, or any of QEMU's")
     parser.add_argument("--load", action="append", default=[], metavar="MODULE", help="modprobe it before")
@@ -47,9 +49,9 @@ def add_run_options(parser):
 
 
 def guest_options(args, **more):
-    given = {key: value for key, value in vars(args).items() if key in guest.Options.__dataclass_fields__}
+    given = {key: value for key, value in vars(args).items() if key in machine.Options.__dataclass_fields__}
     given["env"] = dict(pair.partition("=")[::2] for pair in args.env)
-    return guest.Options(**{**given, **more})
+    return machine.Options(**{**given, **more})
 
 
 def main():
@@ -67,7 +69,7 @@ def main():
     sub.add_argument("--test", action="store_true", help="with the mock IOMMU and other drivers for tests")
     commands.add_parser("tree", help="lay the sources over the kernel's")
     sub = commands.add_parser("kernel", help="build an in-tree kernel")
-    sub.add_argument("which", choices=sorted(build.KERNELS))
+    sub.add_argument("which", choices=sorted(name for name, kernel in kernels.KERNELS.items() if kernel.in_tree))
     sub.add_argument("goals", nargs="*", help="make these instead of the image")
     sub = commands.add_parser("run", help="run a command in a guest")
     add_run_options(sub)

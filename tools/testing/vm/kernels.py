@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernels that there are: of Debian's packages, for which our modules are built, and built from its source with ours inside."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kernel:
+    arch: str = "x86_64"	# as the kernel's Makefile names it
+    # Of a package: the one that depends on the newest of its kind, and the suite that has it
+    package: str = None
+    suite: str = "trixie"
+    # Built here: the configuration, as fragments in config/, and what the build gives; None: it is only compiled
+    fragments: tuple = ()
+    product: str = None
+    mainline: bool = False	# with its own iommufd and VFIO, to measure beside ours
+
+    @property
+    def in_tree(self):
+        return not self.package
+
+
+LEAN = Kernel(fragments=("lean.frag",), product="arch/x86/boot/bzImage")
+
+KERNELS = {
+    "stock": Kernel(package="linux-image-amd64"),
+    "lean": LEAN,
+    "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
+    # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
+    "debug": Kernel(fragments=("lean.frag", "debug.frag"), product="arch/x86/boot/bzImage"),
+    "uml": Kernel(arch="um", fragments=("uml.frag",), product="linux"),
+    "check": Kernel(fragments=("lean.frag", "debug.frag", "check.frag")),
+}
+# Those that a virtual machine boots
+BOOTED = [name for name, kernel in KERNELS.items() if kernel.arch == "x86_64" and (kernel.package or kernel.product)]
