@@ -112,8 +112,8 @@ class Bench:
     """The copy of the sources, and what is built and run of it."""
 
     def __init__(self, verbose):
-        import build, guest, ktap, logscan, parts, util
-        self.build, self.parts, self.guest = build, parts, guest
+        import build, guest, ktap, logscan, plan, util
+        self.build, self.plan, self.guest = build, plan, guest
         self.ktap, self.logscan, self.util = ktap, logscan, util
         self.repo = util.REPO
         self.verbose = verbose
@@ -274,7 +274,7 @@ class Bench:
         where = self.util.inside(self.place / "jobs.json")
         opts = self.guest.Options(
             command=["python3", "tools/testing/mutate/in_guest.py", where], kernel=level, memory="3G", name=f"mutate-{level}",
-            devices=self.parts.DEVICES, test_modules=level == "stock", timeout=seconds + 300, capture=True, **more)
+            devices=self.plan.DEVICES, test_modules=level == "stock", timeout=seconds + 300, capture=True, **more)
         if level == "debug":
             opts.append += " kasan_multi_shot"
         result = self.guest.boot_once(opts)

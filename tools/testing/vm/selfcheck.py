@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does the harness see what it is there to see? Its parsers on samples, and runs that have to fail."""
 
+import re
 import unittest
 
 import guest
 import ktap
 import logscan
+import plan
 import verdict
+from kernels import KERNELS
+from report import single
+from util import HERE
 
 BAD_LINES = """
 [    1.0] WARNING: CPU: 0 PID: 1 at drivers/iommu/iommufd/pages.c:100 iopt_unfill+0x1/0x2
@@ -90,6 +95,29 @@ GOOD_LINES = """
 
 
 class Parsers(unittest.TestCase):
+    """Of the harness' parts what can be tried without a guest"""
+
+    def test_no_circle_of_modules(self):
+        uses = {}
+        for path in HERE.glob("*.py"):
+            lines = path.read_text().splitlines()
+            uses[path.stem] = {name for line in lines for name in re.findall(r"^\s*(?:import|from) (\w+)", line)}
+        while uses:
+            bottom = {name for name, others in uses.items() if not others & set(uses)}
+            self.assertTrue(bottom, f"circle in {sorted(uses)}")
+            for name in bottom:
+                del uses[name]
+
+    def test_plan_names_what_there_is(self):
+        for part in plan.PLAN:
+            self.assertIn(part.kernel, [None, *KERNELS])
+            self.assertNotIn(part.name, plan.GROUPS)
+        self.assertEqual(len(plan.PLAN), len(plan.PARTS), "a name is there twice")
+        self.assertEqual(plan.GROUPS["all"], list(plan.PARTS))
+        with self.assertRaises(KeyError):
+            plan.chosen(["stock", "no-such-part"])
+        self.assertEqual([part.name for part in plan.chosen(["stock", "debug-vfio", "stock"])], ["debug-vfio", "stock"])
+
     def test_log_bad_lines_are_seen(self):
         for line in BAD_LINES:
             self.assertEqual(logscan.suspicious(f"{GOOD_LINES[0]}\r\n{line}\r\n"), [line])
@@ -214,8 +242,8 @@ def boots():
     yield "a guest that does not report back fails the run", unless(result.status == verdict.GUEST_ERROR, result)
 
 
-def check(results):
-    from parts import single		# it imports this module
+def harness(results, part):
+    """All of that, as a part of the check."""
     for test in unittest.defaultTestLoader.loadTestsFromTestCase(Parsers):
         outcome = unittest.TestResult()
         test.run(outcome)

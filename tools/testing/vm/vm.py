@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 
 import build
-import parts
 import debian
 import fuzz
 import guest
 import kernels
 import ktap
 import machine
+import parts
+import plan
+import schedule
 from util import BUILD, CACHE, CLONE, Fail, lock, on_terminate, run, say
 
 
@@ -87,7 +89,7 @@ def main():
                      help="of libFuzzer")
     sub.add_argument("files", nargs="*", metavar="FILE", help="inputs as text, in place of the corpus")
     sub = commands.add_parser("check", help="run all checks, or some parts of them")
-    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join([*parts.PARTS, *parts.GROUPS]))
+    sub.add_argument("parts", nargs="*", metavar="PART", help=" ".join([*plan.PARTS, *plan.GROUPS]))
     sub.add_argument("--results", type=Path, help=argparse.SUPPRESS)
     sub = commands.add_parser("clean", help="remove build/")
     sub.add_argument("--all", action="store_true", help="and the cache that all clones share")
@@ -116,7 +118,7 @@ def main():
     elif args.action == "fuzz":
         return fuzz.command(args)
     elif args.action == "check":
-        return parts.check(args.parts, args.results)
+        return schedule.check(args.parts, args.results)
     elif args.action == "clean":
         clean(args.all)
     return 0

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The plan of 'vm check': what runs on which kernel, in machines with which devices."""
+
+import collections
+from dataclasses import dataclass, field
+
+from build import FUZZER_PACKAGES
+from kernels import KERNELS
+
+# What the selftests find in their machine; the guest knows each by its id, see vm-bind.
+DEVICES = [
+    "edu", "nvme", "e1000e", "igb", "pci-testdev", "ivshmem", "virtio-net-pci", "edu",
+    # Two in one group, which a bridge reset resets
+    "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
+    # An empty one, for tests to plug something into; one with a device that can be reset in all ways: with a faster link the
+    # kernel would wait after each reset for what QEMU does not report where devices are plugged in by ACPI
+    "pcie-root-port,id=port0,chassis=1,slot=1,x-speed=2_5",
+    "pcie-root-port,id=port1,chassis=2,slot=2,x-speed=2_5", "nvme,bus=port1,addr=0",
+    # One with a VF; what that gets of the flexible resources is up to the driver of the PF
+    "nvme,max_ioqpairs=8,msix_qsize=9,sriov_max_vfs=1,sriov_vq_flexible=4,sriov_vi_flexible=3",
+    # One that raises interrupts on request, alone on its bus, on the interrupt line of one of the others: see their slots
+    "pcie-root-port,id=port2,chassis=3,slot=3,x-speed=2_5", "edu,bus=port2,addr=0",
+    # Two functions of one device, of which the first leads to the second, in two groups: the kernel knows that those of
+    # igb do not talk to each other
+    "pcie-root-port,id=port3,chassis=4,slot=4,x-speed=2_5",
+    "igb,id=twin0,bus=port3,addr=0.0,multifunction=on,x-pcie-ari-nextfn-1=on", "igb,id=twin1,bus=port3,addr=0.1",
+    # Two that report errors, the first one's being asked for
+    "pcie-root-port,id=port4,chassis=5,slot=5,x-speed=2_5,addr=19",
+    "virtio-net-pci,id=faulty,bus=port4,addr=0.0,multifunction=on,aer=on", "virtio-net-pci,bus=port4,addr=0.1",
+    # One with 16 MSI vectors, where the VFs of igb are not
+    "nec-usb-xhci,msi=on,msix=off,addr=18",
+    "VGA",
+]
+
+# IOMMUs, what is run with each on the stock kernel, and more of the command line.
+USUAL = [("iommu", "iommufd_device"), ("iommu", "vfio_compat")]
+# What a device reaches after a mapping has ended, and when page tables are freed; the largest mappings need large devices.
+RELEASE = [("vfio", "vfio_pci_release"), ("vfio", "vfio_group_release"), ("vfio", "vfio_pci_release_bar")]
+TABLES = ("vfio", "vfio_pci_tables")
+LARGE = {"edu": "edu,dma_mask=0xffffffffff", "ivshmem": "ivshmem,size=8G"}
+UNSAFE = "iommufd.allow_unsafe_interrupts=1"
+MODELS = {
+    "intel": ([*RELEASE, TABLES], ""),
+    "intel-scalable": ([*USUAL, *RELEASE], ""),
+    "intel-flts": ([*USUAL, *RELEASE, TABLES], ""),
+    "intel-nosc": ([*USUAL, *RELEASE], ""),
+    "amd": ([*USUAL, *RELEASE], ""),
+    "amd-remap": ([*USUAL, ("vfio", "vfio_pci_p2p"), *RELEASE], ""),
+    "virtio": ([*USUAL, *RELEASE], UNSAFE),
+    # One MSI vector at a time, for want of remapping
+    "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
+    "none": ([("vfio", "vfio_group_noiommu")], ""),
+}
+# More options of those runs. A kernel that lets a device do without an IOMMU says so (U).
+MODEL_OPTIONS = {"none": {"env": {"MAY_LOCK_DOWN": 1}, "taint": "U"}}
+
+# The same for programs of the distribution, see tools/testing/clients
+CLIENTS = "tools/testing/clients/clients.py"
+CLIENT_PACKAGES = ["binutils", "dpdk-dev"]
+CLIENT_DEVICES = [
+    "nvme", "nvme", "e1000e", "e1000e", "igb",
+    # The kernel's not behind the IOMMU: there QEMU 10 writes to the wrong page where an element of a ring crosses pages.
+    # DPDK's elements do not.
+    "virtio-net-pci,iommu_platform=off", "virtio-net-pci",
+    # Two in one group, of which each has a reset of its own
+    "pcie-root-port,id=rootport,chassis=1,slot=1",
+    "nvme,bus=rootport,addr=0.0,multifunction=on", "nvme,bus=rootport,addr=0.1",
+    "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1", "edu,bus=bridge,addr=2",
+    # To see, after each case, what users are charged
+    "edu",
+]
+# A disk, a network card and its peer
+CLIENT_FEW = ["nvme", "e1000e", "e1000e", "virtio-net-pci,iommu_platform=off", "edu"]
+# What a newer QEMU might do in another way
+NEWER_CASES = ["qemu iommufd", "qemu iommufd, descriptors passed", "qemu group", "qemu memory memfd", "qemu memory hugetlb",
+               "qemu hot plug"]
+# The runs, each a part of the check: IOMMU, devices, cases, and more options
+CLIENT_RUNS = {
+    "qemu": ("intel", CLIENT_DEVICES, ["qemu *"], {}),
+    "dpdk": ("intel", CLIENT_DEVICES, ["dpdk *"], {}),
+    # On two processors that take turns on one thread, what runs in KVM in TCG gets lost: Linux at once, firmware at times.
+    "kvm": ("intel", CLIENT_FEW, ["linux *", "kvm *"], {"smp": 1}),
+    "intel-scalable": ("intel-scalable", CLIENT_FEW, ["qemu iommufd", "qemu group", "dpdk iova as va"], {}),
+    "intel-flts": ("intel-flts", CLIENT_FEW, ["qemu iommufd", "qemu group", "dpdk iova as va"], {}),
+    # KVM asks for coherence
+    "intel-nosc": ("intel-nosc", CLIENT_FEW, ["qemu iommufd", "qemu group", "kvm iommufd", "kvm group"], {"smp": 1}),
+    "intel-nointremap": ("intel-nointremap", CLIENT_FEW, ["qemu unsafe interrupts"], {}),
+    "amd": ("amd-remap", CLIENT_FEW, ["qemu iommufd", "qemu group", "dpdk iova as va"], {}),
+    "newer": ("intel", CLIENT_FEW, NEWER_CASES, {"newer_qemu": True}),
+    "none": ("none", CLIENT_FEW, ["dpdk no iommu"], {"taint": "U"}),
+}
+
+# About how long each takes
+CLIENT_RUN_SECONDS = {**dict.fromkeys(CLIENT_RUNS, 60), "qemu": 300, "dpdk": 250}
+CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
+
+# The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
+VFIOCTL = "tools/testing/vfioctl/vfioctl_test.py"
+VFIOCTL_PACKAGES = ["e2fsprogs", "python3-jsonschema"]
+VFIOCTL_DEVICES = [
+    "nvme", "e1000e", "igb", "edu",
+    # Two in one group; one that can be unplugged
+    "pcie-root-port,id=rootport,chassis=1,slot=1,x-speed=2_5",
+    "nvme,bus=rootport,addr=0.0,multifunction=on", "nvme,bus=rootport,addr=0.1",
+    "pcie-root-port,id=port0,chassis=2,slot=2,x-speed=2_5", "edu,id=plugged,bus=port0,addr=0",
+]
+VFIOCTL_RUNS = {
+    "intel": ("intel", {}),
+    "stock": ("intel", {"modules": False}),
+    "amd": ("amd", {}),
+    "none": ("none", {}),
+    "nointremap": ("intel-nointremap", {}),
+}
+
+SPHINX_PACKAGES = ["python3-sphinx"]
+
+# Those of the kernel itself, unmodified; what those of VFIO get, one of them behind a bridge; the IOMMUs, with the others.
+# Not ivshmem: the tests take it that every BAR is a page at least.
+MAINLINE = ("mainline", "mainline.py")
+MAINLINE_KINDS = ["edu", "nvme", "e1000e", "igb"]
+MAINLINE_DEVICES = {"intel": [*MAINLINE_KINDS, "pcie-pci-bridge,id=bridge", "edu,bus=bridge,addr=1"], "none": []}
+
+# Four minutes on the debug kernel, which "make check" does not have
+RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio_pci_neighbour")]
+
+# Minutes, and nothing else should run beside it on the same kernel: it measures time
+HUGE = [("iommu", "iommufd_huge")]
+
+# A minute or so; "make fuzz" is for longer runs.
+FUZZ_RUNS = 3000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row of the plan: what runs, on which kernel, which says of which architecture."""
+    name: str
+    what: str			# a function of parts.py, static.py or selfcheck.py
+    kernel: str = None		# of kernels.KERNELS; None: on several, or on none
+    arguments: dict = field(default_factory=dict)	# of that function, besides the results and the row
+    groups: tuple = ("check", "ci")	# by whose names it is asked for, too
+    packages: tuple = ()	# what it wants in the Debian root
+    seconds: int = 60		# about how long it takes: the longest begin first
+
+    @property
+    def arch(self):
+        return KERNELS[self.kernel].arch if self.kernel else None
+
+
+PLAN = [
+    Part("selfcheck", "harness", seconds=80),
+    Part("static", "static", seconds=300, packages=SPHINX_PACKAGES),
+    Part("kunit", "kunit", "uml", seconds=70),
+    Part("stock", "selftests", "stock", seconds=600),
+    Part("demo", "demo", "stock", seconds=30),
+    Part("vfioctl", "vfioctl", "stock", seconds=300, packages=VFIOCTL_PACKAGES),
+    Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
+    Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug", "ci"), seconds=1900),
+    # The others take long, and most have a target of their own.
+    Part("debug-races", "by_themselves", "debug", arguments={"tests": RACES, "seconds": 1800}, groups=("more", "debug", "ci"),
+         seconds=500),
+    Part("huge", "by_themselves", "stock", arguments={"tests": HUGE, "seconds": 900}, groups=("more", "ci"), seconds=150),
+    Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=200),
+    Part("debug-mainline", "mainline", "debug", groups=(), seconds=600),
+    Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),
+    *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models", "ci"), seconds=200)
+      for iommu in MODELS],
+    *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, groups=("clients", "ci"), seconds=seconds,
+           packages=CLIENT_PACKAGES) for run, seconds in CLIENT_RUN_SECONDS.items()],
+    Part("installed", "installed", "stock", groups=("ci",), seconds=150),
+]
+
+PARTS = {part.name: part for part in PLAN}
+GROUPS = collections.defaultdict(list, {"all": list(PARTS)})
+for _part in PLAN:
+    for _group in _part.groups:
+        GROUPS[_group].append(_part.name)
+
+
+def chosen(names):
+    """The parts that names of parts and groups stand for, each once, the longest first; without names those of "check"."""
+    wanted = {part for name in names or ["check"] for part in GROUPS.get(name, [name])}
+    unknown = wanted - set(PARTS)
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
+    return sorted(map(PARTS.get, wanted), key=lambda part: (-part.seconds, part.name))

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""'make check-static': builds without warnings, sparse, checkpatch, kernel-doc, documents, linters."""
+
+import gzip
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import build
+import debian
+from report import single
+from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files
+
+sys.path.append(str(HERE.parent / "mutate"))
+import mutate		# noqa: E402
+
+# Files, by the first pattern that matches, and what checkpatch is not asked about in them.
+CHECKPATCH = [
+    # Tracepoints are lists of macros without commas.
+    (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
+    # vfio_alloc_device(), whose form drivers of other people depend on.
+    (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
+    # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; tables are
+    # made by macros; and FIXTURE_DATA(x) * is not recognised as a type.
+    (r"/tools/", "ARRAY_SIZE,BIT_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LONG_LINE_STRING,MACRO_ARG_REUSE,"
+                      "PREFER_DEFINED_ATTRIBUTE_MACRO,SPACING,STRCPY,VOLATILE"),
+    (r"", ""),
+]
+
+
+def captured(argv, cwd):
+    """Everything that a checker says, in lines, and its exit status."""
+    done = subprocess.run(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    return done.stdout.splitlines(), done.returncode
+
+
+def install():
+    """Problems of make install into an empty directory and of make uninstall from there."""
+    target = CLONE / "install"
+    shutil.rmtree(target, ignore_errors=True)
+    problems = []
+    release = debian.versions()["kernel"]
+    for goal, expected in (("install", build.PRODUCT), ("uninstall", [])):
+        done = subprocess.run(["make", "-s", goal, f"DESTDIR={target}", f"KREL={release}"], cwd=REPO, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            problems.append(f"make {goal}: {done.stdout.strip()}")
+        files = [str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()]
+        modules = sorted(f for f in files if f.endswith(".ko"))
+        if modules != sorted(f"lib/modules/{release}/updates/{name}.ko" for name in expected):
+            problems.append(f"after make {goal}: {modules}")
+        if not expected and files:
+            problems.append(f"make uninstall leaves {files}")
+    return problems
+
+
+FIXES = "Documentation/driver-api/stable-fixes.rst"
+# Drivers that use VFIO and are not ours, in the subjects of fixes to them
+NOT_OURS = re.compile(r"vfio[-_](ap|ccw)|vfio/(mlx5|qat|pds|cdx|platform|nvgrace-gpu|virtio|fsl-mc)|hisi_acc|EEH|SPAPR")
+
+
+def stable_fixes():
+    """Fixes that the Debian kernel has, by the changelog of its package, and that our list of them lacks."""
+    found = debian.versions()
+    deb = debian.package(f"linux-image-{found['kernel']}", found["version"])
+    place = f"./usr/share/doc/linux-image-{found['kernel']}/changelog.gz"
+    packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        log = gzip.decompress(archive.extractfile(place).read()).decode(errors="replace")
+    listed = (REPO / FIXES).read_text()
+    problems = []
+    for line in log.splitlines():
+        if re.match(r"linux \(6\.1[01][.~]", line):		# before the series of the list
+            break
+        subject = re.match(r" +- (?:\[[^]]*\] )?(.*)", line)
+        if not subject or not re.search(r"iommufd|vfio|iova_bitmap", subject[1]):
+            continue
+        name = re.sub(r" \(CVE-.*", "", subject[1])
+        if not NOT_OURS.search(name) and not name.startswith("Revert ") and name not in listed:
+            problems.append(f"not in {FIXES}: {name}")
+    revision = re.search(r"Debian revision: (\S+)", listed)
+    if not revision or revision[1] != found["version"]:
+        problems.append(f"{FIXES} is of Debian revision {revision[1] if revision else 'none'}, the kernel's is {found['version']}")
+    return problems
+
+
+def static(results, part):
+    """All of it."""
+    single(results, "mutants have their places", mutate.check_table(REPO))
+    single(results, "the list of stable fixes is that of Debian's kernel", stable_fixes())
+    problems = []
+    try:
+        build.modules(werror=True)
+        build.modules(werror=True, test=True)
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "external build with W=1, for the stock kernel", problems)
+    single(results, "make install, make uninstall", install())
+
+    problems = []
+    try:
+        log = build.inspect()
+        text = log.read_text()
+        problems = [line for line in text.splitlines() if re.search(r"\b(warning|error):", line)]
+        seen = set(re.findall(r"(?m)^  CHECK   \.\./(drivers/.*)", text))
+        problems += [f"{name}: no Makefile compiles it" for name in map(str, repo_files("drivers"))
+                     if name.endswith(".c") and name not in seen]
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "in-tree build as modules with W=1, and sparse", problems)
+
+    problems = []
+    try:
+        text = build.variants().read_text()
+        problems = [line for line in text.splitlines() if re.search(r"\b(warning|error):", line)]
+        problems += [f"nothing compiled in {folder}" for folder in build.VARIANT_SYMBOLS
+                     if f" {folder}/" not in text]
+    except Fail as err:
+        problems.append(str(err))
+    single(results, "the kernel's other VFIO drivers and samples compile against our headers", problems)
+
+    tree = inside(build.tree())
+    repo = inside(build.mirror())
+    ours = [f"{repo}/{name}" for name in repo_files("drivers", "include", "compat", "tools")
+            if name.suffix in (".c", ".h") and "build" not in name.parts]
+    lines, left = [], ours
+    for pattern, ignore in CHECKPATCH:
+        names = [name for name in left if re.search(pattern, name)]
+        left = [name for name in left if name not in names]
+        options = [f"--ignore={ignore}"] if ignore else []
+        lines += captured(["perl", "scripts/checkpatch.pl", "--strict", "--no-tree", f"--root={tree}", "--terse", "--no-summary",
+                           "--show-types", *options, "-f", *names], tree)[0]
+    single(results, "checkpatch --strict", [line.replace(repo + "/", "") for line in lines if line.strip()])
+    documented = [name for name in ours if "/drivers/" in name or "/include/" in name]
+    lines, _ = captured(["perl", "scripts/kernel-doc", "-none", "-Wall", *documented], tree)
+    single(results, "kernel-doc -Wall", [line.replace(repo + "/", "") for line in lines if line.strip()])
+    single(results, "Sphinx", documents(part.packages))
+
+
+def documents(packages):
+    """What Sphinx says of the documents, with the kernel's configuration of it; the pages are in build/htmldocs."""
+    debian.root(packages)
+    tree, source, out = build.tree(), build.mirror() / "Documentation", CLONE / "htmldocs"
+    shutil.rmtree(out, ignore_errors=True)
+    settings = {"kerneldoc_srctree": inside(tree), "kerneldoc_bin": f"{inside(tree)}/scripts/kernel-doc"}
+    settings.update(dict.fromkeys(("version", "release"), debian.versions()["series"]))
+    argv = ["env", "PYTHONDONTWRITEBYTECODE=1", f"BUILDDIR={inside(out)}", f"srctree={inside(tree)}",
+            "sphinx-build", "-q", "-b", "html", "-c", f"{inside(tree)}/Documentation", "-d", f"{inside(out)}/.doctrees",
+            *[f"-D{key}={value}" for key, value in settings.items()], inside(source), inside(out)]
+    lines, status = captured(argv, f"{inside(tree)}/Documentation")
+    problems = [line.replace(inside(source.parent) + "/", "").replace(inside(tree) + "/", "") for line in lines
+                if line.strip() and not re.search(r"^Using \w+ theme$|dot\(1\) not found", line)]
+    if status:
+        problems.append(f"sphinx-build: exit status {status}")
+    for name in repo_files("Documentation"):
+        # Sphinx makes links of those that exist, and is silent about the others.
+        for other in re.findall(r"\bDocumentation/[\w./-]*\w", (REPO / name).read_text()):
+            if not (REPO / other).exists():
+                problems.append(f"{name}: there is no {other}")
+    if not problems:
+        shutil.copytree(out, BUILD / "htmldocs", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".doctrees"))
+    return problems
