@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 
-#include "vfio.h"
+#include "../vfio.h"
 
 #define S(state)	VFIO_DEVICE_STATE_##state
 

@@ -18,8 +18,8 @@
 #include <linux/unaligned.h>
 #include <linux/vfio_pci_core.h>
 
-#include "config_perm.h"
-#include "vfio_pci_priv.h"
+#include "../config_perm.h"
+#include "../vfio_pci_priv.h"
 
 #define AF_POS		0x50
 #define VPD_POS		0x60

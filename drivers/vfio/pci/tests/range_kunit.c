@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/vfio_pci_core.h>
 
-#include "range.h"
+#include "../range.h"
 
 #define REGION	40
 

@@ -13,7 +13,7 @@
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
-#include "config_perm.h"
+#include "../config_perm.h"
 
 /* Where tests put their one capability */
 #define STD_POS	0x50
