@@ -93,19 +93,6 @@ static void release_regions(struct vfio_pci_core_device *vdev)
 	vdev->region = NULL;
 }
 
-static void release_barmaps(struct vfio_pci_core_device *vdev)
-{
-	int bar;
-
-	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
-		if (!vdev->barmap[bar])
-			continue;
-		pci_iounmap(vdev->pdev, vdev->barmap[bar]);
-		pci_release_selected_regions(vdev->pdev, 1 << bar);
-		vdev->barmap[bar] = NULL;
-	}
-}
-
 /* Devices that send their INTx when they should not, or not when they should */
 static bool intx_is_broken(struct pci_dev *pdev)
 {
@@ -324,7 +311,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	/* who wakes a PF for its VFs looks at it */
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_config_free(vdev);
-	release_barmaps(vdev);
+	vfio_pci_release_barmaps(vdev);
 	vfio_pci_release_mmaps(vdev);
 	vdev->rom_probed = false;
 

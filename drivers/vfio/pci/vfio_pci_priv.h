@@ -37,7 +37,10 @@ void vfio_pci_config_msi_unmask(struct vfio_pci_core_device *vdev);
 ssize_t vfio_pci_config_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 			   size_t count, loff_t *ppos, bool iswrite);
 
-/* rdwr.c */
+/* barmap.c */
+void vfio_pci_release_barmaps(struct vfio_pci_core_device *vdev);
+
+/* io.c */
 void vfio_pci_io_move(void __iomem *io, void *buf, u64 off, size_t count,
 		      bool iswrite, enum vfio_pci_io_width max_width);
 int vfio_pci_io_write(struct vfio_pci_core_device *vdev, bool test_mem,

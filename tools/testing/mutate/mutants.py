@@ -228,9 +228,8 @@ F = PCI + "memory.c"
 stock("no-zap-before-reset", F, "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:faults_after_reset")
 stock("memory-in-low-power", F, "vfio_pci_memory_enabled", "\t       !vdev->pm_runtime_engaged &&\n", "", "vfio/vfio_pci_power:entry_and_exit")
 stock("mmap-beyond-the-end", F, "mmap_bar", "if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))", "if (0)", "vfio/vfio_pci_bar:mmap")
-F = PCI + "rdwr.c"
-stock("long-access-while-off", F, "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled")
-stock("vectors-shown", F, "bar_rw", "if (bar == vdev->msix_bar)", "if (0)", "vfio/vfio_pci_bar:msix_table")
+stock("long-access-while-off", PCI + "io.c", "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled")
+stock("vectors-shown", PCI + "rdwr.c", "bar_rw", "if (bar == vdev->msix_bar)", "if (0)", "vfio/vfio_pci_bar:msix_table")
 F = PCI + "ioeventfd.c"
 stock("ioeventfd-limit", F, "ioeventfd_add", ">= IOEVENTFDS_MAX", "> IOEVENTFDS_MAX", "vfio/vfio_pci_ioeventfd:limit")
 stock("ioeventfd-to-vectors", F, "vfio_pci_ioeventfd", "if (index == vdev->msix_bar &&", "if (0 &&", "vfio/vfio_pci_ioeventfd:vector_table")
@@ -258,9 +257,8 @@ stock("p2p-mapped-while-off", PCI + "p2p.c", "vfio_pci_p2p_lend", "if (!vfio_pci
       why="a device whose memory is off does not answer DMA, translated or not")
 stock("region-info-of-any-index", PCI + "info.c", "dev_region_info", "if (info->index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)", "if (0)", "vfio/vfio_pci_bar:region_info")
 stock("id-without-device", PCI + "vfio_pci.c", "add_id", "if (n < 2) {", "if (n < 3) {", "vfio/vfio_pci_parameters:ids")
-F = PCI + "vfio_pci_core.c"
-stock("bars-stay-claimed", F, "release_barmaps", "\t\tpci_release_selected_regions(vdev->pdev, 1 << bar);\n", "", "vfio/vfio_pci_bar:rw,mmap")
-stock("close-without-reset", F, "reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:reset_by_close")
+stock("bars-stay-claimed", PCI + "barmap.c", "vfio_pci_release_barmaps", "\t\tpci_release_selected_regions(vdev->pdev, 1 << bar);\n", "", "vfio/vfio_pci_bar:rw,mmap")
+stock("close-without-reset", PCI + "vfio_pci_core.c", "reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:reset_by_close")
 
 # ---- mdev
 stock("mdev-failed-probe-keeps-uuid", VFIO + "mdev/mdev_core.c", "mdev_device_create", "err_put:\n\tput_device(&mdev->dev);\n", "err_put:\n", "vfio/vfio_mdev_mtty:probe_fails")
