@@ -18,6 +18,7 @@
  */
 #include <linux/eventfd.h>
 #include <linux/interrupt.h>
+#include <linux/irq.h>
 #include <linux/vfio_pci_core.h>
 
 #include "trace.h"
@@ -264,6 +265,7 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 	struct vfio_pci_intx *intx = &vdev->intx;
 	struct pci_dev *pdev = vdev->pdev;
 	unsigned long flags = 0;
+	bool masked;
 	int ret;
 
 	if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
@@ -280,17 +282,22 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 	/*
 	 * The user's Interrupt Disable may be set already. Masking at the
 	 * device comes before the line is requested, at the controller with it.
+	 *
+	 * There each interrupt is masked, and a line that is disabled only when
+	 * it fires again fires twice as often. Once the line is ours alone it is
+	 * told to be masked at once, until it is freed.
 	 */
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		intx->trigger = trigger;
 		intx->masked = vdev->virq_disabled;
+		masked = intx->masked;
 		intx->enabled = true;
 		if (vdev->pci_2_3)
 			pci_intx(pdev, !intx->masked);
 	}
 	if (vdev->pci_2_3)
 		flags = IRQF_SHARED;
-	else if (intx->masked)
+	else
 		flags = IRQF_NO_AUTOEN;
 
 	vdev->irq_type = VFIO_PCI_INTX_IRQ_INDEX;
@@ -304,8 +311,16 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 		}
 		kfree(intx->name);
 		intx->name = NULL;
+		return ret;
 	}
-	return ret;
+
+	if (!vdev->pci_2_3) {
+		irq_set_status_flags(pdev->irq, IRQ_DISABLE_UNLAZY);
+		/* who masks from here on counts on it that the line is enabled */
+		if (!masked)
+			enable_irq(pdev->irq);
+	}
+	return 0;
 }
 
 /**
