@@ -84,14 +84,21 @@ static void virqfd_inject(struct work_struct *work)
 }
 
 /*
- * Is this the signal of an eventfd by such a callback? The user may have made it
- * the cause of the next one: a level that cannot be unmasked signals its own
- * unmasking. Then it must not go round as fast as the processor can.
+ * Is this the signal of an eventfd by such a callback, or by an interrupt, which
+ * a callback may have caused? The user may have made it the cause of the next
+ * one: a level that cannot be unmasked signals its own unmasking. Then it must
+ * not go round as fast as the processor can.
+ *
+ * Interrupt threads that the kernel forces on a handler have bottom halves
+ * disabled, which in_interrupt() sees.
  */
 static bool virqfd_is_chained(void)
 {
-	struct work_struct *work = in_task() ? current_work() : NULL;
+	struct work_struct *work;
 
+	if (in_interrupt())
+		return true;
+	work = current_work();
 	return work && work->func == virqfd_inject;
 }
 

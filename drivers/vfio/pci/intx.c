@@ -185,11 +185,19 @@ static void intx_unmask(struct vfio_pci_core_device *vdev)
 		intx_signal(vdev);
 }
 
+/*
+ * At the controller, a level that is still there is an interrupt at once. If
+ * that signals the eventfd that unmasks, or another device's with which it takes
+ * turns, the ring costs no user's time and never ends. So what an interrupt asks
+ * for is left to the thread, which is made to wait.
+ */
 static int intx_unmask_handler(void *opaque, void *data)
 {
 	struct vfio_pci_core_device *vdev = opaque;
 	bool again;
 
+	if (!vdev->pci_2_3 && in_interrupt())
+		return true;
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
 		again = intx_unmask_locked(vdev);
 	return again;
@@ -197,7 +205,15 @@ static int intx_unmask_handler(void *opaque, void *data)
 
 static void intx_unmask_thread(void *opaque, void *data)
 {
-	intx_signal(opaque);
+	struct vfio_pci_core_device *vdev = opaque;
+	bool again = true;
+
+	if (!vdev->pci_2_3) {
+		scoped_guard(spinlock_irqsave, &vdev->irqlock)
+			again = intx_unmask_locked(vdev);
+	}
+	if (again)
+		intx_signal(vdev);
 }
 
 /**
