@@ -7,6 +7,7 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
+#include <linux/pci-ats.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -704,6 +705,11 @@ void iommufd_device_detach(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);
 
+static bool device_may_use_ats(struct device *dev)
+{
+	return dev_is_pci(dev) && pci_ats_supported(to_pci_dev(dev));
+}
+
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
@@ -752,6 +758,8 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->out_capabilities = 0;
 	if (iommufd_dirty_tracking_supported(to_idev(obj)))
 		cmd->out_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
+	if (!device_may_use_ats(to_idev(obj)->dev))
+		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_free:
 	kfree(data);

@@ -213,11 +213,10 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_ioas *ioas;
 	int rc;
 
-	if ((cmd->flags & ~known) || cmd->__reserved || cmd->__reserved2)
+	/* user ABI: __reserved2 is ignored, and so is a pointer to no data */
+	if ((cmd->flags & ~known) || cmd->__reserved)
 		return -EOPNOTSUPP;
-	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE &&
-	     (cmd->data_len || cmd->data_uptr)) ||
-	    (cmd->data_type != IOMMU_HWPT_DATA_NONE && !cmd->data_len))
+	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE) != !cmd->data_len)
 		return -EINVAL;
 
 	dev_obj = iommufd_object_get(ucmd->ictx, cmd->dev_id,

@@ -266,6 +266,9 @@ TEST_F(attached, hw_info)
 		  info.data_len == 0);
 	EXPECT_TRUE(all_are(data + info.data_len, 0,
 			    sizeof(data) - info.data_len));
+	/* a conventional device */
+	EXPECT_EQ(IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, info.out_capabilities &
+		  IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED);
 	if (info.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
 		struct iommu_hw_info_vtd vtd;
 

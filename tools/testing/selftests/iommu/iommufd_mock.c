@@ -1516,6 +1516,15 @@ TEST_F(iommu, hwpt_alloc_bad)
 	cmd.data_len = 8;
 	cmd.data_uptr = (uintptr_t)self->buf;
 	EXPECT_EQ(-EINVAL, call(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+	cmd.data_len = 0;
+	cmd.data_type = 0x12345678;
+	EXPECT_EQ(-EINVAL, call(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+	/* nobody looks at these */
+	cmd.data_type = IOMMU_HWPT_DATA_NONE;
+	cmd.__reserved2 = 1;
+	ASSERT_EQ(0, call(self->fd, IOMMU_HWPT_ALLOC, &cmd));
+	EXPECT_EQ(0, obj_destroy(self->fd, cmd.out_hwpt_id));
+	cmd.data_len = 8;
 
 	/* The IOMMU driver does not know such data; the IOAS is let go of */
 	ASSERT_EQ(0, ioas_alloc(self->fd, &cmd.pt_id));
@@ -1550,8 +1559,8 @@ TEST_F(iommu, get_hw_info)
 	ASSERT_EQ(0, get_hw_info(self->fd, self->dev[0].idev, NULL, 0, &cmd));
 	EXPECT_EQ(IOMMU_HW_INFO_TYPE_SELFTEST, cmd.out_data_type);
 	EXPECT_EQ(sizeof(info), cmd.data_len);
-	EXPECT_EQ(IOMMU_HW_CAP_DIRTY_TRACKING,
-		  cmd.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
+	EXPECT_EQ(IOMMU_HW_CAP_DIRTY_TRACKING |
+		  IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, cmd.out_capabilities);
 
 	memset(&info, 0xff, sizeof(info));
 	ASSERT_EQ(0, get_hw_info(self->fd, self->dev[0].idev, &info,
