@@ -411,6 +411,7 @@ module_init(vfio_init);
 module_exit(vfio_exit);
 
 MODULE_DESCRIPTION("VFIO: devices driven by userspace");
+MODULE_VERSION("1.0.0");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS(IOMMUFD);
 MODULE_IMPORT_NS(IOMMUFD_VFIO);

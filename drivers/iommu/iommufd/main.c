@@ -377,4 +377,5 @@ MODULE_ALIAS("devname:vfio/vfio");
 MODULE_IMPORT_NS(IOMMUFD_INTERNAL);
 MODULE_IMPORT_NS(IOMMUFD);
 MODULE_DESCRIPTION("I/O address spaces for userspace drivers and virtual machines");
+MODULE_VERSION("1.0.0");
 MODULE_LICENSE("GPL");

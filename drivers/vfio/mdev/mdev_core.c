@@ -304,4 +304,5 @@ subsys_initcall(mdev_init)
 module_exit(mdev_exit)
 
 MODULE_DESCRIPTION("Mediated devices");
+MODULE_VERSION("1.0.0");
 MODULE_LICENSE("GPL");

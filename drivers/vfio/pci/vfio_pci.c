@@ -276,3 +276,4 @@ module_exit(vfio_pci_cleanup);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("PCI devices for userspace");
+MODULE_VERSION("1.0.0");

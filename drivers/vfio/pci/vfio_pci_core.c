@@ -693,3 +693,4 @@ module_exit(vfio_pci_core_cleanup);
 MODULE_IMPORT_NS(IOMMUFD);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("PCI devices for userspace: what vfio-pci and its variants share");
+MODULE_VERSION("1.0.0");
