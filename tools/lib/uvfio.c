@@ -4,7 +4,6 @@
  */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64	/* config space is at 7 << 40 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,12 +15,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
 
+#include "fdpass.h"
+#include "sysdev.h"
 #include "uvfio.h"
 
 static _Thread_local char error_text[512] = "no error";
@@ -283,22 +283,6 @@ void uvfio_dma_free(struct uvfio_iommu *iommu, struct uvfio_dma *dma)
 
 /* ---- the device ------------------------------------------------------- */
 
-/* The name of the driver that @bdf is bound to, for the error message. */
-static const char *driver_of(const char *bdf, char *buf, size_t size)
-{
-	char path[PATH_MAX];
-	const char *name;
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", bdf);
-	len = readlink(path, buf, size - 1);
-	if (len < 0)
-		return "no driver";
-	buf[len] = '\0';
-	name = strrchr(buf, '/');
-	return name ? name + 1 : buf;
-}
-
 /*
  * uvfio_device_open - open the character device of a PCI device
  * @bdf: its address as sysfs writes it, such as 0000:00:03.0
@@ -311,31 +295,23 @@ static const char *driver_of(const char *bdf, char *buf, size_t size)
  */
 int uvfio_device_open(struct uvfio_device *dev, const char *bdf)
 {
-	char path[PATH_MAX], driver[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir;
+	char path[PATH_MAX], driver[SYSDEV_NAME_MAX];
+	int err;
 
 	memset(dev, 0, sizeof(*dev));
 	dev->fd = -1;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s", bdf);
 	if (access(path, F_OK))
 		return fail(errno, "%s: no such PCI device", bdf);
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	if (!dir)
-		return fail(errno, "%s is bound to %s, not to vfio-pci (or vfio lacks character devices)",
-			    bdf, driver_of(bdf, driver, sizeof(driver)));
-	while ((entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "vfio", 4))
-			break;
-	if (!entry) {
-		closedir(dir);
-		return fail(ENOENT, "%s", path);
+	err = sysdev_cdev_path(bdf, path);
+	if (err) {
+		if (sysdev_driver(bdf, driver))
+			strcpy(driver, "no driver");
+		return fail(-err, "%s is bound to %s, not to vfio-pci (or vfio lacks character devices)",
+			    bdf, driver);
 	}
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
-	closedir(dir);
 
 	dev->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (dev->fd < 0)
@@ -356,12 +332,6 @@ void uvfio_device_from_fd(struct uvfio_device *dev, int fd)
 	dev->fd = fd;
 }
 
-/* Room for one descriptor, aligned as its header wants it */
-union fd_control {
-	char buf[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
 /*
  * uvfio_device_send - pass a device file on
  * @sock: a connected Unix socket
@@ -370,53 +340,21 @@ union fd_control {
  */
 int uvfio_device_send(const struct uvfio_device *dev, int sock)
 {
-	union fd_control control = {};
-	char byte = 'd';
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int err = fds_send(sock, &dev->fd, 1);
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &dev->fd, sizeof(int));
-	if (sendmsg(sock, &msg, MSG_NOSIGNAL) != 1)
-		return fail(errno, "sendmsg");
-	return 0;
+	return err ? fail(-err, "the device file cannot be sent") : 0;
 }
 
 /* uvfio_device_receive - take the device file that uvfio_device_send() passes */
 int uvfio_device_receive(struct uvfio_device *dev, int sock)
 {
-	union fd_control control = {};
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *cmsg;
-	ssize_t n;
-	int fd;
+	int fd, err;
 
 	memset(dev, 0, sizeof(*dev));
 	dev->fd = -1;
-	n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return fail(errno, "recvmsg");
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!n || !cmsg || cmsg->cmsg_level != SOL_SOCKET ||
-	    cmsg->cmsg_type != SCM_RIGHTS ||
-	    cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
-		return fail(ENOMSG, "no descriptor came through the socket");
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
+	err = fds_receive(sock, &fd, 1);
+	if (err)
+		return fail(-err, "no device file came through the socket");
 	uvfio_device_from_fd(dev, fd);
 	return 0;
 }

@@ -23,38 +23,13 @@
 
 #include <linux/capability.h>
 
+#include "edu_regs.h"
 #include "report.h"
 #include "uvfio.h"
 
-/* Registers, in BAR 0 (QEMU: docs/specs/edu.rst) */
-#define EDU_ID			0x00
-#define   EDU_ID_MASK		0x0000ffff
-#define   EDU_ID_VALUE		0x000000ed
-#define EDU_LIVENESS		0x04
-#define EDU_FACTORIAL		0x08
-#define EDU_STATUS		0x20
-#define   EDU_STATUS_BUSY	0x01
-#define EDU_IRQ_STATUS		0x24
-#define EDU_IRQ_RAISE		0x60
-#define EDU_IRQ_ACK		0x64
-#define EDU_DMA_SRC		0x80
-#define EDU_DMA_DST		0x88
-#define EDU_DMA_COUNT		0x90
-#define EDU_DMA_CMD		0x98
-#define   EDU_DMA_START		0x01
-#define   EDU_DMA_TO_MEMORY	0x02
-#define   EDU_DMA_IRQ		0x04
-#define   EDU_DMA_IRQ_STATUS	0x100
+#define CHUNK			EDU_MAX_DMA
 
-/*
- * The device's own buffer, in its own address space. It has 4096 bytes, but
- * QEMU before 8.0 takes a transfer up to the last of them for an overrun, and
- * aborts.
- */
-#define EDU_BUFFER		0x40000
-#define CHUNK			2048
-
-/* The device has 28 address lines, so every IOVA must be below 256 MiB. */
+/* Below EDU_IOVA_END, all of them */
 #define IOVA_A			0x01000000
 #define IOVA_B			0x0abcd000
 #define IOVA_STRADDLE		0x0234f000
@@ -104,7 +79,7 @@ static int edu_read_memory(struct edu *edu, uint64_t iova, size_t count)
 
 static int edu_write_memory(struct edu *edu, uint64_t iova, size_t count)
 {
-	return edu_dma(edu, EDU_BUFFER, iova, count, EDU_DMA_TO_MEMORY);
+	return edu_dma(edu, EDU_BUFFER, iova, count, EDU_DMA_TO_MEM);
 }
 
 /* ---- memory contents -------------------------------------------------- */

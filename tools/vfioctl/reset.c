@@ -13,6 +13,7 @@
 #include "holders.h"
 #include "reset_scope.h"
 #include "say.h"
+#include "sysdev.h"
 #include "sysfs.h"
 #include "uvfio.h"
 
@@ -56,15 +57,15 @@ static int reset(const struct device *dev, const char *method)
 	int rc;
 
 	/* The list is of what the kernel tries; it is put back afterwards. */
-	rc = sysfs_write(choice, method);
+	rc = file_write(choice, method);
 	if (rc)
 		return say_error(dev->name,
 				 rc == -EACCES ? "run it as root" : NULL,
 				 "cannot choose the method %s: %s", method,
 				 strerror(-rc));
-	rc = sysfs_write(mem_printf("%s/reset", dev->path), "1");
+	rc = file_write(mem_printf("%s/reset", dev->path), "1");
 	if (before)
-		sysfs_write(choice, before);
+		file_write(choice, before);
 	if (rc)
 		return say_error(dev->name, "dmesg | tail",
 				 "the reset failed: %s", strerror(-rc));

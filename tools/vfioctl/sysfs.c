@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sysdev.h"
 #include "sysfs.h"
 
 #define PATH_FROM(path, fmt)				\
@@ -117,20 +118,6 @@ long long sysfs_number(long long otherwise, const char *fmt, ...)
 	return errno || end == text ? otherwise : value;
 }
 
-int sysfs_write(const char *path, const char *value)
-{
-	ssize_t done;
-	int fd, rc;
-
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	done = write(fd, value, strlen(value));
-	rc = done < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
 int sysfs_write_within(const char *path, const char *value, int seconds)
 {
 	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
@@ -148,7 +135,7 @@ int sysfs_write_within(const char *path, const char *value, int seconds)
 	if (!pid) {
 		/* Neither the lock nor a pipe that somebody reads may stay open. */
 		close_range(0, ~0U, 0);
-		_exit(-sysfs_write(path, value) & 0xff);
+		_exit(-file_write(path, value) & 0xff);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do {

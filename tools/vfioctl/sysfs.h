@@ -21,10 +21,9 @@ struct strings sysfs_list(const char *fmt, ...) PRINTF(1, 2);
 long long sysfs_number(long long otherwise, const char *fmt, ...) PRINTF(2, 3);
 
 /*
- * Write @value in one write(). Return: 0 or a negative errno. A driver may take
- * its time, or never return: with a limit, -ETIMEDOUT, and the write goes on.
+ * file_write() with a limit, for a driver may take its time, or never return: then
+ * -ETIMEDOUT, and the write goes on.
  */
-int sysfs_write(const char *path, const char *value);
 int sysfs_write_within(const char *path, const char *value, int seconds);
 
 /*

@@ -16,6 +16,7 @@
 #include "rebind.h"
 #include "say.h"
 #include "state.h"
+#include "sysdev.h"
 #include "sysfs.h"
 #include "user.h"
 
@@ -100,14 +101,14 @@ static int change_count(const struct device *pf, unsigned long count,
 	if (!count)
 		return 0;
 	if (unbound) {
-		rc = sysfs_write(path, "0");
+		rc = file_write(path, "0");
 		if (rc)
 			return say_error(pf->name, NULL, "cannot write %s: %s",
 					 path, strerror(-rc));
 	}
 	status = set_count(pf, count);
 	if (unbound && before)
-		sysfs_write(path, before);
+		file_write(path, before);
 	return status;
 }
 
