@@ -15,7 +15,7 @@
 
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
-#include "mock.h"
+#include "mock/mock.h"
 #include "trace.h"
 
 static bool allow_unsafe_interrupts;

@@ -14,7 +14,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
-#include "mock.h"
+#include "mock/mock.h"
 
 static struct miscdevice vfio_misc_dev;
 

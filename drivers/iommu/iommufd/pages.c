@@ -15,7 +15,7 @@
 #include <linux/slab.h>
 
 #include "mmio.h"
-#include "mock.h"
+#include "mock/mock.h"
 #include "pages.h"
 #include "refusal.h"
 #include "trace.h"

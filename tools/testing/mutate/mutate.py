@@ -28,7 +28,7 @@ COPY = "build/mutate/copy"
 PASS_MARK = 95
 AT_LEAST = 80
 # Sources that no mutant is wanted for: tests, and what only exists for them
-NO_MUTANTS = re.compile(r"_kunit\.c$|_test\.c$|/test/|/trace\.c$|/mock\w*\.c$")
+NO_MUTANTS = re.compile(r"_kunit\.c$|_test\.c$|/tests?/|/mock/|/trace\.c$")
 # One test program may take so long before the mutant counts as noticed.
 SECONDS = {"uml": 90, "stock": 120, "debug": 600}
 # Devices of the guests

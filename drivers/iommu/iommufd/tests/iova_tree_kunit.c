@@ -7,7 +7,7 @@
 #include <linux/sizes.h>
 
 #include "fake_kunit.h"
-#include "iova_tree.h"
+#include "../iova_tree.h"
 
 static struct iova_node *tree_add(struct kunit *test, struct iova_tree *tree,
 				  unsigned long start, unsigned long last)

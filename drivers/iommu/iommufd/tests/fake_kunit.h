@@ -7,7 +7,7 @@
 #include <linux/prandom.h>
 #include <linux/xarray.h>
 
-#include "io_pagetable.h"
+#include "../io_pagetable.h"
 
 struct page;
 

@@ -11,7 +11,7 @@ struct device;
 struct iommufd_ucmd;
 
 #if IS_ENABLED(CONFIG_IOMMUFD_TEST)
-#include "iommufd_test.h"
+#include "../iommufd_test.h"
 
 int iommufd_test_init(void);
 void iommufd_test_exit(void);

@@ -9,7 +9,7 @@
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
-#include "iommufd_test.h"
+#include "../iommufd_test.h"
 
 struct device;
 struct iommu_domain;

@@ -6,8 +6,8 @@
 #include <linux/sizes.h>
 
 #include "fake_kunit.h"
-#include "io_pagetable.h"
-#include "refusal.h"
+#include "../io_pagetable.h"
+#include "../refusal.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 

@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 
 #include "fake_kunit.h"
-#include "pfn_store.h"
+#include "../pfn_store.h"
 
 /* No real machine has more physical memory than the architecture's 52 bits. */
 #define PFN_LIMIT BIT_ULL(52 - PAGE_SHIFT)

@@ -6,7 +6,7 @@
 #include <linux/sizes.h>
 
 #include "fake_kunit.h"
-#include "translate.h"
+#include "../translate.h"
 
 #define RW	(IOMMU_READ | IOMMU_WRITE)
 #define SIZES	(SZ_4K | SZ_2M | SZ_1G)

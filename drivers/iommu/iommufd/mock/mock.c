@@ -19,10 +19,10 @@
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
-#include "iommufd_private.h"
+#include "../iommufd_private.h"
 #include "mock.h"
-#include "mock_dmabuf.h"
-#include "mock_iommu.h"
+#include "dmabuf.h"
+#include "iommu.h"
 
 /* Bytes of an access or a bitmap, which are allocated at once. */
 #define MOCK_MAX_LENGTH SZ_16M

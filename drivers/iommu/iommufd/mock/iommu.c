@@ -23,7 +23,7 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
-#include "mock_iommu.h"
+#include "iommu.h"
 
 #define MOCK_SLOTS_PER_HUGE_PAGE 512
 #define MOCK_HUGE_SIZE (MOCK_SLOTS_PER_HUGE_PAGE * MOCK_IO_PAGE_SIZE)

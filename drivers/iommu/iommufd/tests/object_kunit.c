@@ -10,7 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/slab.h>
 
-#include "iommufd_private.h"
+#include "../iommufd_private.h"
 
 /* What a test object leaves behind, in its memory of the test's. */
 struct trail {

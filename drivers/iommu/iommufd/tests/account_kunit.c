@@ -11,9 +11,9 @@
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 
-#include "account.h"
+#include "../account.h"
 #include "fake_kunit.h"
-#include "refusal.h"
+#include "../refusal.h"
 
 /**
  * struct account_test - counters before the test, and what is tested

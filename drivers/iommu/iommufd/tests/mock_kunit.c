@@ -10,8 +10,8 @@
 #include <linux/platform_device.h>
 
 #include "fake_kunit.h"
-#include "iommufd_private.h"
-#include "mock_iommu.h"
+#include "../iommufd_private.h"
+#include "../mock/iommu.h"
 
 #define IOVA MOCK_APERTURE_START
 #define PROT (IOMMU_READ | IOMMU_WRITE)

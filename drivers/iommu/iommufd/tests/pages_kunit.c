@@ -9,8 +9,8 @@
 #include <linux/sizes.h>
 
 #include "fake_kunit.h"
-#include "mmio.h"
-#include "pages.h"
+#include "../mmio.h"
+#include "../pages.h"
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 

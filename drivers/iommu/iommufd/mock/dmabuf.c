@@ -13,7 +13,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
-#include "mock_dmabuf.h"
+#include "dmabuf.h"
 
 /* What the page allocator has in one piece almost always. */
 #define MOCK_DMABUF_MAX SZ_64K
