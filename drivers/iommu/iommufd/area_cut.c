@@ -264,3 +264,24 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 		kfree(rear);
 	return rc;
 }
+
+/**
+ * iopt_range_cuts_area - does a bound of a range lie inside of an area?
+ * @iopt: the address space; the caller has no lock of it
+ * @iova: first IOVA
+ * @last: last IOVA, inclusive
+ *
+ * Return: true if so.
+ */
+bool iopt_range_cuts_area(struct io_pagetable *iopt, unsigned long iova,
+			  unsigned long last)
+{
+	struct iova_node *node;
+
+	guard(rwsem_read)(&iopt->iova_rwsem);
+	node = iova_tree_first(&iopt->areas, iova, iova);
+	if (node && node->start != iova)
+		return true;
+	node = iova_tree_first(&iopt->areas, last, last);
+	return node && node->last != last;
+}

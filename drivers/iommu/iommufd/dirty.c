@@ -11,7 +11,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
-#include "mock/mock.h"
+#include "mock/hooks.h"
 
 /*
  * How much IOVA is looked at before maps and unmaps get a chance: some

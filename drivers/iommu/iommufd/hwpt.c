@@ -36,7 +36,7 @@ static struct iommu_domain *try_domain(struct iommufd_device *idev,
 
 	if (IS_ERR(domain))
 		return domain;
-	rc = iommufd_device_try_domain(idev, domain);
+	rc = iommufd_group_try_domain(idev->igroup, domain);
 	if (!rc)
 		return domain;
 	iommu_domain_free(domain);
@@ -104,6 +104,28 @@ int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt *hwpt)
 		return -EINVAL;
 	hwpt->enforce_coherency = true;
 	return 0;
+}
+
+/**
+ * iommufd_hwpt_auto_flags - how to allocate a table for a device
+ * @ictx: the context
+ * @ioas: what it is for
+ * @idev: the device
+ *
+ * Return: flags of IOMMU_HWPT_ALLOC: those of a container note what devices
+ * write, if they can and if the type has a way to ask, because nobody says in
+ * advance that he will.
+ */
+u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
+			    const struct iommufd_ioas *ioas,
+			    struct iommufd_device *idev)
+{
+	if (!READ_ONCE(ictx->container.owns_ioas) ||
+	    READ_ONCE(ictx->vfio_ioas) != ioas ||
+	    READ_ONCE(ioas->iopt.cuttable) ||
+	    !iommufd_dirty_tracking_supported(idev))
+		return 0;
+	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
 
 /**

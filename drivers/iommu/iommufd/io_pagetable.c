@@ -21,26 +21,10 @@
 #include "trace.h"
 
 /*
- * No page table that we know has leaves above 1 GiB in use, so aligning an
- * IOVA more than that buys nothing.
- */
-#define IOPT_MAX_ALIGN SZ_1G
-
-/*
- * Areas that go together: that one IOTLB synchronisation and one pass of
- * unpinning cover, and after which others get the locks. A user can make
- * millions of areas.
- */
-#define IOPT_UNFILL_BATCH 512
-
-/*
  * Areas that one copy may be of, all of which are made and claimed before others
  * get the IOVA map, and have to go again if that fails or the caller is killed.
  */
 #define IOPT_COPY_MAX 65536U
-
-/* How often the accesses in a batch are asked before an unmap gives up. */
-#define IOPT_UNMAP_TRIES 100
 
 /**
  * iopt_init - prepare an empty address space
@@ -88,22 +72,44 @@ static struct iopt_slice area_slice(const struct iopt_area *area)
 	};
 }
 
-static int slice_map(struct io_pagetable *iopt, const struct iopt_slice *slice,
-		     struct iopt_domain *item, unsigned long iova, int prot)
+/**
+ * iopt_area_map - fill an area, whose pages are pinned, into a domain
+ * @iopt: the address space
+ * @area: the area; the mutex of its pages is held
+ * @item: the domain
+ *
+ * Return: 0, or an error of iopt_slice_map().
+ */
+int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
+		  struct iopt_domain *item)
 {
-	int rc = iopt_slice_map(slice, item, iova, prot, iopt->small_pages);
+	struct iopt_slice slice = area_slice(area);
+	int rc;
 
-	if (rc == -ENOSPC && slice->pages->source == IOPT_PAGES_MMIO)
+	rc = iopt_slice_map(&slice, item, area->node.start, area->prot,
+			    iopt->small_pages);
+	if (rc == -ENOSPC && slice.pages->source == IOPT_PAGES_MMIO)
 		refuse(iopt->refusal, rc,
 		       "map: the device memory is mapped in %u places already, which is the limit",
 		       IOMMUFD_MMIO_MAPS_MAX);
 	return rc;
 }
 
+/**
+ * iopt_area_unmap - take an area out of a domain
+ * @area: the area
+ * @gather: of the domain; flushed by the caller before anything is unpinned
+ */
+void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
+{
+	struct iopt_slice slice = area_slice(area);
+
+	iopt_slice_unmap(&slice, gather, area->node.start);
+}
+
 /* Pin if nobody did yet, and fill an area that has no domain into all. */
 static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
-	struct iopt_slice slice = area_slice(area);
 	struct iopt_gather gather;
 	struct iopt_domain *item;
 	int rc;
@@ -118,8 +124,7 @@ static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (rc)
 		return rc;
 	list_for_each_entry(item, &iopt->domains, entry) {
-		rc = slice_map(iopt, &slice, item, area->node.start,
-			       area->prot);
+		rc = iopt_area_map(iopt, area, item);
 		if (rc)
 			goto err_unmap;
 	}
@@ -128,28 +133,24 @@ static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 err_unmap:
 	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
 		iopt_gather_init(&gather, item);
-		iopt_slice_unmap(&slice, &gather, area->node.start);
+		iopt_area_unmap(area, &gather);
 		iopt_gather_flush(&gather);
 	}
 	iopt_pages_unuse(area->pages, &area->user);
 	return rc;
 }
 
-static void area_unmap(const struct iopt_area *area,
-		       struct iopt_gather *gather)
-{
-	struct iopt_slice slice = area_slice(area);
-
-	iopt_slice_unmap(&slice, gather, area->node.start);
-}
-
-/*
- * Take the areas from @first on, to before @stop, out of all domains. Every
- * translation of all of them is gone and flushed before the first page is
+/**
+ * iopt_unfill_areas - take areas out of all domains
+ * @iopt: the address space; domains_rwsem is held
+ * @first: the first of them
+ * @stop: what follows the last one, or NULL
+ *
+ * Every translation of all of them is gone and flushed before the first page is
  * unpinned.
  */
-static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
-			 struct iopt_area *stop)
+void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
+		       struct iopt_area *stop)
 {
 	struct iopt_gather gather;
 	struct iopt_domain *item;
@@ -163,7 +164,7 @@ static void unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 	list_for_each_entry(item, &iopt->domains, entry) {
 		iopt_gather_init(&gather, item);
 		for (area = first; area != stop; area = area->next)
-			area_unmap(area, &gather);
+			iopt_area_unmap(area, &gather);
 		iopt_gather_flush(&gather);
 	}
 	for (area = first; area != stop; area = area->next) {
@@ -198,7 +199,11 @@ static struct iopt_area *area_alloc(const struct iopt_piece *piece, int prot)
 	return area;
 }
 
-static void area_free(struct iopt_area *area)
+/**
+ * iopt_area_free - free an area
+ * @area: the area, which is in no tree; its reference to the pages is put
+ */
+void iopt_area_free(struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
 
@@ -207,168 +212,13 @@ static void area_free(struct iopt_area *area)
 	iopt_pages_put(pages);
 }
 
-static struct iopt_reserved *reserved_first(struct io_pagetable *iopt,
-					    unsigned long start,
-					    unsigned long last)
-{
-	struct interval_tree_node *node =
-		interval_tree_iter_first(&iopt->reserved, start, last);
-
-	return node ? container_of(node, struct iopt_reserved, node) : NULL;
-}
-
-static int check_fixed_iova(struct io_pagetable *iopt,
-			    const struct iopt_map *map)
-{
-	unsigned long mask = iopt->alignment - 1;
-	struct iopt_reserved *reserved;
-	unsigned long last;
-
-	if ((map->iova | map->length) & mask)
-		return refuse(iopt->refusal, -EINVAL,
-			      "map: IOVA 0x%lx length 0x%lx are not multiples of 0x%lx",
-			      map->iova, map->length, iopt->alignment);
-	if (check_add_overflow(map->iova, map->length - 1, &last))
-		return -EOVERFLOW;
-
-	reserved = reserved_first(iopt, map->iova, last);
-	if (reserved)
-		return refuse_and_warn(iopt->refusal, REFUSAL_RESERVED, -EINVAL,
-				       "map: IOVA 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
-				       map->iova, last, reserved->node.start,
-				       reserved->node.last, reserved->why,
-				       reserved->name);
-	return 0;
-}
-
-/**
- * iopt_next_usable - walk the ranges that are not reserved
- * @iopt: the address space; iova_rwsem is held
- * @from: where to start
- * @start: receives the first IOVA of the range at or after @from
- * @last: receives the last IOVA of it, inclusive
- *
- * Return: false if there is no further range.
- */
-bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
-		      unsigned long *start, unsigned long *last)
-{
-	struct iopt_reserved *reserved;
-
-	lockdep_assert_held(&iopt->iova_rwsem);
-
-	while ((reserved = reserved_first(iopt, from, from)))
-		if (check_add_overflow(reserved->node.last, 1UL, &from))
-			return false;
-
-	reserved = reserved_first(iopt, from, ULONG_MAX);
-	*start = from;
-	*last = reserved ? reserved->node.start - 1 : ULONG_MAX;
-	return true;
-}
-
-/* Find a hole between @first and @last that is not reserved. */
-static int find_unreserved(struct io_pagetable *iopt, unsigned long first,
-			   unsigned long last, struct iova_hole *want,
-			   unsigned long *iova)
-{
-	unsigned long from = first;
-	int rc;
-
-	while (iopt_next_usable(iopt, from, &want->first, &want->last)) {
-		if (want->first > last)
-			break;
-		want->last = min(want->last, last);
-		rc = iova_tree_find_hole(&iopt->areas, want, iova);
-		if (rc != -ENOSPC)
-			return rc;
-		if (want->last == last)
-			break;
-		from = want->last + 1;
-	}
-	return -ENOSPC;
-}
-
-static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
-			unsigned long *iova)
-{
-	/*
-	 * IOVA 0 and the very last page are legal but trip up users, so that
-	 * they are never chosen by us.
-	 */
-	const unsigned long lowest = PAGE_SIZE;
-	const unsigned long highest = ULONG_MAX - PAGE_SIZE;
-	struct interval_tree_node *node;
-	int rc;
-
-	/*
-	 * Nor is what comes near to it, where rounding up to the page size of
-	 * some CPU wraps, unless the user names it.
-	 */
-	if (RB_EMPTY_ROOT(&iopt->allowed.rb_root))
-		return find_unreserved(iopt, lowest, ULONG_MAX - SZ_64K, want,
-				       iova);
-
-	for (node = interval_tree_iter_first(&iopt->allowed, lowest, highest);
-	     node; node = interval_tree_iter_next(node, lowest, highest)) {
-		rc = find_unreserved(iopt, max(node->start, lowest),
-				     min(node->last, highest), want, iova);
-		if (rc != -ENOSPC)
-			return rc;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return -ENOSPC;
-}
-
-/*
- * Where the memory is. Choosing an IOVA that is congruent to it makes large
- * pages of the memory large pages of the domain.
- */
-static unsigned long memory_address(const struct iopt_map *map)
-{
-	return iopt_pages_address(map->pieces->pages, map->pieces->offset);
-}
-
-static int choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
-{
-	unsigned long address = memory_address(map);
-	struct iova_hole want = { .length = map->length };
-	unsigned long align;
-	int rc;
-
-	if (map->length >= ULONG_MAX / 2)
-		return -EOVERFLOW;
-	if ((map->length | offset_in_page(address)) & (iopt->alignment - 1))
-		return refuse(iopt->refusal, -EINVAL,
-			      "map: address 0x%lx length 0x%lx are not multiples of 0x%lx",
-			      address, map->length, iopt->alignment);
-
-	align = clamp(rounddown_pow_of_two(map->length), PAGE_SIZE,
-		      (unsigned long)IOPT_MAX_ALIGN);
-	for (;;) {
-		want.align = align;
-		want.offset = address & (align - 1);
-		rc = find_allowed(iopt, &want, &map->iova);
-		if (rc != -ENOSPC)
-			return rc;
-		if (align == PAGE_SIZE)
-			break;
-		align = align > SZ_2M ? SZ_2M : PAGE_SIZE;
-	}
-	return refuse(iopt->refusal, -ENOSPC,
-		      "map: no free IOVA for 0x%lx bytes in the usable ranges",
-		      map->length);
-}
-
 static void free_areas(struct iopt_area *areas)
 {
 	while (areas) {
 		struct iopt_area *area = areas;
 
 		areas = area->next;
-		area_free(area);
+		iopt_area_free(area);
 		if (areas)
 			cond_resched();
 	}
@@ -456,7 +306,8 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	rc = map->fixed ? check_fixed_iova(iopt, map) : choose_iova(iopt, map);
+	rc = map->fixed ? iopt_check_iova(iopt, map) :
+			  iopt_choose_iova(iopt, map);
 	if (rc)
 		return rc;
 	rc = add_to_tree(iopt, areas, map);
@@ -476,8 +327,14 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 	return 0;
 }
 
-/* Give the IOVA of all areas back, in steps that others can get in between. */
-static void unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
+/**
+ * iopt_unclaim_areas - give the IOVA of areas back
+ * @iopt: the address space
+ * @areas: the first of them
+ *
+ * In steps that others can get in between.
+ */
+void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 {
 	while (areas) {
 		struct iopt_area *stop = areas;
@@ -504,7 +361,7 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 
 		trace_iommufd_map(iopt, area, rc);
 		if (rc) {
-			unfill_areas(iopt, areas, area);
+			iopt_unfill_areas(iopt, areas, area);
 			return rc;
 		}
 		if (area->next)
@@ -522,7 +379,7 @@ static int answer_map(struct io_pagetable *iopt, const struct iopt_map *map,
 {
 	if (!map->answer || !put_user(map->iova, map->answer))
 		return 0;
-	unfill_areas(iopt, areas, NULL);
+	iopt_unfill_areas(iopt, areas, NULL);
 	return -EFAULT;
 }
 
@@ -557,7 +414,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		if (!rc)
 			rc = answer_map(iopt, map, areas);
 		if (rc)
-			unclaim_areas(iopt, areas);
+			iopt_unclaim_areas(iopt, areas);
 	}
 	if (rc) {
 		free_areas(areas);
@@ -572,7 +429,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		struct iopt_area *area = areas;
 
 		areas = area->next;
-		/* Pairs with area_ready(). */
+		/* Pairs with iopt_area_ready(). */
 		smp_store_release(&area->state, IOPT_AREA_READY);
 		if (areas)
 			cond_resched();
@@ -580,7 +437,13 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 	return 0;
 }
 
-static bool area_ready(struct iopt_area *area)
+/**
+ * iopt_area_ready - may an area be used and removed?
+ * @area: the area
+ *
+ * Return: true if all is seen that was done to make it.
+ */
+bool iopt_area_ready(struct iopt_area *area)
 {
 	/* Pairs with iopt_map_pages(). */
 	return smp_load_acquire(&area->state) == IOPT_AREA_READY;
@@ -600,7 +463,7 @@ struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova)
 	lockdep_assert_held(&iopt->iova_rwsem);
 
 	area = iopt_area_of(iova_tree_first(&iopt->areas, iova, iova));
-	return area && area_ready(area) ? area : NULL;
+	return area && iopt_area_ready(area) ? area : NULL;
 }
 
 /**
@@ -697,562 +560,4 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 		rc = iopt_map_pages(dst, map);
 	iopt_free_pieces(map);
 	return rc;
-}
-
-static int refuse_cut(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, const struct iova_node *node)
-{
-	return refuse(iopt->refusal, -ENOENT,
-		      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
-		      start, last, node->start, node->last);
-}
-
-/*
- * Link the first areas in [start, last], if they can be taken over: as many as
- * go together. *end is the last IOVA of what was looked at.
- */
-static int link_areas(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, struct iopt_area **areas,
-		      unsigned long *end)
-{
-	struct iova_node *node = iova_tree_first(&iopt->areas, start, last);
-	struct iopt_area *area;
-	bool in_use = false;
-	unsigned int n = 0;
-
-	lockdep_assert_held_write(&iopt->iova_rwsem);
-
-	*end = start;
-	if (node && node->start < start)
-		return refuse_cut(iopt, start, last, node);
-
-	for (; node; node = iova_tree_next(node, last)) {
-		if (n++ == IOPT_UNFILL_BATCH)
-			break;
-		area = iopt_area_of(node);
-		if (node->last > last)
-			return refuse_cut(iopt, start, last, node);
-		if (!area_ready(area))
-			return refuse(iopt->refusal, -EBUSY,
-				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
-				      node->start, node->last);
-		if (atomic_read(&area->num_accesses)) {
-			area->prevent_access = true;
-			in_use = true;
-		}
-		*end = node->last;
-		*areas = area;
-		areas = &area->next;
-	}
-	*areas = NULL;
-	if (!node) {
-		*end = last;
-	} else {
-		/* The rest is for later, but not if that is bound to fail. */
-		node = iova_tree_first(&iopt->areas, last, last);
-		if (node && node->last != last)
-			return refuse_cut(iopt, start, last, node);
-	}
-	return in_use ? -EAGAIN : 0;
-}
-
-/*
- * Take over the first ready areas in [start, last] for removal. They keep their
- * IOVA until they are unfilled and flushed.
- *
- * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by somebody else, -EAGAIN if accesses are in the way; with
- * nothing changed but prevent_access up to *end.
- */
-static int take_areas(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, struct iopt_area **areas,
-		      unsigned long *end)
-{
-	struct iopt_area *area;
-	int rc;
-
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	rc = link_areas(iopt, start, last, areas, end);
-	if (rc)
-		return rc;
-	for (area = *areas; area; area = area->next)
-		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
-	return 0;
-}
-
-static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
-			 unsigned long *unmapped)
-{
-	unfill_areas(iopt, areas, NULL);
-	unclaim_areas(iopt, areas);
-	while (areas) {
-		struct iopt_area *area = areas;
-
-		trace_iommufd_unmap(iopt, area);
-		*unmapped += iopt_area_length(area);
-		areas = area->next;
-		area_free(area);
-		if (areas)
-			cond_resched();
-	}
-}
-
-/* Let accesses come back to areas that are not going to be removed. */
-static void allow_access(struct io_pagetable *iopt, unsigned long start,
-			 unsigned long last)
-{
-	struct iova_node *node;
-
-	guard(rwsem_write)(&iopt->iova_rwsem);
-	for (node = iova_tree_first(&iopt->areas, start, last); node;
-	     node = iova_tree_next(node, last)) {
-		iopt_area_of(node)->prevent_access = false;
-		cond_resched();
-	}
-}
-
-/* Find the next area that an unmap waits for. */
-static bool next_in_use(struct io_pagetable *iopt, unsigned long start,
-			unsigned long last, struct iova_node *found)
-{
-	struct iova_node *node;
-
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	for (node = iova_tree_first(&iopt->areas, start, last); node;
-	     node = iova_tree_next(node, last)) {
-		struct iopt_area *area = iopt_area_of(node);
-
-		if (area->prevent_access && atomic_read(&area->num_accesses)) {
-			*found = *node;
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Ask the accesses to let go of what keeps areas in [start, last] from being
- * removed. One area at a time, because there are owners that go through all of
- * the IOVA that they are asked about. Return -EAGAIN, or -EDEADLOCK if that was
- * tried often enough.
- */
-static int ask_accesses(struct io_pagetable *iopt, unsigned long start,
-			unsigned long last, unsigned int tries)
-{
-	unsigned long iova = start;
-	struct iova_node busy;
-
-	if (WARN_ON(!iopt->access_ops) || tries == IOPT_UNMAP_TRIES)
-		return refuse(iopt->refusal, -EDEADLOCK,
-			      "unmap: a driver does not let go of memory in 0x%lx-0x%lx",
-			      start, last);
-
-	/* prevent_access keeps new pins out. */
-	while (next_in_use(iopt, iova, last, &busy)) {
-		iopt->access_ops->unmap(iopt, busy.start,
-					busy.last - busy.start + 1);
-		if (busy.last >= last)
-			break;
-		iova = busy.last + 1;
-	}
-	return -EAGAIN;
-}
-
-/*
- * Remove the first areas in [start, last], up to *end. With @wait for all who
- * are making or removing areas, so that none is busy.
- */
-static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
-			   unsigned long last, bool wait, unsigned long *end,
-			   unsigned long *unmapped)
-{
-	struct iopt_area *areas;
-	int rc;
-
-	*end = start;
-	if (wait)
-		down_write(&iopt->domains_rwsem);
-	else if (down_read_killable(&iopt->domains_rwsem))
-		return -EINTR;
-	rc = take_areas(iopt, start, last, &areas, end);
-	if (!rc)
-		remove_areas(iopt, areas, unmapped);
-	if (wait)
-		up_write(&iopt->domains_rwsem);
-	else
-		up_read(&iopt->domains_rwsem);
-	return rc;
-}
-
-static int unmap_range(struct io_pagetable *iopt, unsigned long start,
-		       unsigned long last, bool wait, unsigned long *unmapped)
-{
-	unsigned long barred = start;
-	unsigned int tries = 0;
-	unsigned long end;
-	int rc;
-
-	*unmapped = 0;
-	do {
-		rc = take_and_remove(iopt, start, last, wait, &end, unmapped);
-		if (rc)
-			barred = max(barred, end);
-		if (rc == -EAGAIN) {
-			rc = ask_accesses(iopt, start, end, tries++);
-		} else if (!rc && end != last) {
-			start = end + 1;
-			tries = 0;
-			rc = -EAGAIN;
-		}
-		if (rc == -EAGAIN) {
-			if (!wait && fatal_signal_pending(current))
-				rc = -EINTR;
-			cond_resched();
-		}
-	} while (rc == -EAGAIN);
-	if (rc && barred >= start)
-		allow_access(iopt, start, barred);
-	return rc;
-}
-
-/**
- * iopt_unmap - unmap all areas in a range
- * @iopt: the address space
- * @iova: first IOVA
- * @length: bytes
- * @unmapped: receives the bytes of the areas that were there and are gone now,
- *            also on failure
- *
- * Areas go in batches of %IOPT_UNFILL_BATCH, from low to high IOVA, between
- * which others get the locks and a signal is seen. Up to that many go together
- * or not at all, and so do more if nobody else changes the range.
- *
- * Return: 0; -ENOENT if the range is empty or would cut an area, -EBUSY if
- * another thread is making or removing an area in it, -EINTR if the caller was
- * killed, -EDEADLOCK if an access does not let go, -EINVAL if the length is 0,
- * -EOVERFLOW if the range wraps.
- */
-int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
-	       unsigned long length, unsigned long *unmapped)
-{
-	unsigned long last;
-	int rc;
-
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
-	rc = unmap_range(iopt, iova, last, false, unmapped);
-	if (!rc && !*unmapped)
-		return -ENOENT;
-	return rc;
-}
-
-/**
- * iopt_unmap_all - unmap everything
- * @iopt: the address space
- * @unmapped: receives the bytes of the areas that were there and are gone now,
- *            maybe none, also on failure
- *
- * In batches, as iopt_unmap().
- *
- * Return: 0, -EBUSY if another thread is making or removing an area, -EINTR if
- * the caller was killed, or -EDEADLOCK if an access does not let go.
- */
-int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
-{
-	return unmap_range(iopt, 0, ULONG_MAX, false, unmapped);
-}
-
-/**
- * iopt_clear - unmap everything, whatever others do
- * @iopt: the address space
- *
- * What is being mapped or unmapped is waited for; what comes later stays, and so
- * does what an access does not let go of.
- */
-void iopt_clear(struct io_pagetable *iopt)
-{
-	unsigned long unmapped;
-	int rc;
-
-	rc = unmap_range(iopt, 0, ULONG_MAX, true, &unmapped);
-	/* A driver that holds on to memory is not our own fault. */
-	WARN_ON(rc && rc != -EDEADLOCK);
-}
-
-/* The alignment that all domains and options ask for together. */
-static unsigned long calc_alignment(struct io_pagetable *iopt,
-				    struct iommu_domain *extra)
-{
-	bool whole = iopt->small_pages || iopt->pin_accesses;
-	unsigned long alignment = whole ? PAGE_SIZE : 1;
-	struct iopt_domain *item;
-
-	lockdep_assert_held(&iopt->domains_rwsem);
-
-	if (extra)
-		alignment = max(alignment, 1UL << __ffs(extra->pgsize_bitmap));
-	list_for_each_entry(item, &iopt->domains, entry)
-		alignment = max(alignment,
-				1UL << __ffs(item->domain->pgsize_bitmap));
-	return alignment;
-}
-
-/* Would every area and allowed range do with a larger alignment? */
-static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
-{
-	unsigned long mask = alignment - 1;
-	struct iova_node *node;
-
-	lockdep_assert_held_write(&iopt->iova_rwsem);
-
-	if (alignment > PAGE_SIZE)
-		return refuse(iopt->refusal, -EINVAL,
-			      "attach: the IOMMU's smallest page of %lu kB is larger than the CPU's",
-			      alignment >> 10);
-	if (alignment <= iopt->alignment)
-		return 0;
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
-	     node = iova_tree_next(node, ULONG_MAX)) {
-		struct iopt_area *area = iopt_area_of(node);
-
-		if ((node->start | (node->last + 1) | area->page_offset) & mask)
-			return refuse(iopt->refusal, -EADDRINUSE,
-				      "attach: the mapping at 0x%lx-0x%lx is not aligned to 0x%lx",
-				      node->start, node->last, alignment);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-
-static int reserve_aperture(struct io_pagetable *iopt,
-			    struct iopt_domain *item)
-{
-	const struct iommu_domain_geometry *geometry = &item->domain->geometry;
-	int rc;
-
-	if (geometry->aperture_start) {
-		rc = iopt_reserve(iopt, 0, geometry->aperture_start - 1, item,
-				  "the page table", "below the aperture");
-		if (rc)
-			return rc;
-	}
-	if (geometry->aperture_end != ULONG_MAX) {
-		rc = iopt_reserve(iopt, geometry->aperture_end + 1, ULONG_MAX,
-				  item, "the page table", "above the aperture");
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-/* Undo what fill_domain() did to the areas before @stop; NULL means all. */
-static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
-			  struct iova_node *stop)
-{
-	bool is_last = list_empty(&iopt->domains);
-	struct iopt_gather gather;
-	struct iova_node *node;
-
-	lockdep_assert_held_write(&iopt->domains_rwsem);
-	lockdep_assert_held_write(&iopt->iova_rwsem);
-
-	iopt_gather_init(&gather, item);
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
-	     node = iova_tree_next(node, ULONG_MAX)) {
-		area_unmap(iopt_area_of(node), &gather);
-		cond_resched();
-	}
-	iopt_gather_flush(&gather);
-
-	if (!is_last)
-		return;
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node != stop;
-	     node = iova_tree_next(node, ULONG_MAX)) {
-		struct iopt_area *area = iopt_area_of(node);
-
-		scoped_guard(mutex, &area->pages->mutex)
-			iopt_pages_unuse(area->pages, &area->user);
-		cond_resched();
-	}
-}
-
-/* Fill all areas into one more domain; pin them if it is the first. */
-static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
-{
-	bool is_first = list_empty(&iopt->domains);
-	struct iova_node *node;
-	int rc;
-
-	lockdep_assert_held_write(&iopt->domains_rwsem);
-	lockdep_assert_held_write(&iopt->iova_rwsem);
-
-	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
-	     node = iova_tree_next(node, ULONG_MAX)) {
-		struct iopt_area *area = iopt_area_of(node);
-		struct iopt_slice slice = area_slice(area);
-
-		if (fatal_signal_pending(current)) {
-			rc = -EINTR;
-			break;
-		}
-		cond_resched();
-		guard(mutex)(&area->pages->mutex);
-		if (is_first) {
-			rc = iopt_pages_use(area->pages, &area->user,
-					    iopt->refusal);
-			if (rc)
-				break;
-		}
-		rc = slice_map(iopt, &slice, item, node->start, area->prot);
-		if (rc) {
-			if (is_first)
-				iopt_pages_unuse(area->pages, &area->user);
-			break;
-		}
-	}
-	if (!node)
-		return 0;
-	unfill_domain(iopt, item, node);
-	return rc;
-}
-
-/**
- * iopt_add_domain - fill all areas into one more domain
- * @iopt: the address space
- * @item: the domain, empty; stays until iopt_remove_domain()
- *
- * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
- * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
- * than the CPU's, -EINTR if the caller was killed, or what pinning and the IOMMU
- * driver say.
- */
-int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
-{
-	unsigned long alignment;
-	int rc;
-
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	alignment = calc_alignment(iopt, item->domain);
-	rc = check_alignment(iopt, alignment);
-	if (rc)
-		return rc;
-	rc = reserve_aperture(iopt, item);
-	if (rc)
-		goto err_unreserve;
-	rc = fill_domain(iopt, item);
-	if (rc)
-		goto err_unreserve;
-	iopt->alignment = alignment;
-	list_add_tail(&item->entry, &iopt->domains);
-	return 0;
-
-err_unreserve:
-	iopt_unreserve(iopt, item);
-	return rc;
-}
-
-/**
- * iopt_remove_domain - take all areas out of a domain
- * @iopt: the address space
- * @item: a domain of it; empty and unused afterwards
- */
-void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item)
-{
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	list_del(&item->entry);
-	unfill_domain(iopt, item, NULL);
-	iopt_unreserve(iopt, item);
-	iopt->alignment = calc_alignment(iopt, NULL);
-}
-
-/**
- * iopt_lower_flush_max - a domain comes to hardware that flushes less at a time
- * @iopt: the address space
- * @item: a domain of it; no device of that hardware is attached yet
- * @flush_max: from iopt_flush_max()
- */
-void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
-			  unsigned long flush_max)
-{
-	if (!flush_max || (item->flush_max && item->flush_max <= flush_max))
-		return;
-	/* Whatever is unmapped after the attach has to know. */
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	item->flush_max = flush_max;
-}
-
-/**
- * iopt_add_pin_access - an access comes that uses whole pages
- * @iopt: the address space
- *
- * Return: 0, or -EADDRINUSE if an area is not page-aligned.
- */
-int iopt_add_pin_access(struct io_pagetable *iopt)
-{
-	int rc;
-
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	iopt->pin_accesses++;
-	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
-	if (rc)
-		iopt->pin_accesses--;
-	else
-		iopt->alignment = calc_alignment(iopt, NULL);
-	return rc;
-}
-
-/**
- * iopt_remove_pin_access - undo iopt_add_pin_access()
- * @iopt: the address space
- */
-void iopt_remove_pin_access(struct io_pagetable *iopt)
-{
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	iopt->pin_accesses--;
-	iopt->alignment = calc_alignment(iopt, NULL);
-}
-
-/**
- * iopt_set_small_pages - allow or forbid large translations
- * @iopt: the address space
- * @small_pages: make no translation larger than PAGE_SIZE from now on
- *
- * Return: 0, -EINVAL if translations exist already, or -EADDRINUSE if an area
- * is not page-aligned.
- */
-int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
-{
-	bool old;
-	int rc;
-
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	old = iopt->small_pages;
-	if (old == small_pages)
-		return 0;
-	if (small_pages && !list_empty(&iopt->domains) && iopt->areas.nr)
-		return refuse(iopt->refusal, -EINVAL,
-			      "option: mappings with large pages exist already");
-	iopt->small_pages = small_pages;
-	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
-	if (rc) {
-		iopt->small_pages = old;
-		return rc;
-	}
-	iopt->alignment = calc_alignment(iopt, NULL);
-	return 0;
 }

@@ -126,6 +126,13 @@ struct iopt_reserved {
 
 struct io_pagetable;
 
+/*
+ * Areas that go together: that one IOTLB synchronisation and one pass of
+ * unpinning cover, and after which others get the locks. A user can make
+ * millions of areas.
+ */
+#define IOPT_UNFILL_BATCH 512
+
 /**
  * struct iopt_access_ops - how an io_pagetable calls back its accesses
  * @unmap: stop using [iova, iova + length) and unpin it; may sleep
@@ -227,6 +234,16 @@ void iopt_destroy(struct io_pagetable *iopt);
 
 int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map);
 void iopt_free_pieces(struct iopt_map *map);
+int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
+		  struct iopt_domain *item);
+void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather);
+bool iopt_area_ready(struct iopt_area *area);
+void iopt_area_free(struct iopt_area *area);
+void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
+		       struct iopt_area *stop);
+void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas);
+int iopt_check_iova(struct io_pagetable *iopt, const struct iopt_map *map);
+int iopt_choose_iova(struct io_pagetable *iopt, struct iopt_map *map);
 int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	      unsigned long src_iova, struct iopt_map *map);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
@@ -236,6 +253,8 @@ void iopt_clear(struct io_pagetable *iopt);
 
 void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable);
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
+bool iopt_range_cuts_area(struct io_pagetable *iopt, unsigned long iova,
+			  unsigned long last);
 unsigned long iopt_area_leaf(const struct iopt_area *area,
 			     const struct iommu_domain *domain,
 			     unsigned long iova, unsigned long *last);

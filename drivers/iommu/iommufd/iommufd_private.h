@@ -85,6 +85,10 @@ struct iommufd_ucmd {
 	void *cmd;
 };
 
+struct iommufd_ctx *iommufd_ctx_alloc(struct file *file, bool type1);
+void iommufd_ctx_free(struct iommufd_ctx *ictx);
+void iommufd_show_fdinfo(struct seq_file *m, struct file *filp);
+
 /* Give the struct back to the user, no more of it than the user knows. */
 static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 				       size_t cmd_len)
@@ -200,6 +204,9 @@ struct iommufd_hwpt *
 iommufd_hwpt_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		   struct iommufd_device *idev, u32 flags,
 		   const struct iommu_user_data *user_data);
+u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
+			    const struct iommufd_ioas *ioas,
+			    struct iommufd_device *idev);
 int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
@@ -275,8 +282,10 @@ int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas, struct seq_file *m);
-int iommufd_device_try_domain(struct iommufd_device *idev,
-			      struct iommu_domain *domain);
+int iommufd_group_try_domain(struct iommufd_group *igroup,
+			     struct iommu_domain *domain);
+int iommufd_msi_prepare(struct iommufd_group *igroup,
+			struct iommufd_hwpt *hwpt);
 
 /**
  * struct iommufd_access - an in-kernel user of IOVA
@@ -310,11 +319,5 @@ extern const struct iommufd_object_ops iommufd_access_object_ops;
 int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 		       unsigned long arg);
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
-u32 iommufd_vfio_hwpt_flags(struct iommufd_ctx *ictx,
-			    const struct iommufd_ioas *ioas,
-			    struct iommufd_device *idev);
-struct iommufd_ioas *iommufd_vfio_get_ioas(struct iommufd_ctx *ictx);
-void iommufd_vfio_forget(struct iommufd_ctx *ictx);
-int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx);
 
 #endif

@@ -7,10 +7,6 @@
 #include <linux/iommufd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/sched.h>
-#include <linux/sched/signal.h>
-#include <linux/seq_file.h>
-#include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
@@ -22,42 +18,16 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 {
 	struct iommufd_ctx *ictx;
 
-	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
+	ictx = iommufd_ctx_alloc(filp, filp->private_data == &vfio_misc_dev);
 	if (!ictx)
 		return -ENOMEM;
-
-	/*
-	 * A program that opened a VFIO container expects VFIO's accounting, and
-	 * its errors.
-	 */
-	ictx->type1 = filp->private_data == &vfio_misc_dev;
-	ictx->account_mode = ictx->type1 ? PIN_ACCOUNT_MM : PIN_ACCOUNT_USER;
-
-	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	mutex_init(&ictx->takeover_mutex);
-	mutex_init(&ictx->groups_lock);
-	INIT_LIST_HEAD(&ictx->groups);
-	mutex_init(&ictx->container.lock);
-	INIT_LIST_HEAD(&ictx->container.groups);
-	init_waitqueue_head(&ictx->destroy_wait);
-	refusal_init(&ictx->refusal);
-	ictx->file = filp;
 	filp->private_data = ictx;
 	return 0;
 }
 
 static int iommufd_fops_release(struct inode *inode, struct file *filp)
 {
-	struct iommufd_ctx *ictx = filp->private_data;
-
-	/* Devices and accesses hold the file, so that there are none left. */
-	iommufd_object_destroy_all(ictx);
-	WARN_ON(!list_empty(&ictx->groups));
-	xa_destroy(&ictx->objects);
-	mutex_destroy(&ictx->container.lock);
-	mutex_destroy(&ictx->groups_lock);
-	mutex_destroy(&ictx->takeover_mutex);
-	kfree(ictx);
+	iommufd_ctx_free(filp->private_data);
 	return 0;
 }
 
@@ -203,41 +173,6 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 	return op->execute(&ucmd);
 }
 
-#ifdef CONFIG_PROC_FS
-static void iommufd_fops_show_fdinfo(struct seq_file *m, struct file *filp)
-{
-	struct iommufd_ctx *ictx = filp->private_data;
-	struct iommufd_object *obj;
-	unsigned long id;
-
-	seq_printf(m, "accounting:\t%s\n",
-		   ictx->account_mode == PIN_ACCOUNT_MM ? "process" : "user");
-	refusal_show(&ictx->refusal, m);
-
-	xa_for_each(&ictx->objects, id, obj) {
-		/* It may be gone or another one by now; this one stays. */
-		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_ANY);
-		if (IS_ERR(obj))
-			continue;
-		seq_printf(m, "object:\t%lu %s users=%u", id, obj->ops->name,
-			   max(refcount_read(&obj->users), 1U) - 1);
-		if (obj->ops->type == IOMMUFD_OBJ_DEVICE)
-			seq_printf(m, " %s", dev_name(to_idev(obj)->dev));
-		if (obj->ops->type == IOMMUFD_OBJ_HWPT)
-			seq_printf(m, " ioas=%u%s", to_hwpt(obj)->ioas->obj.id,
-				   to_hwpt(obj)->automatic ? " automatic" : "");
-		seq_putc(m, '\n');
-		if (obj->ops->type == IOMMUFD_OBJ_IOAS)
-			iommufd_ioas_show(ictx, to_ioas(obj), m);
-		iommufd_object_put(ictx, obj);
-		/* What does not fit is asked for again, with more room. */
-		if (seq_has_overflowed(m) || fatal_signal_pending(current))
-			break;
-		cond_resched();
-	}
-}
-#endif
-
 static const struct file_operations iommufd_fops = {
 	.owner = THIS_MODULE,
 	.open = iommufd_fops_open,
@@ -245,19 +180,9 @@ static const struct file_operations iommufd_fops = {
 	.unlocked_ioctl = iommufd_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 #ifdef CONFIG_PROC_FS
-	.show_fdinfo = iommufd_fops_show_fdinfo,
+	.show_fdinfo = iommufd_show_fdinfo,
 #endif
 };
-
-/**
- * iommufd_ctx_get - take another reference to a context
- * @ictx: a context that the caller holds
- */
-void iommufd_ctx_get(struct iommufd_ctx *ictx)
-{
-	get_file(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, IOMMUFD);
 
 /**
  * iommufd_ctx_from_file - get the context of an open file
@@ -298,16 +223,6 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 	return ictx;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, IOMMUFD);
-
-/**
- * iommufd_ctx_put - give a reference to a context back
- * @ictx: the context
- */
-void iommufd_ctx_put(struct iommufd_ctx *ictx)
-{
-	fput(ictx->file);
-}
-EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, IOMMUFD);
 
 static struct miscdevice iommu_misc_dev = {
 	.minor = MISC_DYNAMIC_MINOR,

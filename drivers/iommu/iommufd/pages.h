@@ -174,7 +174,6 @@ static inline void iopt_pages_put(struct iopt_pages *pages)
 	kref_put(&pages->kref, iopt_pages_release);
 }
 
-/* fault.c */
 void iopt_explain_fault(const struct iopt_pages *pages, unsigned long index,
 			unsigned long last, int error, struct refusal *refusal);
 

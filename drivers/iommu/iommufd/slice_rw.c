@@ -16,7 +16,7 @@
 #include <linux/sched/mm.h>
 #include <linux/string.h>
 
-#include "mock/mock.h"
+#include "mock/hooks.h"
 #include "pages.h"
 #include "pfn_store.h"
 

@@ -18,6 +18,7 @@
 
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
+#include "vfio_container.h"
 
 /**
  * struct member - a group in a container
@@ -111,7 +112,7 @@ static int take_table(struct iommufd_ctx *ictx, struct member *member,
 	hwpt = hold_suitable(ioas, &idev);
 	if (!hwpt) {
 		hwpt = iommufd_hwpt_alloc(ictx, ioas, &idev,
-					  iommufd_vfio_hwpt_flags(ictx, ioas,
+					  iommufd_hwpt_auto_flags(ictx, ioas,
 								  &idev),
 					  NULL);
 		if (IS_ERR(hwpt))
@@ -346,6 +347,37 @@ static struct member *find_member(struct iommufd_container *container,
 	return NULL;
 }
 
+/*
+ * A container is without groups, and as new.
+ *
+ * What the user maps in an IOAS that it chose itself stays, and so does what a
+ * device can reach that was attached to the IOAS by its own character device.
+ */
+static void forget_maps(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+	bool in_use;
+
+	lockdep_assert_held(&ictx->container.lock);
+
+	if (!READ_ONCE(ictx->container.owns_ioas))
+		return;
+	ioas = iommufd_vfio_get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return;
+	scoped_guard(mutex, &ioas->mutex) {
+		iommufd_vfio_stop_log(ioas);
+		in_use = !list_empty(&ioas->hwpts) ||
+			 !xa_empty(&ioas->accesses);
+	}
+	if (!in_use) {
+		iopt_clear(&ioas->iopt);
+		iopt_set_cuttable(&ioas->iopt, false);
+		iopt_set_small_pages(&ioas->iopt, false);
+	}
+	iommufd_object_put(ictx, &ioas->obj);
+}
+
 /**
  * iommufd_vfio_compat_remove_group - take a group out of a container
  * @ictx: the container
@@ -371,7 +403,7 @@ void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 	free_member(member);
 	if (list_empty(&container->groups)) {
 		container->type = 0;
-		iommufd_vfio_forget(ictx);
+		forget_maps(ictx);
 	}
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, IOMMUFD_VFIO);

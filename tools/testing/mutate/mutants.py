@@ -25,6 +25,7 @@ class Mutant:
 MUTANTS = []
 # Files that have no code to make a fault in that a test could see, and why
 WITHOUT = {
+    "drivers/iommu/iommufd/msi.c": "interrupts of the machines that tests run on are not translated like DMA",
     "drivers/vfio/pci/vga.c": "the arbiter of a guest with one display has nothing to arbitrate",
     "drivers/vfio/pci/igd.c": "needs the fake graphics device of the selftests",
     "drivers/vfio/external.c": "its one caller is KVM, which runs in 'make check-clients'",
@@ -52,23 +53,23 @@ MOCK, IOAS, DEV = "iommu/iommufd_mock", "iommu/iommufd_ioas", "iommu/iommufd_moc
 # ---- iommufd: the IOVA map
 F = IOMMUFD + "io_pagetable.c"
 S = "iommufd_io_pagetable"
-uml("unclaim-unlocked", F, "unclaim_areas", "\t\tscoped_guard(rwsem_write, &iopt->iova_rwsem)\n", "", S)
+uml("unclaim-unlocked", F, "iopt_unclaim_areas", "\t\tscoped_guard(rwsem_write, &iopt->iova_rwsem)\n", "", S)
 uml("fill-error-keeps-pins", F, "area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("fill-error-without-flush", F, "area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
-uml("unfill-without-flush", F, "unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map")
-uml("add-domain-keeps-reserved", F, "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
-uml("remove-domain-keeps-alignment", F, "iopt_remove_domain", "\tiopt->alignment = calc_alignment(iopt, NULL);\n", "", S)
-uml("auto-iova-from-0", F, "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
-uml("usable-off-by-one", F, "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
-uml("unmap-cuts-front", F, "link_areas", "node && node->start < start", "node && false", S, f"{IOAS}:unmap_never_splits")
-uml("unmap-fails-access-barred", F, "unmap_range", "\tif (rc && barred >= start)\n\t\tallow_access(iopt, start, barred);\n", "", S)
-uml("unmap-only-one-batch", F, "unmap_range", "!rc && end != last", "false", S)
-uml("unmap-batch-finds-cut-late", F, "link_areas", "node && node->last != last", "false", S)
-uml("fill-domain-error-keeps-pins", F, "fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
-uml("small-pages-not-undone", F, "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
-uml("pin-access-not-undone", F, "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
+uml("unfill-without-flush", F, "iopt_unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map")
+uml("add-domain-keeps-reserved", IOMMUFD + "domains.c", "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
+uml("remove-domain-keeps-alignment", IOMMUFD + "domains.c", "iopt_remove_domain", "\tiopt->alignment = calc_alignment(iopt, NULL);\n", "", S)
+uml("auto-iova-from-0", IOMMUFD + "iova.c", "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
+uml("usable-off-by-one", IOMMUFD + "iova.c", "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
+uml("unmap-cuts-front", IOMMUFD + "unmap.c", "link_areas", "node && node->start < start", "node && false", S, f"{IOAS}:unmap_never_splits")
+uml("unmap-fails-access-barred", IOMMUFD + "unmap.c", "unmap_range", "\tif (rc && barred >= start)\n\t\tallow_access(iopt, start, barred);\n", "", S)
+uml("unmap-only-one-batch", IOMMUFD + "unmap.c", "unmap_range", "!rc && end != last", "false", S)
+uml("unmap-batch-finds-cut-late", IOMMUFD + "unmap.c", "link_areas", "node && node->last != last", "false", S)
+uml("fill-domain-error-keeps-pins", IOMMUFD + "domains.c", "fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
+uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
+uml("pin-access-not-undone", IOMMUFD + "domains.c", "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
 uml("copy-wrong-errno", F, "collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK}:copy_not_writable")
-uml("answer-fails-stays-filled", F, "answer_map", "\tunfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{IOAS}:bad_pointer_undoes_map")
+uml("answer-fails-stays-filled", F, "answer_map", "\tiopt_unfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{IOAS}:bad_pointer_undoes_map")
 F = IOMMUFD + "area_cut.c"
 S = "iommufd_area_cut"
 uml("cut-without-reference", F, "cut_area", "\tiopt_pages_get(rear->pages);\n", "", S)
@@ -87,15 +88,15 @@ uml("stats-off-by-one", F, "find_step", "step->last + 1 - area->user.start", "st
 # ---- iommufd: memory
 F = IOMMUFD + "pages.c"
 S = "iommufd_pages"
-uml("pin-error-keeps-charge", F, "pin_range", "\t\t\tpin_account_uncharge(&pages->account, last - start + 1);\n", "", S)
-uml("pin-error-keeps-pins", F, "pin_range", "unpin_range(pages, start, index - 1);", ";", S)
-uml("unused-keeps-charge", F, "unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
-uml("store-error-keeps-pins", F, "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map")
-uml("file-error-keeps-folio", F, "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
+uml("pin-error-keeps-charge", IOMMUFD + "pin.c", "pin_range", "\t\t\tpin_account_uncharge(&pages->account, last - start + 1);\n", "", S)
+uml("pin-error-keeps-pins", IOMMUFD + "pin.c", "pin_range", "unpin_range(pages, start, index - 1);", ";", S)
+uml("unused-keeps-charge", IOMMUFD + "pin.c", "unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
+uml("store-error-keeps-pins", IOMMUFD + "pin.c", "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map")
+uml("file-error-keeps-folio", IOMMUFD + "pin.c", "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
 uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_then_seal")
 uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{IOAS}:map_file_read_only")
-uml("fill-error-stays-mapped", F, "fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
-uml("unpin-not-last", F, "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
+uml("fill-error-stays-mapped", IOMMUFD + "fill.c", "fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
+uml("unpin-not-last", IOMMUFD + "access_pin.c", "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
 F = IOMMUFD + "translate.c"
 uml("flush-larger-than-can-be", F, "iopt_gather_flush", "unlikely(gather_is_large(gather))", "false", "iommufd_translate")
 uml("flush-of-nothing", F, "iopt_gather_flush", "\tif (!gather->pending)\n\t\treturn;\n", "", "iommufd_translate")
@@ -134,17 +135,17 @@ uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ict
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "main.c"
 uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{IOAS}:size_rules")
-uml("fdinfo-keeps-object", F, "iommufd_fops_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{IOAS}:fdinfo_objects")
+uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{IOAS}:fdinfo_objects")
 F = IOMMUFD + "ioas.c"
 uml("alloc-leaves-id", F, "iommufd_ioas_alloc_ioctl", "iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);", "iommufd_object_finalize(ucmd->ictx, &ioas->obj);", None, f"{IOAS}:bad_pointer")
-uml("copy-error-keeps-source", F, "iommufd_ioas_copy", "goto out_put_src;", "return rc;", None, f"{IOAS}:copy_bad")
+uml("copy-error-keeps-source", IOMMUFD + "ioas_map.c", "iommufd_ioas_copy", "goto out_put_src;", "return rc;", None, f"{IOAS}:copy_bad")
 uml("ranges-exact-room", F, "iommufd_ioas_iova_ranges", "cmd->num_iovas > max_iovas ?", "cmd->num_iovas >= max_iovas ?", None, f"{IOAS}:iova_ranges,iova_ranges_emsgsize")
 uml("allowed-not-freed", F, "iommufd_ioas_allow_iovas", "\tiopt_free_allowed(&allowed);\n", "", None, f"{IOAS}:allow_iovas,allow_iovas_bad")
 uml("allowed-may-overlap", F, "load_allowed", "if (interval_tree_iter_first(allowed, range.start, range.last))", "if (0)", None, f"{IOAS}:allow_iovas_bad")
-uml("accounting-for-everybody", F, "option_rlimit_mode", "!capable(CAP_SYS_RESOURCE)", "false", None, f"{IOAS}:option_rlimit_mode_eperm")
-uml("unmap-wrong-errno", F, "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EINVAL;", None, f"{IOAS}:unmap_bad")
-uml("flags-wrong-errno", F, "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{IOAS}:unknown_flags")
-stock("read-only-is-written", F, "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEABLE)", "if (flags)", "iommu/iommufd_device:dma_read_only")
+uml("accounting-for-everybody", IOMMUFD + "option.c", "option_rlimit_mode", "!capable(CAP_SYS_RESOURCE)", "false", None, f"{IOAS}:option_rlimit_mode_eperm")
+uml("unmap-wrong-errno", IOMMUFD + "ioas_map.c", "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EINVAL;", None, f"{IOAS}:unmap_bad")
+uml("flags-wrong-errno", IOMMUFD + "ioas_map.c", "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{IOAS}:unknown_flags")
+stock("read-only-is-written", IOMMUFD + "ioas_map.c", "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEABLE)", "if (flags)", "iommu/iommufd_device:dma_read_only")
 F = IOMMUFD + "refusal.c"
 uml("refusal-not-counted", F, "record", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
 uml("refusal-logged-each-time", F, "note_warning", "\t\t\treturn false;\n\t\t}\n", "\t\t\tcontinue;\n\t\t}\n", None, "iommu/iommufd_fdinfo:memlock_in_the_log")
@@ -165,18 +166,23 @@ F = IOMMUFD + "slice_rw.c"
 uml("copy-ignores-pins", F, "slice_page", "if (interval_tree_iter_first(&pages->users, index, index)) {", "if (0) {", None, "iommu/iommufd_access:pinned_memory")
 uml("hold-write-without-pin", F, "hold_user", "return hold->write ? pin_user_pages_fast(addr, npages,\n\t\t\t\t\t\t\t FOLL_WRITE, hold->list) :", "return 0 ? 0 :", None, "iommu/iommufd_access:process_may_not")
 F = IOMMUFD + "device.c"
-uml("attach-error-keeps-reserved", F, "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{DEV}:attach_fails")
-uml("replace-error-keeps-reserved", F, "replace_hwpt", "\t\t\tunreserve_device(hwpt, cur->dev);\n", "\t\t\t;\n", None, f"{DEV}:replace_fails,group_replace_fails")
-uml("attach-error-keeps-hwpt", F, "attach_hwpt", "err_release:\n\tiommufd_object_release(&hwpt->obj);\n", "err_release:\n", None, f"{DEV}:attach_fails")
-uml("group-replace-keeps-table", F, "replace_hwpt", "\t\tif (cur != idev)\n\t\t\tiommufd_object_release(&old->obj);\n", "", None, f"{DEV}:group")
-uml("group-replace-error-keeps-table", F, "replace_hwpt", "\twhile (held--)\n", "\twhile (held-- > 1)\n", None, f"{DEV}:group_replace_fails")
-uml("group-replace-error-keeps-reserved", F, "replace_hwpt", "list_for_each_entry_continue_reverse", "if (0) list_for_each_entry_continue_reverse", None, f"{DEV}:group_replace_fails")
-stock("detach-keeps-reserved", F, "iommufd_device_detach", "\t\tunreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
+uml("attach-error-keeps-reserved", IOMMUFD + "attach.c", "attach_hwpt", "\tunreserve_device(hwpt, idev->dev);\n", "\t;\n", None, f"{DEV}:attach_fails")
+uml("replace-error-keeps-reserved", IOMMUFD + "attach.c", "replace_hwpt", "\t\t\tunreserve_device(hwpt, cur->dev);\n", "\t\t\t;\n", None, f"{DEV}:replace_fails,group_replace_fails")
+uml("attach-error-keeps-hwpt", IOMMUFD + "attach.c", "attach_hwpt", "err_release:\n\tiommufd_object_release(&hwpt->obj);\n", "err_release:\n", None, f"{DEV}:attach_fails")
+uml("group-replace-keeps-table", IOMMUFD + "attach.c", "replace_hwpt", "\t\tif (cur != idev)\n\t\t\tiommufd_object_release(&old->obj);\n", "", None, f"{DEV}:group")
+uml("group-replace-error-keeps-table", IOMMUFD + "attach.c", "replace_hwpt", "\twhile (held--)\n", "\twhile (held-- > 1)\n", None, f"{DEV}:group_replace_fails")
+uml("group-replace-error-keeps-reserved", IOMMUFD + "attach.c", "replace_hwpt", "list_for_each_entry_continue_reverse", "if (0) list_for_each_entry_continue_reverse", None, f"{DEV}:group_replace_fails")
+stock("detach-keeps-reserved", IOMMUFD + "attach.c", "iommufd_device_detach", "\t\tunreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
 uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK}:get_hw_info")
 F = IOMMUFD + "vfio_compat.c"
-stock("type1-map-without-flags", F, "map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")
-stock("type1-limit-off-by-one", F, "map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= READ_ONCE(dma_entry_limit)", "READ_ONCE(ioas->iopt.areas.nr) > READ_ONCE(dma_entry_limit)", "iommu/vfio_compat:entry_limit")
-stock("type1-caps-not-linked", F, "add_cap", "\t\tcaps->last->next = caps->size;\n", "\t\t;\n", "iommu/vfio_compat:info,avail")
+stock("type1-map-without-flags", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")
+stock("type1-limit-off-by-one", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= iommufd_vfio_dma_limit()", "READ_ONCE(ioas->iopt.areas.nr) > iommufd_vfio_dma_limit()", "iommu/vfio_compat:entry_limit")
+stock("type1-caps-not-linked", IOMMUFD + "vfio_info.c", "add_cap", "\t\tcaps->last->next = caps->size;\n", "\t\t;\n", "iommu/vfio_compat:info,avail")
+stock("container-answers-as-iommufd", IOMMUFD + "ctx.c", "iommufd_ctx_alloc", "ictx->type1 = type1;", "ictx->type1 = false;", "iommu/vfio_compat:not_ours")
+uml("group-not-found-again", IOMMUFD + "group.c", "iommufd_group_get", "if (igroup->group != group)", "if (1)", None, f"{DEV}:group")
+stock("container-set-twice", F, "set_iommu", "if (container->type && !list_empty(&container->groups))", "if (0)", "iommu/vfio_compat:set_iommu")
+stock("container-made-for-nobody", IOMMUFD + "vfio_container.c", "iommufd_vfio_compat_ioas_create", "\t\tictx->container.owns_ioas = true;\n", "\t\t;\n", "iommu/vfio_compat:forgets")
+stock("log-without-bitmap", IOMMUFD + "vfio_dirty.c", "get_bitmap", "if (!ioas->dirty_log.on || size < sizeof(get))", "if (size < sizeof(get))", "iommu/vfio_compat:dirty_log")
 F = IOMMUFD + "vfio_groups.c"
 stock("container-error-keeps-ranges", F, "attach_with", "\t\tunreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:refused")
 stock("container-keeps-group", F, "detach_member", "\tunreserve(member);\n", "", "iommu/vfio_compat:set_iommu,info,forgets")

@@ -1,443 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A software IOMMU and software devices behind it, for tests.
- *
- * The page tables know more than those of hardware do, and check their caller:
- * nothing is mapped twice or unmapped twice, no large page is cut, and a page
- * stays pinned for as long as a translation to it exists, in a table or in the
- * IOTLB.
- *
- * Devices are platform devices, because the IOMMU core watches for new devices
- * on a few buses only, and of these everybody may add devices to that one. They
- * find their IOMMU by its firmware node, which is a software node of its own,
- * so that all this works beside the real IOMMU of the machine.
+ * A software IOMMU, as the IOMMU core sees it.
  */
 #include <linux/fwnode.h>
 #include <linux/iommu.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
+#include "hooks.h"
 #include "iommu.h"
-
-#define MOCK_SLOTS_PER_HUGE_PAGE 512
-#define MOCK_HUGE_SIZE (MOCK_SLOTS_PER_HUGE_PAGE * MOCK_IO_PAGE_SIZE)
-
-/* On the first slot of a leaf: the device has written to it. */
-#define MOCK_DIRTY XA_MARK_0
-/* Unmapped, and still in the IOTLB. */
-#define MOCK_STALE XA_MARK_1
-/* The IOTLB knows that it is dirty, so that writes do not tell the table. */
-#define MOCK_DIRTY_CACHED XA_MARK_2
-
-/**
- * struct mock_domain - an I/O page table
- * @domain: what the IOMMU core sees
- * @slots: a value per MOCK_IO_PAGE_SIZE of IOVA, see slot_value()
- * @track_dirty: note what devices write to
- */
-struct mock_domain {
-	struct iommu_domain domain;
-	struct xarray slots;
-	bool track_dirty;
-};
-
-static bool misuse_expected;
-static atomic_t misuse_count = ATOMIC_INIT(0);
-
-/*
- * A bug of the caller's, which is to be seen, unless a test makes it on purpose
- * to see that it is found.
- */
-#define MISUSE(condition)                                                      \
-	({                                                                     \
-		bool __misuse = !!(condition);                                 \
-									       \
-		if (__misuse && READ_ONCE(misuse_expected))                    \
-			atomic_inc(&misuse_count);                             \
-		else                                                           \
-			WARN_ON(__misuse);                                     \
-		__misuse;                                                      \
-	})
-
-/**
- * mock_iommu_expect_misuse - count what is done wrong instead of warning of it
- * @expect: whether to do so from now on
- *
- * Return: how often something has been done wrong since the last call.
- */
-unsigned int mock_iommu_expect_misuse(bool expect)
-{
-	WRITE_ONCE(misuse_expected, expect);
-	return atomic_xchg(&misuse_count, 0);
-}
-
-static struct mock_domain *to_mock(struct iommu_domain *domain)
-{
-	return container_of(domain, struct mock_domain, domain);
-}
-
-/* How many slots a leaf of each size covers. */
-static const unsigned int leaf_slots[] = {
-	1,
-	PAGE_SIZE / MOCK_IO_PAGE_SIZE,
-	MOCK_SLOTS_PER_HUGE_PAGE,
-};
-
-#define SLOT_SIZE_INDEX 3	/* in leaf_slots[] */
-#define SLOT_MMIO 4		/* memory of a device */
-#define SLOT_PHYS_SHIFT 3
-
-static void *slot_value(phys_addr_t phys, unsigned int flags)
-{
-	return xa_mk_value(phys / MOCK_IO_PAGE_SIZE << SLOT_PHYS_SHIFT | flags);
-}
-
-static phys_addr_t slot_phys(const void *slot)
-{
-	return (phys_addr_t)(xa_to_value(slot) >> SLOT_PHYS_SHIFT) *
-	       MOCK_IO_PAGE_SIZE;
-}
-
-static unsigned int slot_leaf_slots(const void *slot)
-{
-	return leaf_slots[xa_to_value(slot) & SLOT_SIZE_INDEX];
-}
-
-static unsigned long slot_iova(unsigned long index)
-{
-	return index * MOCK_IO_PAGE_SIZE;
-}
-
-static void *slot_load(struct mock_domain *mock, unsigned long index)
-{
-	void *slot = xa_load(&mock->slots, index);
-
-	return xa_get_mark(&mock->slots, index, MOCK_STALE) ? NULL : slot;
-}
-
-/* Never false for a page that is pinned, or that cannot be pinned. */
-static bool is_pinned(const void *slot)
-{
-	struct page *page = pfn_to_page(PHYS_PFN(slot_phys(slot)));
-
-	return (xa_to_value(slot) & SLOT_MMIO) || is_zero_page(page) ||
-	       folio_maybe_dma_pinned(page_folio(page));
-}
-
-static int map_leaf(struct mock_domain *mock, unsigned long iova,
-		    phys_addr_t phys, unsigned int flags, gfp_t gfp)
-{
-	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
-	unsigned int i;
-	int rc;
-
-	for (i = 0; i != leaf_slots[flags & SLOT_SIZE_INDEX]; i++) {
-		void *slot = slot_value(phys + i * MOCK_IO_PAGE_SIZE, flags);
-
-		MISUSE(!is_pinned(slot));
-		rc = xa_insert(&mock->slots, index + i, slot, gfp);
-		if (rc) {
-			/* In use, or the IOTLB has not been flushed. */
-			MISUSE(rc == -EBUSY);
-			while (i--)
-				xa_erase(&mock->slots, index + i);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
-			  phys_addr_t phys, size_t pgsize, size_t pgcount,
-			  int prot, gfp_t gfp, size_t *mapped)
-{
-	struct mock_domain *mock = to_mock(domain);
-	size_t length = pgsize * pgcount;
-	unsigned int flags = 0;
-	int rc;
-
-	if (MISUSE(!(domain->pgsize_bitmap & pgsize) ||
-		   !IS_ALIGNED(iova | phys, pgsize) ||
-		   iova < domain->geometry.aperture_start ||
-		   iova > domain->geometry.aperture_end ||
-		   length - 1 > domain->geometry.aperture_end - iova))
-		return -EINVAL;
-
-	while (leaf_slots[flags] * MOCK_IO_PAGE_SIZE != pgsize)
-		flags++;
-	if (prot & IOMMU_MMIO)
-		flags |= SLOT_MMIO;
-	for (*mapped = 0; *mapped != length; *mapped += pgsize) {
-		rc = map_leaf(mock, iova + *mapped, phys + *mapped, flags, gfp);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
-			       size_t pgsize, size_t pgcount,
-			       struct iommu_iotlb_gather *gather)
-{
-	struct mock_domain *mock = to_mock(domain);
-	unsigned long first = iova / MOCK_IO_PAGE_SIZE;
-	unsigned long end = first + pgsize * pgcount / MOCK_IO_PAGE_SIZE;
-	unsigned long index = first;
-
-	while (index != end) {
-		void *slot = slot_load(mock, index);
-		unsigned int n;
-
-		if (MISUSE(!slot))
-			break;
-		n = slot_leaf_slots(slot);
-		/* A part of a leaf cannot be unmapped. */
-		if (MISUSE(index % n || n > end - index))
-			break;
-
-		xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
-		while (n--) {
-			MISUSE(!is_pinned(slot_load(mock, index)));
-			xa_set_mark(&mock->slots, index++, MOCK_STALE);
-		}
-	}
-	if (index != first)
-		iommu_iotlb_gather_add_range(gather, iova,
-					     slot_iova(index - first));
-	return slot_iova(index - first);
-}
-
-/* The IOTLB forgets, so that pages may be unpinned from here on. */
-static void flush_slots(struct mock_domain *mock, unsigned long index,
-			unsigned long last)
-{
-	unsigned long first = index;
-	void *slot;
-
-	for (slot = xa_find(&mock->slots, &index, last, MOCK_DIRTY_CACHED); slot;
-	     slot = xa_find_after(&mock->slots, &index, last,
-				  MOCK_DIRTY_CACHED))
-		xa_clear_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
-
-	index = first;
-	for (slot = xa_find(&mock->slots, &index, last, MOCK_STALE); slot;
-	     slot = xa_find_after(&mock->slots, &index, last, MOCK_STALE)) {
-		MISUSE(!is_pinned(slot));
-		xa_erase(&mock->slots, index);
-	}
-}
-
-static void mock_iotlb_sync(struct iommu_domain *domain,
-			    struct iommu_iotlb_gather *gather)
-{
-	if (gather->start <= gather->end)
-		flush_slots(to_mock(domain), gather->start / MOCK_IO_PAGE_SIZE,
-			    gather->end / MOCK_IO_PAGE_SIZE);
-}
-
-static void mock_flush_iotlb_all(struct iommu_domain *domain)
-{
-	flush_slots(to_mock(domain), 0, ULONG_MAX);
-}
-
-static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
-				     dma_addr_t iova)
-{
-	void *slot = slot_load(to_mock(domain), iova / MOCK_IO_PAGE_SIZE);
-
-	return slot ? slot_phys(slot) + iova % MOCK_IO_PAGE_SIZE : 0;
-}
-
-static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
-{
-	struct mock_device *mdev = dev_get_drvdata(dev);
-
-	if (domain->dirty_ops && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
-		return -EINVAL;
-	return 0;
-}
-
-/*
- * Hardware that notes the mode in each translation as it is made would keep the
- * old one in those that are there.
- */
-static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
-{
-	return !MISUSE(!xa_empty(&to_mock(domain)->slots));
-}
-
-static void mock_domain_free(struct iommu_domain *domain)
-{
-	struct mock_domain *mock = to_mock(domain);
-
-	MISUSE(!xa_empty(&mock->slots));
-	xa_destroy(&mock->slots);
-	kfree(mock);
-}
-
-static const struct iommu_domain_ops mock_domain_ops = {
-	.attach_dev = mock_attach_dev,
-	.map_pages = mock_map_pages,
-	.unmap_pages = mock_unmap_pages,
-	.flush_iotlb_all = mock_flush_iotlb_all,
-	.iotlb_sync = mock_iotlb_sync,
-	.iova_to_phys = mock_iova_to_phys,
-	.enforce_cache_coherency = mock_enforce_cache_coherency,
-	.free = mock_domain_free,
-};
-
-static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
-{
-	to_mock(domain)->track_dirty = enabled;
-	return 0;
-}
-
-static int mock_read_and_clear_dirty(struct iommu_domain *domain,
-				     unsigned long iova, size_t size,
-				     unsigned long flags,
-				     struct iommu_dirty_bitmap *dirty)
-{
-	struct mock_domain *mock = to_mock(domain);
-	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
-	unsigned long last = (iova + size - 1) / MOCK_IO_PAGE_SIZE;
-	void *slot;
-
-	if (!mock->track_dirty && dirty->bitmap)
-		return -EINVAL;
-
-	for (slot = xa_find(&mock->slots, &index, last, MOCK_DIRTY); slot;
-	     slot = xa_find_after(&mock->slots, &index, last, MOCK_DIRTY)) {
-		iommu_dirty_bitmap_record(dirty, slot_iova(index),
-					  slot_iova(slot_leaf_slots(slot)));
-		if (!(flags & IOMMU_DIRTY_NO_CLEAR))
-			xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
-	}
-	return 0;
-}
-
-static const struct iommu_dirty_ops mock_dirty_ops = {
-	.set_dirty_tracking = mock_set_dirty_tracking,
-	.read_and_clear_dirty = mock_read_and_clear_dirty,
-};
-
-static struct mock_domain *mock_domain_alloc(bool huge)
-{
-	struct mock_domain *mock;
-
-	mock = kzalloc(sizeof(*mock), GFP_KERNEL_ACCOUNT);
-	if (!mock)
-		return ERR_PTR(-ENOMEM);
-	xa_init(&mock->slots);
-	mock->domain.type = IOMMU_DOMAIN_UNMANAGED;
-	mock->domain.ops = &mock_domain_ops;
-	mock->domain.pgsize_bitmap = MOCK_IO_PAGE_SIZE;
-	if (huge)
-		mock->domain.pgsize_bitmap |= PAGE_SIZE | MOCK_HUGE_SIZE;
-	mock->domain.geometry.aperture_start = MOCK_APERTURE_START;
-	mock->domain.geometry.aperture_end = MOCK_APERTURE_LAST;
-	mock->domain.geometry.force_aperture = true;
-	return mock;
-}
-
-static struct iommu_domain *
-mock_domain_alloc_user(struct device *dev, u32 flags,
-		       struct iommu_domain *parent,
-		       const struct iommu_user_data *user_data)
-{
-	struct mock_device *mdev = dev_get_drvdata(dev);
-	bool dirty = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-	struct iommu_hwpt_selftest data = {};
-	struct mock_domain *mock;
-	int rc;
-
-	if (parent || (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
-				 IOMMU_HWPT_ALLOC_DIRTY_TRACKING)))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (dirty && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
-		return ERR_PTR(-EOPNOTSUPP);
-
-	if (user_data) {
-		if (user_data->type != IOMMU_HWPT_DATA_SELFTEST)
-			return ERR_PTR(-EOPNOTSUPP);
-		rc = iommu_copy_struct_from_user(&data, user_data,
-						 IOMMU_HWPT_DATA_SELFTEST,
-						 iotlb);
-		if (rc)
-			return ERR_PTR(rc);
-		if (data.pagetable_type > MOCK_IOMMUPT_HUGE)
-			return ERR_PTR(-EOPNOTSUPP);
-	}
-
-	mock = mock_domain_alloc(data.pagetable_type == MOCK_IOMMUPT_HUGE ||
-				 (mdev->flags & MOCK_FLAGS_DEVICE_HUGE_IOVA));
-	if (IS_ERR(mock))
-		return ERR_CAST(mock);
-	if (dirty)
-		mock->domain.dirty_ops = &mock_dirty_ops;
-	return &mock->domain;
-}
-
-static struct iommu_domain *mock_domain_alloc_paging(struct device *dev)
-{
-	struct mock_device *mdev = dev_get_drvdata(dev);
-	struct mock_domain *mock;
-
-	mock = mock_domain_alloc(mdev->flags & MOCK_FLAGS_DEVICE_HUGE_IOVA);
-	return IS_ERR(mock) ? ERR_CAST(mock) : &mock->domain;
-}
-
-/**
- * mock_domain_is - is a domain one of ours?
- * @domain: any domain
- *
- * Return: true if it is an I/O page table of the mock IOMMU.
- */
-bool mock_domain_is(const struct iommu_domain *domain)
-{
-	return domain->ops == &mock_domain_ops;
-}
-
-/**
- * mock_domain_tracks_dirty - does a domain note what devices write to?
- * @domain: a domain of the mock IOMMU
- *
- * Return: true if so.
- */
-bool mock_domain_tracks_dirty(const struct iommu_domain *domain)
-{
-	return container_of(domain, struct mock_domain, domain)->track_dirty;
-}
-
-/**
- * mock_domain_write - a device writes to memory
- * @domain: a domain of the mock IOMMU that tracks what is dirty
- * @iova: where to
- *
- * As hardware does, it notes that once, until the IOTLB is flushed.
- *
- * Return: false if nothing is mapped there.
- */
-bool mock_domain_write(struct iommu_domain *domain, unsigned long iova)
-{
-	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
-	struct mock_domain *mock = to_mock(domain);
-	void *slot = slot_load(mock, index);
-
-	if (!slot)
-		return false;
-	index -= index % slot_leaf_slots(slot);
-	if (!xa_get_mark(&mock->slots, index, MOCK_DIRTY_CACHED)) {
-		xa_set_mark(&mock->slots, index, MOCK_DIRTY);
-		xa_set_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
-	}
-	return true;
-}
 
 /* Both do nothing: a mock device does no DMA by itself. */
 static int mock_attach_static(struct iommu_domain *domain, struct device *dev)
@@ -488,7 +63,7 @@ static void *mock_hw_info(struct device *dev, u32 *length, u32 *type)
 	return info;
 }
 
-static struct iommu_device mock_iommu;
+struct iommu_device mock_iommu;
 
 static struct iommu_device *mock_probe_device(struct device *dev)
 {
@@ -525,8 +100,19 @@ static void mock_get_resv_regions(struct device *dev, struct list_head *head)
 	}
 }
 
+/**
+ * mock_device_of - the mock device behind a device
+ * @dev: any device
+ *
+ * Return: the mock device, or NULL if it is none.
+ */
+struct mock_device *mock_device_of(struct device *dev)
+{
+	return dev->type == &mock_device_type ? dev_get_drvdata(dev) : NULL;
+}
+
 /* Keeps a device from leaving the group that another one is about to join. */
-static DEFINE_MUTEX(shared_group_lock);
+DEFINE_MUTEX(mock_group_lock);
 
 static int match_grouped(struct device *dev, const void *data)
 {
@@ -542,7 +128,7 @@ static struct iommu_group *mock_device_group(struct device *dev)
 	struct iommu_group *group;
 	struct device *mate;
 
-	lockdep_assert_held(&shared_group_lock);
+	lockdep_assert_held(&mock_group_lock);
 
 	if (!(mdev->flags & MOCK_FLAGS_DEVICE_GROUPED))
 		return generic_device_group(dev);
@@ -574,111 +160,6 @@ static const struct iommu_ops mock_iommu_ops = {
 	.get_resv_regions = mock_get_resv_regions,
 	.default_domain_ops = &mock_domain_ops,
 };
-
-static const struct device_type mock_device_type = {
-	.name = "iommufd_mock",
-};
-
-/**
- * mock_device_of - the mock device behind a device
- * @dev: any device
- *
- * Return: the mock device, or NULL if it is none.
- */
-struct mock_device *mock_device_of(struct device *dev)
-{
-	return dev->type == &mock_device_type ? dev_get_drvdata(dev) : NULL;
-}
-
-/*
- * What iommu_fwspec_init() does for firmware. It wants a lock of the IOMMU core
- * that modules cannot get; nobody else knows of the device yet.
- */
-static int set_iommu(struct device *dev)
-{
-	struct iommu_fwspec *fwspec;
-
-	dev->iommu = kzalloc(sizeof(*dev->iommu), GFP_KERNEL);
-	if (!dev->iommu)
-		return -ENOMEM;
-	fwspec = kzalloc(struct_size(fwspec, ids, 1), GFP_KERNEL);
-	if (!fwspec) {
-		kfree(dev->iommu);
-		dev->iommu = NULL;
-		return -ENOMEM;
-	}
-	mutex_init(&dev->iommu->lock);
-	fwspec->iommu_fwnode = fwnode_handle_get(mock_iommu.fwnode);
-	dev->iommu->fwspec = fwspec;
-	return 0;
-}
-
-static void clear_iommu(struct device *dev)
-{
-	if (!dev->iommu)
-		return;
-	fwnode_handle_put(dev->iommu->fwspec->iommu_fwnode);
-	kfree(dev->iommu->fwspec);
-	kfree(dev->iommu);
-	dev->iommu = NULL;
-}
-
-/**
- * mock_device_create - plug in a mock device
- * @flags: MOCK_FLAGS_DEVICE_*
- *
- * It is in a group of its own, unless it has MOCK_FLAGS_DEVICE_GROUPED.
- *
- * Return: the device or an ERR_PTR.
- */
-struct mock_device *mock_device_create(u32 flags)
-{
-	struct mock_device *mdev;
-	unsigned int i;
-	int rc;
-
-	mdev = kzalloc(sizeof(*mdev), GFP_KERNEL_ACCOUNT);
-	if (!mdev)
-		return ERR_PTR(-ENOMEM);
-	mdev->flags = flags;
-	for (i = 0; i != ARRAY_SIZE(mdev->cache); i++)
-		mdev->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
-
-	rc = -ENOMEM;
-	mdev->pdev = platform_device_alloc(mock_device_type.name,
-					   PLATFORM_DEVID_AUTO);
-	if (!mdev->pdev)
-		goto err_free;
-	mdev->pdev->dev.type = &mock_device_type;
-	platform_set_drvdata(mdev->pdev, mdev);
-	rc = set_iommu(&mdev->pdev->dev);
-	if (rc)
-		goto err_put;
-	scoped_guard(mutex, &shared_group_lock)
-		rc = platform_device_add(mdev->pdev);
-	if (rc)
-		goto err_clear;
-	return mdev;
-
-err_clear:
-	clear_iommu(&mdev->pdev->dev);
-err_put:
-	platform_device_put(mdev->pdev);
-err_free:
-	kfree(mdev);
-	return ERR_PTR(rc);
-}
-
-/**
- * mock_device_destroy - unplug a mock device
- * @mdev: the device, freed; nobody owns its group
- */
-void mock_device_destroy(struct mock_device *mdev)
-{
-	scoped_guard(mutex, &shared_group_lock)
-		platform_device_unregister(mdev->pdev);
-	kfree(mdev);
-}
 
 /**
  * mock_iommu_register - plug in the mock IOMMU

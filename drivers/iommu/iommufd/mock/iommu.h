@@ -12,7 +12,11 @@
 #include "../iommufd_test.h"
 
 struct device;
+struct iommu_device;
 struct iommu_domain;
+struct iommu_domain_ops;
+struct iommu_user_data;
+struct mutex;
 struct platform_device;
 
 /* Smaller than a page of the CPU, so that both sizes get tested. */
@@ -35,10 +39,19 @@ struct mock_device {
 	u32 cache[MOCK_DEV_CACHE_NUM];
 };
 
+extern const struct iommu_domain_ops mock_domain_ops;
+extern struct iommu_device mock_iommu;
+extern struct mutex mock_group_lock;
+
 struct mock_device *mock_device_create(u32 flags);
 void mock_device_destroy(struct mock_device *mdev);
 struct mock_device *mock_device_of(struct device *dev);
 
+struct iommu_domain *
+mock_domain_alloc_user(struct device *dev, u32 flags,
+		       struct iommu_domain *parent,
+		       const struct iommu_user_data *user_data);
+struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 bool mock_domain_is(const struct iommu_domain *domain);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);

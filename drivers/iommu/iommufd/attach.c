@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attach, replace and detach devices.
+ */
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+
+#include "../iommu-priv.h"
+#include "iommufd_private.h"
+#include "trace.h"
+
+static void unreserve_device(struct iommufd_hwpt *hwpt, struct device *dev)
+{
+	guard(rwsem_write)(&hwpt->ioas->iopt.iova_rwsem);
+	iopt_unreserve(&hwpt->ioas->iopt, dev);
+}
+
+static int check_coherency(struct iommufd_device *idev,
+			   struct iommufd_hwpt *hwpt)
+{
+	int rc;
+
+	if (!idev->enforce_coherency)
+		return 0;
+	rc = iommufd_hwpt_enforce_coherency(hwpt);
+	if (rc && !hwpt->automatic)
+		refuse(&idev->ictx->refusal, rc,
+		       "attach: hwpt %u does not enforce cache coherency, which %s needs",
+		       hwpt->obj.id, dev_name(idev->dev));
+	return rc;
+}
+
+/* Attach a device; the first one of a group attaches the group. */
+static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+	guard(mutex)(&igroup->lock);
+
+	if (idev->attached)
+		return -EBUSY;
+	if (igroup->hwpt && igroup->hwpt != hwpt)
+		return refuse(&idev->ictx->refusal, -EINVAL,
+			      "attach: the group of %s is attached to hwpt %u",
+			      dev_name(idev->dev), igroup->hwpt->obj.id);
+	rc = check_coherency(idev, hwpt);
+	if (rc)
+		return rc;
+	rc = iopt_reserve_device(&hwpt->ioas->iopt, idev->dev,
+				 &igroup->sw_msi_start);
+	if (rc)
+		return rc;
+	rc = iommufd_object_hold(&hwpt->obj);
+	if (rc)
+		goto err_unreserve;
+
+	if (list_empty(&igroup->devices)) {
+		iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+				     iopt_flush_max(idev->dev));
+		rc = iommufd_msi_prepare(igroup, hwpt);
+		if (rc)
+			goto err_release;
+		rc = iommu_attach_group_handle(hwpt->item.domain, igroup->group,
+					       NULL);
+		if (rc)
+			goto err_release;
+		igroup->hwpt = hwpt;
+	}
+	list_add_tail(&idev->entry, &igroup->devices);
+	idev->attached = true;
+	return 0;
+
+err_release:
+	iommufd_object_release(&hwpt->obj);
+err_unreserve:
+	unreserve_device(hwpt, idev->dev);
+	return rc;
+}
+
+/* Move the whole group of an attached device to another table. */
+static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
+			struct iommufd_hwpt **old_hwpt)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_device *cur;
+	struct iommufd_hwpt *old;
+	unsigned int held = 0;
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+	guard(mutex)(&igroup->lock);
+
+	old = igroup->hwpt;
+	if (!idev->attached)
+		return -EINVAL;
+	if (old == hwpt)
+		return 0;
+	/* The core sees to that for the first attach only. */
+	if (hwpt->item.domain->owner != dev_iommu_ops(idev->dev))
+		return -EINVAL;
+
+	list_for_each_entry(cur, &igroup->devices, entry) {
+		rc = check_coherency(cur, hwpt);
+		if (rc)
+			return rc;
+	}
+	/* The device's ranges are already there if the IOAS stays the same. */
+	if (old->ioas != hwpt->ioas) {
+		list_for_each_entry(cur, &igroup->devices, entry) {
+			rc = iopt_reserve_device(&hwpt->ioas->iopt, cur->dev,
+						 NULL);
+			if (rc)
+				goto err_unreserve;
+		}
+	}
+	list_for_each_entry(cur, &igroup->devices, entry) {
+		rc = iommufd_object_hold(&hwpt->obj);
+		if (rc)
+			goto err_release;
+		held++;
+	}
+	rc = iommufd_msi_prepare(igroup, hwpt);
+	if (rc)
+		goto err_release;
+	iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+			     iopt_flush_max(idev->dev));
+	rc = iommu_replace_group_handle(igroup->group, hwpt->item.domain, NULL);
+	if (rc)
+		goto err_release;
+
+	list_for_each_entry(cur, &igroup->devices, entry) {
+		if (old->ioas != hwpt->ioas)
+			unreserve_device(old, cur->dev);
+		/* The last one is the caller's to release. */
+		if (cur != idev)
+			iommufd_object_release(&old->obj);
+	}
+	igroup->hwpt = hwpt;
+	*old_hwpt = old;
+	return 0;
+
+err_release:
+	while (held--)
+		iommufd_object_release(&hwpt->obj);
+	cur = list_entry(&igroup->devices, struct iommufd_device, entry);
+err_unreserve:
+	if (old->ioas != hwpt->ioas)
+		list_for_each_entry_continue_reverse(cur, &igroup->devices,
+						     entry)
+			unreserve_device(hwpt, cur->dev);
+	return rc;
+}
+
+/* Give up a hold on a table that a device was attached to. */
+static void release_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->automatic)
+		iommufd_object_destroy_unused(ictx, &hwpt->obj);
+	else
+		iommufd_object_release(&hwpt->obj);
+}
+
+static int change_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
+		       bool replace, struct iommufd_hwpt **old_hwpt)
+{
+	return replace ? replace_hwpt(idev, hwpt, old_hwpt) :
+			 attach_hwpt(idev, hwpt);
+}
+
+/* Attach to an automatic table of the IOAS that suits the device. */
+static int change_to_existing(struct iommufd_device *idev,
+			      struct iommufd_ioas *ioas, bool replace,
+			      struct iommufd_hwpt **old, u32 *pt_id)
+{
+	struct iommufd_hwpt *hwpt;
+	int rc;
+
+	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
+		u32 id = hwpt->obj.id;
+
+		if (!hwpt->automatic || !iommufd_object_tryget(&hwpt->obj))
+			continue;
+		rc = change_hwpt(idev, hwpt, replace, old);
+		iommufd_object_put(idev->ictx, &hwpt->obj);
+		if (!rc)
+			*pt_id = id;
+		/*
+		 * -EINVAL is how drivers say that a table does not suit a
+		 * device, and -ENOENT means that it is being destroyed.
+		 */
+		if (rc != -EINVAL && rc != -ENOENT)
+			return rc;
+	}
+	return -EINVAL;
+}
+
+/* Attach to a table of the IOAS that suits, or else to a new one. */
+static int change_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
+		       bool replace, struct iommufd_hwpt **old, u32 *pt_id)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+	struct iommufd_hwpt *hwpt;
+	int rc;
+
+	mutex_lock(&ioas->mutex);
+	rc = change_to_existing(idev, ioas, replace, old, pt_id);
+	if (rc != -EINVAL)
+		goto out_unlock;
+
+	hwpt = iommufd_hwpt_alloc(ictx, ioas, idev,
+				  iommufd_hwpt_auto_flags(ictx, ioas, idev),
+				  NULL);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
+		goto out_unlock;
+	}
+	hwpt->automatic = true;
+	/*
+	 * The mappings come before the device, so that it never sees a table
+	 * that lacks some of them.
+	 */
+	rc = iommufd_hwpt_fill(hwpt);
+	if (!rc)
+		rc = change_hwpt(idev, hwpt, replace, old);
+	if (rc) {
+		/* Nobody may find it once the lock is gone. */
+		list_del_init(&hwpt->entry);
+		mutex_unlock(&ioas->mutex);
+		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+		return rc;
+	}
+	*pt_id = hwpt->obj.id;
+	iommufd_object_finalize(ictx, &hwpt->obj);
+out_unlock:
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
+static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+	struct iommufd_hwpt *old = NULL;
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = iommufd_object_get(ictx, *pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+
+	switch (obj->ops->type) {
+	case IOMMUFD_OBJ_HWPT:
+		scoped_guard(mutex, &to_hwpt(obj)->ioas->mutex)
+			rc = change_hwpt(idev, to_hwpt(obj), replace, &old);
+		break;
+	case IOMMUFD_OBJ_IOAS:
+		rc = change_ioas(idev, to_ioas(obj), replace, &old, pt_id);
+		break;
+	default:
+		rc = -EINVAL;
+		break;
+	}
+	iommufd_object_put(ictx, obj);
+	/* May destroy an automatic table, which takes locks from above. */
+	if (old)
+		release_hwpt(ictx, old);
+	return rc;
+}
+
+/**
+ * iommufd_device_attach - connect a device to an address space
+ * @idev: a bound device that is not attached
+ * @pt_id: in: id of an IOAS or of a hwpt; out: id of the hwpt
+ *
+ * An IOAS gives the device one of its automatic hwpts, or a new one. All
+ * devices of a group are attached to the same hwpt.
+ *
+ * Return: 0; or with nothing changed: -ENOENT if there is no such object,
+ * -EINVAL if it is no page table, if the group is attached to another one, or
+ * if the hwpt does not suit the device, -EADDRINUSE if a reserved range of the
+ * device is mapped, -EBUSY if the device is attached, or what pinning says.
+ */
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+{
+	int rc = change_pt(idev, pt_id, false);
+
+	trace_iommufd_attach(idev->dev, idev->obj.id, *pt_id, rc);
+	return rc;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
+
+/**
+ * iommufd_device_replace - move a device to another address space
+ * @idev: an attached device
+ * @pt_id: in: id of an IOAS or of a hwpt; out: id of the hwpt
+ *
+ * Takes the whole group along. The device is never without the old or the new
+ * table, if the IOMMU driver can do that.
+ *
+ * Return: 0, or an error of iommufd_device_attach() with nothing changed;
+ * -EINVAL also if the device is not attached.
+ */
+int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+{
+	int rc = change_pt(idev, pt_id, true);
+
+	trace_iommufd_replace(idev->dev, idev->obj.id, *pt_id, rc);
+	return rc;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
+
+/**
+ * iommufd_device_detach - disconnect a device from its address space
+ * @idev: an attached device
+ *
+ * With the last device of the group, DMA of the group is blocked.
+ */
+void iommufd_device_detach(struct iommufd_device *idev)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *hwpt;
+
+	scoped_guard(mutex, &igroup->lock) {
+		hwpt = igroup->hwpt;
+		if (WARN_ON(!idev->attached))
+			return;
+		list_del(&idev->entry);
+		idev->attached = false;
+		if (list_empty(&igroup->devices)) {
+			iommu_detach_group_handle(hwpt->item.domain,
+						  igroup->group);
+			igroup->hwpt = NULL;
+		}
+		unreserve_device(hwpt, idev->dev);
+	}
+	trace_iommufd_detach(idev->dev, idev->obj.id, hwpt->obj.id, 0);
+	release_hwpt(idev->ictx, hwpt);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IOMMU groups, as bound to a context: the IOMMU isolates groups, not devices.
+ */
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/slab.h>
+
+#include "../iommu-priv.h"
+#include "iommufd_private.h"
+
+static void group_release(struct kref *kref)
+{
+	struct iommufd_group *igroup =
+		container_of(kref, struct iommufd_group, kref);
+
+	WARN_ON(igroup->hwpt || !list_empty(&igroup->devices));
+	list_del(&igroup->entry);
+	mutex_unlock(&igroup->ictx->groups_lock);
+	iommu_group_put(igroup->group);
+	mutex_destroy(&igroup->lock);
+	kfree(igroup);
+}
+
+/**
+ * iommufd_group_put - undo iommufd_group_get()
+ * @igroup: the group
+ */
+void iommufd_group_put(struct iommufd_group *igroup)
+{
+	kref_put_mutex(&igroup->kref, group_release,
+		       &igroup->ictx->groups_lock);
+}
+
+/**
+ * iommufd_group_get - find or make the context's view of the group of a device
+ * @ictx: the context
+ * @dev: the device
+ *
+ * Return: the group, or an ERR_PTR: -ENODEV without an IOMMU, or -ENOMEM.
+ */
+struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
+					struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	struct iommufd_group *igroup;
+
+	if (!group)
+		return ERR_PTR(refuse(&ictx->refusal, -ENODEV,
+				      "bind: %s is not behind an IOMMU",
+				      dev_name(dev)));
+
+	guard(mutex)(&ictx->groups_lock);
+	list_for_each_entry(igroup, &ictx->groups, entry) {
+		if (igroup->group != group)
+			continue;
+		kref_get(&igroup->kref);
+		iommu_group_put(group);
+		return igroup;
+	}
+
+	igroup = kzalloc(sizeof(*igroup), GFP_KERNEL_ACCOUNT);
+	if (!igroup) {
+		iommu_group_put(group);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&igroup->kref);
+	mutex_init(&igroup->lock);
+	INIT_LIST_HEAD(&igroup->devices);
+	igroup->ictx = ictx;
+	igroup->group = group;
+	igroup->sw_msi_start = PHYS_ADDR_MAX;
+	list_add_tail(&igroup->entry, &ictx->groups);
+	return igroup;
+}
+
+/**
+ * iommufd_ctx_has_group - is a device of a group bound to a context?
+ * @ictx: the context
+ * @group: the group
+ *
+ * A group that is only being bound, or is in a container with none of its devices
+ * open, does not count.
+ *
+ * Return: true if so, which means that the context owns the group.
+ */
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
+{
+	struct iommufd_group *igroup;
+
+	if (!ictx || !group)
+		return false;
+
+	guard(mutex)(&ictx->groups_lock);
+	list_for_each_entry(igroup, &ictx->groups, entry)
+		if (igroup->group == group)
+			return igroup->owners;
+	return false;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, IOMMUFD);
+
+/*
+ * Move a group from an empty domain, which will be freed, back to where it was.
+ * If the driver cannot do that, all DMA of the group is blocked.
+ */
+static int move_back(struct iommufd_group *igroup, struct iommu_domain *domain)
+{
+	struct iommu_domain *old = igroup->hwpt->item.domain;
+	int rc;
+
+	rc = iommu_replace_group_handle(igroup->group, old, NULL);
+	if (!rc)
+		return 0;
+	iommu_detach_group_handle(domain, igroup->group);
+	if (iommu_attach_group_handle(old, igroup->group, NULL))
+		refuse(&igroup->ictx->refusal, rc,
+		       "attach: the IOMMU driver cannot go back to hwpt %u; DMA is blocked until the devices are attached anew",
+		       igroup->hwpt->obj.id);
+	return rc;
+}
+
+/* Attach a group to an empty domain and back to where it was. */
+static int try_attach(struct iommufd_group *igroup, struct iommu_domain *domain)
+{
+	int rc;
+
+	if (igroup->hwpt) {
+		rc = iommu_replace_group_handle(igroup->group, domain, NULL);
+		return rc ? rc : move_back(igroup, domain);
+	}
+	rc = iommu_attach_group_handle(domain, igroup->group, NULL);
+	if (!rc)
+		iommu_detach_group_handle(domain, igroup->group);
+	return rc;
+}
+
+/**
+ * iommufd_group_try_domain - find out whether a new domain suits a group
+ * @igroup: the group of a device that the domain was made for
+ * @domain: the domain, empty and not attached to anything
+ *
+ * Drivers may tell only at the attach that a kind of domain does not suit the
+ * hardware, and some learn only from the first attach what a domain is to be:
+ * before that neither its aperture nor map() can be used. So the group is
+ * attached for a moment, once to find out what suits it, and always where the
+ * domain needs it. There is nothing in the domain that it could reach.
+ *
+ * Return: 0, or what the attach says.
+ */
+int iommufd_group_try_domain(struct iommufd_group *igroup,
+			     struct iommu_domain *domain)
+{
+	int rc;
+
+	guard(mutex)(&igroup->lock);
+	if (domain->geometry.aperture_end &&
+	    (igroup->domain_tried || igroup->hwpt))
+		return 0;
+	rc = try_attach(igroup, domain);
+	if (!rc)
+		igroup->domain_tried = true;
+	return rc;
+}

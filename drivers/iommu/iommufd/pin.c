@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pin memory once, however many use it, and unpin it with its last user.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "mock/hooks.h"
+#include "pages.h"
+#include "trace.h"
+
+/*
+ * Pages are pinned in batches that bound the temporary memory: large enough
+ * for what a batch costs not to matter, small enough to come from slab. A
+ * mapping of a few pages, or of any size when memory is short, makes do with
+ * an array on the stack.
+ */
+#define PIN_BATCH 2048
+#define PIN_BATCH_STACK 16
+
+/*
+ * Find the first part of [*index, last] that no user covers. Only such a part
+ * is to be pinned for a new user, or unpinned for one that left.
+ */
+static bool next_unused(struct iopt_pages *pages, unsigned long *index,
+			unsigned long last, unsigned long *hole_last)
+{
+	struct interval_tree_node *user;
+
+	if (*index > last)
+		return false;
+	if (RB_EMPTY_ROOT(&pages->users.rb_root)) {
+		*hole_last = last;
+		return true;
+	}
+	while ((user = interval_tree_iter_first(&pages->users, *index,
+						*index))) {
+		if (user->last >= last)
+			return false;
+		*index = user->last + 1;
+		/* There may be one for each page. */
+		cond_resched();
+	}
+	user = interval_tree_iter_first(&pages->users, *index, last);
+	*hole_last = user ? user->start - 1 : last;
+	return true;
+}
+
+/*
+ * memfd_pin_folios() pins a folio once, whatever part of it is wanted. Each index
+ * gets a pin of its own, as from get_user_pages(): if only a part has users and a
+ * hole is punched, the file may get another folio for the rest.
+ */
+static int pin_each_page(struct folio *folio, unsigned long npages)
+{
+	int more = npages - 1;
+
+	if (!more)		/* always so if it is not a large folio */
+		return 0;
+	if (folio_ref_count(folio) > INT_MAX / 2 - more)
+		return -ENOMEM;
+	folio_ref_add(folio, more);
+	atomic_add(more, &folio->_pincount);
+	mod_node_page_state(folio_pgdat(folio), NR_FOLL_PIN_ACQUIRED, more);
+	return 0;
+}
+
+/* Runs to unpin before others get the processor. */
+#define UNPIN_RUNS 1024
+
+/* Unpin indices that are pinned and have no user any more. */
+static void unpin_range(struct iopt_pages *pages, unsigned long index,
+			unsigned long last)
+{
+	struct pfn_cursor cursor;
+	unsigned long start = index;
+	unsigned int runs = 0;
+
+	trace_iommufd_unpin(pages, index, last);
+	if (pfn_store_is_single(&pages->store)) {
+		unsigned long pfn = pfn_store_single(&pages->store);
+
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1,
+						 pages->writable);
+		pfn_store_forget_single(&pages->store);
+		pages->npinned = 0;
+		return;
+	}
+	cursor = pfn_cursor_init(&pages->store, index, last);
+	while (index <= last) {
+		unsigned long pfn;
+		unsigned long n = pfn_cursor_next(&cursor, &pfn);
+
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
+						 pages->writable);
+		index += n;
+		if (!(++runs % UNPIN_RUNS))
+			cond_resched();
+	}
+	pfn_store_forget(&pages->store, start, last);
+	pages->npinned -= last - start + 1;
+}
+
+static long pin_user(struct iopt_pages *pages, unsigned long index,
+		     unsigned long npages, struct page **list)
+{
+	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
+	unsigned int flags = FOLL_LONGTERM;
+	struct mm_struct *mm = pages->account.mm;
+	int locked = 1;
+	long rc;
+
+	if (pages->writable)
+		flags |= FOLL_WRITE;
+
+	if (current->mm == mm)
+		return pin_user_pages_fast(addr, npages, flags, list);
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+	if (mmap_read_lock_killable(mm)) {
+		mmput(mm);
+		return -EINTR;
+	}
+	rc = pin_user_pages_remote(mm, addr, npages, flags, list, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	mmput(mm);
+	return rc;
+}
+
+/* Pin a batch of user memory. Return how many pages are pinned and stored. */
+static long pin_user_batch(struct iopt_pages *pages, unsigned long index,
+			   unsigned long npages, struct page **list)
+{
+	long pinned = pin_user(pages, index, npages, list);
+	int rc;
+
+	if (pinned <= 0)
+		return pinned ? pinned : -EFAULT;
+
+	rc = pfn_store_set_pages(&pages->store, index, list, pinned);
+	if (rc) {
+		unpin_user_pages(list, pinned);
+		return rc;
+	}
+	return pinned;
+}
+
+/*
+ * Store the pages that a folio of the file has from @index on, and turn its pin
+ * into one for each of them. Return their number, or an errno: -EFAULT if the
+ * folio is not at @index any more, because the file was changed meanwhile.
+ */
+static long store_folio(struct iopt_pages *pages, struct folio *folio,
+			unsigned long index, unsigned long last)
+{
+	unsigned long nr = folio_nr_pages(folio);
+	pgoff_t pgoff = (pages->file_start >> PAGE_SHIFT) + index;
+	unsigned long skip = pgoff - folio->index;
+	unsigned long npages;
+	int rc;
+
+	if (index > last || skip >= nr)
+		return -EFAULT;
+	npages = min(last - index + 1, nr - skip);
+	rc = pfn_store_set_run(&pages->store, index, folio_pfn(folio) + skip,
+			       npages);
+	if (!rc)
+		rc = pin_each_page(folio, npages);
+	return rc ? rc : npages;
+}
+
+/* Pin a batch of folios. Return how many indices are pinned and stored. */
+static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
+			   unsigned long last, struct folio **list,
+			   unsigned int max)
+{
+	loff_t pos = pages->file_start + (loff_t)index * PAGE_SIZE;
+	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE - 1;
+	unsigned long start = index;
+	pgoff_t offset;
+	long i, nr, n = 0;
+
+	nr = memfd_pin_folios(pages->file, pos, end, list, max, &offset);
+	if (nr <= 0)
+		return nr ? nr : -EFAULT;
+
+	for (i = 0; i < nr; i++) {
+		if (n >= 0)
+			n = store_folio(pages, list[i], index, last);
+		if (n < 0)
+			unpin_folio(list[i]);
+		else
+			index += n;
+	}
+	return index > start ? index - start : n;
+}
+
+/* Pin indices that have no user yet. All or nothing. */
+static int pin_range(struct iopt_pages *pages, unsigned long start,
+		     unsigned long last, void **batch, unsigned int max,
+		     struct refusal *refusal)
+{
+	unsigned long index = start;
+	long n;
+	int rc;
+
+	rc = pin_account_charge(&pages->account, last - start + 1, refusal);
+	if (rc)
+		return rc;
+
+	while (index <= last) {
+		if (iommufd_should_fail())
+			n = -EFAULT;
+		else if (pages->source == IOPT_PAGES_FILE)
+			n = pin_file_batch(pages, index, last,
+					   (struct folio **)batch, max);
+		else
+			n = pin_user_batch(pages, index,
+					   min(last - index + 1, max),
+					   (struct page **)batch);
+		if (n > 0) {
+			index += n;
+			pages->npinned += n;
+		}
+		if (n < 0 || (index <= last && fatal_signal_pending(current))) {
+			rc = n < 0 ? n : -EINTR;
+			iopt_explain_fault(pages, index, last, rc, refusal);
+			if (index > start)
+				unpin_range(pages, start, index - 1);
+			pin_account_uncharge(&pages->account, last - start + 1);
+			return rc;
+		}
+		if (index <= last)
+			cond_resched();
+	}
+	trace_iommufd_pin(pages, start, last);
+	return 0;
+}
+
+/* Release what no user covers in [index, last]. */
+static void unpin_unused(struct iopt_pages *pages, unsigned long index,
+			 unsigned long last)
+{
+	unsigned long npages = 0;
+	unsigned long hole_last;
+
+	while (next_unused(pages, &index, last, &hole_last)) {
+		unpin_range(pages, index, hole_last);
+		npages += hole_last - index + 1;
+		if (hole_last == last)
+			break;
+		index = hole_last + 1;
+	}
+	pin_account_uncharge(&pages->account, npages);
+}
+
+/**
+ * iopt_pages_use - pin a range for a new user
+ * @pages: the pages; their mutex is held
+ * @user: start and last are the first and last index; the node must stay until
+ *        iopt_pages_unuse()
+ * @refusal: where to say why memory is refused, may be NULL
+ *
+ * What other users cover is pinned already and not pinned again.
+ *
+ * Return: 0; or with nothing changed: -EFAULT if the memory is not there or
+ * may not be pinned, -ENOMEM if RLIMIT_MEMLOCK or memory is exhausted, -EINTR
+ * if the caller was killed, or what get_user_pages() or memfd_pin_folios() say.
+ */
+int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
+		   struct refusal *refusal)
+{
+	void *stack[PIN_BATCH_STACK] __uninitialized;
+	unsigned int max = iommufd_test_batch(PIN_BATCH_STACK);
+	unsigned long index = user->start;
+	void **batch = stack;
+	unsigned long hole_last;
+	int rc = 0;
+
+	lockdep_assert_held(&pages->mutex);
+
+	if (pages->source == IOPT_PAGES_MMIO) {
+		interval_tree_insert(user, &pages->users);
+		return 0;
+	}
+	while (next_unused(pages, &index, user->last, &hole_last)) {
+		unsigned long npages = hole_last - index + 1;
+
+		if (npages > PIN_BATCH_STACK && batch == stack) {
+			max = iommufd_test_batch(min(npages, PIN_BATCH));
+			batch = kmalloc_array(max, sizeof(*batch),
+					      GFP_KERNEL | __GFP_NOWARN |
+						      __GFP_NORETRY);
+			if (!batch) {
+				batch = stack;
+				max = PIN_BATCH_STACK;
+			}
+		}
+		rc = pin_range(pages, index, hole_last, batch, max, refusal);
+		if (rc) {
+			if (index > user->start)
+				unpin_unused(pages, user->start, index - 1);
+			break;
+		}
+		if (hole_last == user->last)
+			break;
+		index = hole_last + 1;
+	}
+	if (batch != stack)
+		kfree(batch);
+	if (!rc)
+		interval_tree_insert(user, &pages->users);
+	return rc;
+}
+
+/**
+ * iopt_pages_unuse - a user leaves
+ * @pages: the pages; their mutex is held
+ * @user: what was passed to iopt_pages_use()
+ *
+ * Nothing may translate to the pages on behalf of this user any more: what
+ * nobody else uses is unpinned here. Cannot fail and allocates nothing.
+ */
+void iopt_pages_unuse(struct iopt_pages *pages,
+		      struct interval_tree_node *user)
+{
+	lockdep_assert_held(&pages->mutex);
+
+	interval_tree_remove(user, &pages->users);
+	if (pages->source == IOPT_PAGES_MMIO)
+		return;
+	if (RB_EMPTY_ROOT(&pages->users.rb_root)) {
+		unpin_range(pages, user->start, user->last);
+		pin_account_uncharge(&pages->account,
+				     user->last - user->start + 1);
+	} else {
+		unpin_unused(pages, user->start, user->last);
+	}
+}
