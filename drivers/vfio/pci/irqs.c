@@ -231,7 +231,7 @@ void vfio_pci_irqs_release(struct vfio_pci_core_device *vdev)
 		vfio_pci_msi_disable(vdev);
 	vdev->virq_disabled = false;
 	/* as the next user, or the next driver, has to find them */
-	vfio_pci_config_msi_unmask(vdev);
+	vfio_pci_msi_unmask(vdev);
 }
 
 /**

@@ -304,6 +304,75 @@ out:
 	return ret;
 }
 
+/* The user's masks hold of the vectors that have a handler */
+static void msi_mask_vectors(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_irq_ctx *ctx;
+	unsigned long vector;
+	bool masked;
+
+	/* a reset would lose what is written to the device meanwhile */
+	guard(rwsem_read)(&vdev->memory_lock);
+	xa_for_each(&vdev->ctx, vector, ctx) {
+		masked = masked_by_user(vdev, vector);
+		if (masked == ctx->masked)
+			continue;
+		ctx->masked = masked;
+		if (masked)
+			disable_irq(ctx->irq);
+		else
+			enable_irq(ctx->irq);
+	}
+}
+
+/**
+ * vfio_pci_msi_mask_changed - mask MSI vectors as the user wants it
+ * @vdev: an enabled device; igate is held
+ *
+ * While MSI is set up the interrupt core owns the register, else the user's
+ * bits are simply there. When this returns, no eventfd of a masked vector is
+ * signalled any more.
+ *
+ * Return: 0 or what the PCI core returned.
+ */
+int vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held(&vdev->igate);
+
+	if (vdev->irq_type != VFIO_PCI_MSI_IRQ_INDEX)
+		return vfio_pci_config_msi_write_mask(vdev);
+	msi_mask_vectors(vdev);
+	return 0;
+}
+
+/**
+ * vfio_pci_msi_unmask - forget what the user has masked
+ * @vdev: an enabled device; igate is held
+ */
+void vfio_pci_msi_unmask(struct vfio_pci_core_device *vdev)
+{
+	vfio_pci_config_msi_unmask(vdev);
+	vfio_pci_msi_mask_changed(vdev);
+}
+
+/**
+ * vfio_pci_msi_after_reset - all vectors are unmasked, as the device has it
+ * @vdev: an enabled device that was reset; memory_lock is not held
+ */
+void vfio_pci_msi_after_reset(struct vfio_pci_core_device *vdev)
+{
+	guard(mutex)(&vdev->igate);
+	vfio_pci_msi_unmask(vdev);
+}
+
+/* To be called when irq_type or msi_qmax changed */
+static void msi_changed(struct vfio_pci_core_device *vdev)
+{
+	vfio_pci_config_msi_changed(vdev);
+	/* the interrupt core leaves the register with all vectors unmasked */
+	vfio_pci_msi_mask_changed(vdev);
+}
+
 static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 		      unsigned int nvec)
 {
@@ -328,7 +397,7 @@ static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 
 	vdev->irq_type = index;
 	vdev->msi_qmax = flag == PCI_IRQ_MSI ? order_base_2(nvec) : 0;
-	vfio_pci_config_msi_changed(vdev);
+	msi_changed(vdev);
 	return 0;
 }
 
@@ -357,45 +426,7 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 	vdev->msi_qmax = 0;
-	vfio_pci_config_msi_changed(vdev);
-}
-
-/**
- * vfio_pci_msi_mask_changed - mask vectors as the user wants it
- * @vdev: a device with MSI enabled; igate is held
- *
- * When this returns, no eventfd of a masked vector is signalled any more.
- */
-void vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev)
-{
-	struct vfio_pci_irq_ctx *ctx;
-	unsigned long vector;
-	bool masked;
-
-	lockdep_assert_held(&vdev->igate);
-
-	/* a reset would lose what is written to the device meanwhile */
-	guard(rwsem_read)(&vdev->memory_lock);
-	xa_for_each(&vdev->ctx, vector, ctx) {
-		masked = masked_by_user(vdev, vector);
-		if (masked == ctx->masked)
-			continue;
-		ctx->masked = masked;
-		if (masked)
-			disable_irq(ctx->irq);
-		else
-			enable_irq(ctx->irq);
-	}
-}
-
-/**
- * vfio_pci_msi_after_reset - forget what the user has masked
- * @vdev: an enabled device that was reset; memory_lock is not held
- */
-void vfio_pci_msi_after_reset(struct vfio_pci_core_device *vdev)
-{
-	guard(mutex)(&vdev->igate);
-	vfio_pci_config_msi_unmask(vdev);
+	msi_changed(vdev);
 }
 
 /**

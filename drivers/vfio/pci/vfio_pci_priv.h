@@ -34,6 +34,15 @@ void vfio_pci_config_restore(struct vfio_pci_core_device *vdev);
 void vfio_pci_config_msi_changed(struct vfio_pci_core_device *vdev);
 u32 vfio_pci_config_msi_mask(struct vfio_pci_core_device *vdev);
 void vfio_pci_config_msi_unmask(struct vfio_pci_core_device *vdev);
+int vfio_pci_config_msi_write_mask(struct vfio_pci_core_device *vdev);
+int vfio_pci_config_hw_read(struct pci_dev *pdev, unsigned int pos,
+			    unsigned int width, u32 *val);
+int vfio_pci_config_hw_write(struct pci_dev *pdev, unsigned int pos,
+			     unsigned int width, u32 val);
+int vfio_pci_config_hw_write_bits(struct vfio_pci_core_device *vdev,
+				  unsigned int reg, u32 bits, u32 val);
+
+/* config_rw.c */
 ssize_t vfio_pci_config_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 			   size_t count, loff_t *ppos, bool iswrite);
 
@@ -152,7 +161,8 @@ int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
 		     u32 flags, unsigned int start, unsigned int count,
 		     void *data);
 void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev);
-void vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev);
+int vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev);
+void vfio_pci_msi_unmask(struct vfio_pci_core_device *vdev);
 void vfio_pci_msi_after_reset(struct vfio_pci_core_device *vdev);
 unsigned int vfio_pci_msi_in_use(struct vfio_pci_core_device *vdev);
 

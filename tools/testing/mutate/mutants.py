@@ -247,7 +247,8 @@ stock("any-token", F, "vf_match_token", "if (!uuid_equal(uuid, &pf->vf_token->uu
 debug("sriov-error-stays-active", F, "sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_sriov",
       why="needs fault injection into sriov_numvfs")
 stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
-stock("no-zap-before-disable", PCI + "config.c", "write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
+stock("no-zap-before-disable", PCI + "config_rw.c", "write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
+stock("msi-not-shown", PCI + "config.c", "vfio_pci_config_msi_changed", "if (vdev->irq_type == VFIO_PCI_MSI_IRQ_INDEX)", "if (0)", "vfio/vfio_pci_irq:msi_in_config")
 uml("config-loops", PCI + "config_build.c", "cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")
 uml("config-pme", PCI + "config_build.c", "fix_caps", "PCI_PM_CTRL_PME_ENABLE |", "0 |", "vfio_pci_config*")
 uml("config-msi-length", PCI + "config_caps.c", "msi_len", "0x18 : 0x14", "0x14 : 0x14", "vfio_pci_config*")
