@@ -16,7 +16,6 @@
 #include "../vfio_uapi_ext.h"
 
 static bool nointxmask;
-static bool disable_vga;
 static bool disable_idle_d3;
 
 /**
@@ -29,20 +28,10 @@ void vfio_pci_core_set_params(bool is_nointxmask, bool is_disable_vga,
 			      bool is_disable_idle_d3)
 {
 	nointxmask = is_nointxmask;
-	disable_vga = is_disable_vga;
+	vfio_pci_vga_disable(is_disable_vga);
 	disable_idle_d3 = is_disable_idle_d3;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_set_params);
-
-/**
- * vfio_pci_vga_disabled - whether there shall be no VGA region
- *
- * Return: true if not.
- */
-bool vfio_pci_vga_disabled(void)
-{
-	return !IS_ENABLED(CONFIG_VFIO_PCI_VGA) || disable_vga;
-}
 
 /**
  * vfio_pci_core_register_dev_region - add a device specific region
@@ -297,7 +286,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_set_power_state(vdev, PCI_D0);
 
-	vfio_pci_p2p_end(vdev);
+	vfio_pci_memory_end(vdev);
 
 	/*
 	 * DMA ends here, before the device's DMA domain does. The PCI core finds
@@ -677,14 +666,14 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_err_handlers);
 
 static int __init vfio_pci_core_init(void)
 {
-	vfio_pci_p2p_init();
+	vfio_pci_lender_init();
 	return 0;
 }
 module_init(vfio_pci_core_init);
 
 static void __exit vfio_pci_core_cleanup(void)
 {
-	vfio_pci_p2p_exit();
+	vfio_pci_lender_exit();
 	/* callbacks of ours, see irqs.c */
 	rcu_barrier();
 }

@@ -15,8 +15,29 @@ static inline struct vfio_pci_core_device *to_vfio_pci(struct vfio_device *v)
 	return container_of(v, struct vfio_pci_core_device, vdev);
 }
 
-/* vfio_pci_core.c */
-bool vfio_pci_vga_disabled(void);
+/* D3hot, D3cold, and whatever else a device does not answer in */
+static inline bool vfio_pci_is_d3(pci_power_t state)
+{
+	return (int __force)state >= (int __force)PCI_D3hot;
+}
+
+/**
+ * vfio_pci_memory_enabled - whether the device's memory may be accessed
+ * @vdev: the device; memory_lock is held
+ *
+ * Return: true if it answers.
+ */
+static inline bool
+vfio_pci_memory_enabled(const struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held(&vdev->memory_lock);
+
+	/* where the enable bit is not implemented, decoding is always on */
+	return !vfio_pci_is_d3(vdev->pdev->current_state) &&
+	       !vdev->pm_runtime_engaged &&
+	       (vdev->pdev->no_command_memory ||
+		vdev->vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY);
+}
 
 /* info.c */
 int vfio_pci_get_info(struct vfio_pci_core_device *vdev,
@@ -63,22 +84,12 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
 
 /* p2p.c */
 #if IS_ENABLED(CONFIG_IOMMUFD)
-void vfio_pci_p2p_init(void);
-void vfio_pci_p2p_exit(void);
 struct iommufd_mmio *vfio_pci_p2p_lend(struct vfio_pci_core_device *vdev,
 				       unsigned int bar);
 void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev);
 void vfio_pci_p2p_restore(struct vfio_pci_core_device *vdev);
 void vfio_pci_p2p_end(struct vfio_pci_core_device *vdev);
 #else
-static inline void vfio_pci_p2p_init(void)
-{
-}
-
-static inline void vfio_pci_p2p_exit(void)
-{
-}
-
 static inline void vfio_pci_p2p_revoke(struct vfio_pci_core_device *vdev)
 {
 }
@@ -130,13 +141,30 @@ static inline void vfio_pci_dmabuf_end(struct vfio_pci_core_device *vdev)
 }
 #endif
 
-/* memory.c */
+/* lender.c */
+#if IS_ENABLED(CONFIG_IOMMUFD)
+void vfio_pci_lender_init(void);
+void vfio_pci_lender_exit(void);
+#else
+static inline void vfio_pci_lender_init(void)
+{
+}
+
+static inline void vfio_pci_lender_exit(void)
+{
+}
+#endif
+
+/* mmap.c */
 struct vfio_pci_core_device *vfio_pci_vma_bar(const struct vm_area_struct *vma,
 					      unsigned int *bar, u64 *offset);
 void vfio_pci_probe_mmaps(struct vfio_pci_core_device *vdev);
 void vfio_pci_release_mmaps(struct vfio_pci_core_device *vdev);
-bool vfio_pci_memory_enabled(struct vfio_pci_core_device *vdev);
+
+/* memory.c */
 void vfio_pci_memory_zap(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_restore(struct vfio_pci_core_device *vdev);
+void vfio_pci_memory_end(struct vfio_pci_core_device *vdev);
 void vfio_pci_memory_lock_and_zap(struct vfio_pci_core_device *vdev);
 void vfio_pci_memory_unlock(struct vfio_pci_core_device *vdev);
 u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev);
@@ -195,17 +223,13 @@ int vfio_pci_hot_reset(struct vfio_pci_core_device *vdev,
 void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set);
 
 /* power.c */
-/* D3hot, D3cold, and whatever else a device does not answer in */
-static inline bool vfio_pci_is_d3(pci_power_t state)
-{
-	return (int __force)state >= (int __force)PCI_D3hot;
-}
-
-extern const struct dev_pm_ops vfio_pci_pm_ops;
-
 int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 			     pci_power_t state);
 void vfio_pci_probe_power_state(struct vfio_pci_core_device *vdev);
+
+/* low_power.c */
+extern const struct dev_pm_ops vfio_pci_pm_ops;
+
 void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev);
 int vfio_pci_feature_low_power_entry(struct vfio_pci_core_device *vdev,
 				     u32 flags, size_t argsz);
@@ -225,6 +249,8 @@ int vfio_pci_feature_vf_token(struct vfio_pci_core_device *vdev, u32 flags,
 			      void __user *arg, size_t argsz);
 
 /* vga.c */
+void vfio_pci_vga_disable(bool disable);
+bool vfio_pci_vga_disabled(void);
 bool vfio_pci_is_vga(struct pci_dev *pdev);
 int vfio_pci_vga_register(struct vfio_pci_core_device *vdev);
 void vfio_pci_vga_unregister(struct vfio_pci_core_device *vdev);

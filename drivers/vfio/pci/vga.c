@@ -13,6 +13,27 @@
 #define VGA_NORMAL	(VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM)
 #define VGA_LEGACY	(VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM)
 
+static bool vga_is_disabled;
+
+/**
+ * vfio_pci_vga_disable - choose whether devices have VGA regions
+ * @disable: they have none, from now on
+ */
+void vfio_pci_vga_disable(bool disable)
+{
+	vga_is_disabled = disable;
+}
+
+/**
+ * vfio_pci_vga_disabled - whether devices have no VGA regions
+ *
+ * Return: true if they have none.
+ */
+bool vfio_pci_vga_disabled(void)
+{
+	return !IS_ENABLED(CONFIG_VFIO_PCI_VGA) || vga_is_disabled;
+}
+
 /**
  * vfio_pci_is_vga - whether a device may decode the legacy VGA ranges
  * @pdev: the device

@@ -230,10 +230,9 @@ debug("msi-half-set", F, "set_triggers_locked", "\t\tctx_destroy(vdev, start + i
 debug("msi-eventfd-put-early", F, "ctx_replace_trigger", "\tsynchronize_irq(ctx->irq);\n\teventfd_ctx_put(old);\n", "\teventfd_ctx_put(old);\n\tsynchronize_irq(ctx->irq);\n", "vfio/vfio_pci_race",
       why="a race of some instructions' length")
 stock("notifier-stays", PCI + "irqs.c", "notifier_set", "\t\t\treturn notifier_replace(vdev, slot, NULL);\n", "\t\t\treturn 0;\n", "vfio/vfio_pci_irq:refused,request")
-F = PCI + "memory.c"
-stock("no-zap-before-reset", F, "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:faults_after_reset")
-stock("memory-in-low-power", F, "vfio_pci_memory_enabled", "\t       !vdev->pm_runtime_engaged &&\n", "", "vfio/vfio_pci_power:entry_and_exit")
-stock("mmap-beyond-the-end", F, "mmap_bar", "if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))", "if (0)", "vfio/vfio_pci_bar:mmap")
+stock("no-zap-before-reset", PCI + "memory.c", "vfio_pci_memory_lock_and_zap", "\tvfio_pci_memory_zap(vdev);\n", "", "vfio/vfio_pci_bar:faults_after_reset")
+stock("memory-in-low-power", PCI + "vfio_pci_priv.h", "vfio_pci_memory_enabled", "\t       !vdev->pm_runtime_engaged &&\n", "", "vfio/vfio_pci_power:entry_and_exit")
+stock("mmap-beyond-the-end", PCI + "mmap.c", "mmap_bar", "if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))", "if (0)", "vfio/vfio_pci_bar:mmap")
 stock("long-access-while-off", PCI + "io.c", "io_move_tested", "\tif (!vfio_pci_memory_enabled(vdev))\n\t\treturn -EIO;\n", "", "vfio/vfio_pci_bar:memory_disabled")
 stock("vectors-shown", PCI + "rdwr.c", "bar_rw", "if (bar == vdev->msix_bar)", "if (0)", "vfio/vfio_pci_bar:msix_table")
 F = PCI + "ioeventfd.c"
@@ -262,6 +261,8 @@ stock("rom-size", PCI + "rom.c", "vfio_pci_rom_read", "\tif (pos >= end)\n", "\t
 stock("vga-other-ports", PCI + "vga_region.c", "find_range", "pos < vga_ranges[i].end", "pos <= vga_ranges[i].end", "vfio/vfio_pci_vga:ranges")
 stock("p2p-mapped-while-off", PCI + "p2p.c", "vfio_pci_p2p_lend", "if (!vfio_pci_memory_enabled(vdev))", "if (0)", "vfio/vfio_pci_p2p:mapped_while_memory_is_disabled",
       why="a device whose memory is off does not answer DMA, translated or not")
+stock("bars-lent-to-nobody", PCI + "lender.c", "lend_vma", "if (!vdev)", "if (true)", "vfio/vfio_pci_p2p:dma_to_bar_and_back")
+stock("woken-up-for-ever", PCI + "low_power.c", "wake_up_once", "\tlow_power_exit_locked(vdev);\n", "", "vfio/vfio_pci_power:wakeup")
 stock("region-info-of-any-index", PCI + "info.c", "dev_region_info", "if (info->index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)", "if (0)", "vfio/vfio_pci_bar:region_info")
 stock("id-without-device", PCI + "vfio_pci.c", "add_id", "if (n < 2) {", "if (n < 3) {", "vfio/vfio_pci_parameters:ids")
 stock("bars-stay-claimed", PCI + "barmap.c", "vfio_pci_release_barmaps", "\t\tpci_release_selected_regions(vdev->pdev, 1 << bar);\n", "", "vfio/vfio_pci_bar:rw,mmap")
