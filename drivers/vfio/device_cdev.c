@@ -38,16 +38,18 @@ static bool vfio_device_has_cdev(struct vfio_device *device)
 /**
  * vfio_device_add - make a device visible, with its character device
  * @device: a device that is about to be registered
+ * @fops: for the character device
  *
  * Return: 0 or what cdev_device_add() returns.
  */
-int vfio_device_add(struct vfio_device *device)
+int vfio_device_add(struct vfio_device *device,
+		    const struct file_operations *fops)
 {
 	if (!vfio_device_has_cdev(device))
 		return device_add(&device->device);
 
 	device->device.devt = MKDEV(MAJOR(vfio_cdev_devt), device->index);
-	cdev_init(&device->cdev, &vfio_device_fops);
+	cdev_init(&device->cdev, fops);
 	/*
 	 * The last thing that happens to a file is that its reference to the
 	 * cdev goes, and perhaps the device with it: after release(), when

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/vfio/N: devices by the groups in which the IOMMU sees them. The container
- * that a group is put into is an iommufd.
+ * Groups in which the IOMMU sees devices: who is a member, which container a
+ * group is in, and which of its devices are open. The container is an iommufd.
  */
 #define pr_fmt(fmt) "vfio: " fmt
 
-#include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/idr.h>
 #include <linux/iommu.h>
@@ -13,8 +12,6 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include "vfio.h"
 
@@ -28,6 +25,7 @@ static LIST_HEAD(vfio_groups);
 /* For &vfio_group.leave_work, each of which may wait for another user */
 static struct workqueue_struct *vfio_group_wq;
 
+static const struct file_operations *vfio_group_fops;
 static dev_t vfio_group_devt;
 static DEFINE_IDA(vfio_group_ida);
 
@@ -41,12 +39,17 @@ static const struct class vfio_group_class = {
 	.devnode = vfio_group_devnode,
 };
 
-static const struct file_operations vfio_group_fops;
-
-int __init vfio_group_init(void)
+/**
+ * vfio_group_init - prepare for groups
+ * @fops: for their character devices
+ *
+ * Return: 0 or a negative errno.
+ */
+int __init vfio_group_init(const struct file_operations *fops)
 {
 	int ret;
 
+	vfio_group_fops = fops;
 	vfio_group_wq = alloc_workqueue("vfio-group", WQ_UNBOUND, 0);
 	if (!vfio_group_wq)
 		return -ENOMEM;
@@ -114,7 +117,7 @@ static struct vfio_group *vfio_group_alloc(struct iommu_group *iommu_group,
 	group->dev.devt = MKDEV(MAJOR(vfio_group_devt), minor);
 	group->dev.class = &vfio_group_class;
 	group->dev.release = vfio_group_release;
-	cdev_init(&group->cdev, &vfio_group_fops);
+	cdev_init(&group->cdev, vfio_group_fops);
 	group->cdev.owner = THIS_MODULE;
 
 	mutex_init(&group->setup_lock);
@@ -142,19 +145,14 @@ err_put:
 	return ERR_PTR(ret);
 }
 
-/* Note for fdinfo why a request is refused, in words, and pass on its errno */
-static int vfio_group_refuse(struct vfio_group *group, int errno,
-			     const char *why)
-{
-	WRITE_ONCE(group->refusal, why);
-	return errno;
-}
-
-/*
- * Returns a device of the group whose registration is held for the caller, so
- * that it, its driver and the iommu_group stay; or NULL if all are leaving.
+/**
+ * vfio_group_get_device - get a device of the group, so that the group stays
+ * @group: the group
+ *
+ * Return: a device whose registration is held for the caller, so that it, its
+ * driver and the iommu_group stay; or NULL if all are leaving.
  */
-static struct vfio_device *vfio_group_get_device(struct vfio_group *group)
+struct vfio_device *vfio_group_get_device(struct vfio_group *group)
 {
 	struct vfio_device *device;
 
@@ -166,18 +164,10 @@ static struct vfio_device *vfio_group_get_device(struct vfio_group *group)
 	return NULL;
 }
 
-/**
- * vfio_group_with_device - do something with a device that stays
- * @data: the group
- * @fn: what to do with it
- * @arg: for @fn
- *
- * The driver of the device is not unbound before @fn returns.
- *
- * Return: what @fn returns, or -ENODEV if all devices are leaving.
- */
-int vfio_group_with_device(void *data,
-			   int (*fn)(struct device *dev, void *arg), void *arg)
+/* An iommufd_vfio_with_device_t */
+static int vfio_group_with_device(void *data,
+				  int (*fn)(struct device *dev, void *arg),
+				  void *arg)
 {
 	struct vfio_device *device = vfio_group_get_device(data);
 	int ret;
@@ -225,12 +215,16 @@ static int vfio_group_take_container(struct vfio_group *group,
 	return 0;
 }
 
-/*
- * Undo vfio_group_take_container(): drivers of the kernel may have the group
- * again. No device of it is open. Returns the container with the reference, or
- * NULL if there is none.
+/**
+ * vfio_group_drop_container - a group is in no container any more
+ * @group: the group, with its lock held; no device of it is open
+ *
+ * Drivers of the kernel may have the group again. The container does not know
+ * yet, see vfio_group_leave_container().
+ *
+ * Return: the container with the reference, or NULL if there is none.
  */
-static struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group)
+struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group)
 {
 	struct iommufd_ctx *ictx = group->iommufd;
 
@@ -242,9 +236,15 @@ static struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group)
 	return ictx;
 }
 
-/* On success, consumes the reference to @ictx. The group has a device. */
-static int vfio_group_set_container(struct vfio_group *group,
-				    struct iommufd_ctx *ictx)
+/**
+ * vfio_group_set_container - put a group into a container
+ * @group: the group, with its setup_lock held. It has a device
+ * @ictx: the container; on success, the reference is consumed
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_group_set_container(struct vfio_group *group,
+			     struct iommufd_ctx *ictx)
 {
 	int ret;
 
@@ -253,7 +253,7 @@ static int vfio_group_set_container(struct vfio_group *group,
 		return ret;
 	/* Pins all that is mapped there, so without the short locks */
 	ret = vfio_iommufd_compat_join(ictx, group->kind, group->iommu_group,
-				       group);
+				       vfio_group_with_device, group);
 	if (ret) {
 		guard(mutex)(&group->lock);
 		vfio_group_drop_container(group);
@@ -261,9 +261,15 @@ static int vfio_group_set_container(struct vfio_group *group,
 	return ret;
 }
 
-/* Of a container that was dropped; NULL is no container. Waits for its user. */
-static void vfio_group_leave_container(struct vfio_group *group,
-				       struct iommufd_ctx *ictx)
+/**
+ * vfio_group_leave_container - take a group out of a container
+ * @group: the group
+ * @ictx: what vfio_group_drop_container() returned; NULL is no container
+ *
+ * Waits for the user of the container.
+ */
+void vfio_group_leave_container(struct vfio_group *group,
+				struct iommufd_ctx *ictx)
 {
 	if (!ictx)
 		return;
@@ -501,156 +507,6 @@ void vfio_device_unblock_group(struct vfio_device *device)
 	group->cdev_opens--;
 }
 
-static int vfio_group_fops_open(struct inode *inode, struct file *file)
-{
-	struct vfio_group *group =
-		container_of(inode->i_cdev, struct vfio_group, cdev);
-
-	guard(mutex)(&group->lock);
-
-	if (!group->iommu_group)
-		return -ENODEV;
-	if (group->kind == VFIO_IOMMU_NONE &&
-	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
-		return -EPERM;
-	/* One user, and by one way only */
-	if (group->cdev_opens || group->opened_file)
-		return -EBUSY;
-
-	group->opened_file = file;
-	file->private_data = group;
-	return 0;
-}
-
-static int vfio_group_fops_release(struct inode *inode, struct file *file)
-{
-	struct vfio_group *group = file->private_data;
-	struct iommufd_ctx *ictx;
-
-	scoped_guard(mutex, &group->lock) {
-		/* Files of devices hold this one open */
-		WARN_ON(group->device_files);
-		ictx = vfio_group_drop_container(group);
-	}
-	vfio_group_leave_container(group, ictx);
-
-	/* The next one may open it now */
-	scoped_guard(mutex, &group->lock) {
-		group->opened_file = NULL;
-		WRITE_ONCE(group->refusal, NULL);
-	}
-	file->private_data = NULL;
-	return 0;
-}
-
-static long vfio_group_ioctl_get_status(struct vfio_group *group,
-					struct vfio_group_status __user *arg)
-{
-	const size_t minsz = offsetofend(struct vfio_group_status, flags);
-	struct vfio_group_status status;
-
-	if (copy_from_user(&status, arg, minsz))
-		return -EFAULT;
-	if (status.argsz < minsz)
-		return -EINVAL;
-
-	status.flags = 0;
-	scoped_guard(mutex, &group->lock) {
-		if (!group->iommu_group)
-			return -ENODEV;
-		if (group->iommufd)
-			status.flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
-		if (group->kind != VFIO_IOMMU_PHYSICAL ||
-		    vfio_iommu_group_viable(group->iommu_group))
-			status.flags |= VFIO_GROUP_FLAGS_VIABLE;
-	}
-
-	if (copy_to_user(arg, &status, minsz))
-		return -EFAULT;
-	return 0;
-}
-
-static long vfio_group_ioctl_set_container(struct vfio_group *group,
-					   int __user *arg)
-{
-	struct vfio_device *device;
-	struct iommufd_ctx *ictx;
-	int fd, ret;
-
-	if (get_user(fd, arg))
-		return -EFAULT;
-	ictx = iommufd_ctx_from_fd(fd);
-	if (IS_ERR(ictx))
-		return PTR_ERR(ictx);
-
-	ret = mutex_lock_killable(&group->setup_lock);
-	if (ret)
-		goto err_put;
-	/* The group stays what it is as long as it has a device */
-	device = vfio_group_get_device(group);
-	if (device) {
-		ret = vfio_group_set_container(group, ictx);
-		vfio_device_put_registration(device);
-	} else {
-		ret = -ENODEV;
-	}
-	mutex_unlock(&group->setup_lock);
-	if (ret)
-		goto err_put;
-	return 0;
-
-err_put:
-	iommufd_ctx_put(ictx);
-	return ret;
-}
-
-static long vfio_group_ioctl_unset_container(struct vfio_group *group)
-{
-	struct iommufd_ctx *ictx = NULL;
-	int ret = 0;
-
-	if (mutex_lock_killable(&group->setup_lock))
-		return -EINTR;
-	scoped_guard(mutex, &group->lock) {
-		if (!group->iommufd)
-			ret = -EINVAL;
-		else if (group->device_files)
-			ret = vfio_group_refuse(group, -EBUSY,
-						"unset container: a device is open");
-		else
-			ictx = vfio_group_drop_container(group);
-	}
-	vfio_group_leave_container(group, ictx);
-	mutex_unlock(&group->setup_lock);
-	return ret;
-}
-
-static int vfio_device_matches(struct vfio_device *device, char *name)
-{
-	if (device->ops->match)
-		return device->ops->match(device, name);
-	return !strcmp(dev_name(device->dev), name);
-}
-
-/* Returns a registered device; its registration is held for the caller */
-static struct vfio_device *vfio_group_find_device(struct vfio_group *group,
-						  char *name)
-{
-	struct vfio_device *device;
-	int ret;
-
-	guard(mutex)(&group->devices_lock);
-
-	list_for_each_entry(device, &group->devices, group_next) {
-		ret = vfio_device_matches(device, name);
-		if (ret < 0)
-			return ERR_PTR(ret);
-		if (ret && vfio_device_try_get_registration(device))
-			return device;
-	}
-	return ERR_PTR(-ENODEV);
-}
-
 /* Undo vfio_df_group_open_device() */
 static void vfio_df_group_close_device(struct vfio_device_file *df)
 {
@@ -710,7 +566,14 @@ static int vfio_df_open_in_container(struct vfio_device_file *df,
 	return ret;
 }
 
-static int vfio_df_group_open(struct vfio_device_file *df)
+/**
+ * vfio_df_group_open - open a device through its group
+ * @df: the file, with the group's setup_lock held
+ *
+ * Return: 0; -EINVAL if the group is in no container; -EPERM for a device that
+ * nothing confines, where that is not allowed; else what opening it returns.
+ */
+int vfio_df_group_open(struct vfio_device_file *df)
 {
 	struct vfio_group *group = df->group;
 	struct iommufd_ctx *ictx;
@@ -763,156 +626,6 @@ void vfio_df_group_close(struct vfio_device_file *df)
 	fput(df->group_file);
 }
 
-/* Consumes the registration of @device, with success or without */
-static struct file *vfio_group_open_device(struct vfio_group *group,
-					   struct vfio_device *device)
-{
-	struct vfio_device_file *df;
-	struct file *file;
-	int ret;
-
-	df = vfio_df_alloc(device);
-	if (!df) {
-		vfio_device_put_registration(device);
-		return ERR_PTR(-ENOMEM);
-	}
-	df->group = group;
-
-	/* First of all, so that its release() does all undoing from now on */
-	file = anon_inode_getfile("[vfio-device]", &vfio_device_fops, df,
-				  O_RDWR);
-	if (IS_ERR(file)) {
-		vfio_device_put_registration(device);
-		kfree(df);
-		return file;
-	}
-	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
-	file->f_mapping = device->inode->i_mapping;
-
-	ret = vfio_df_group_open(df);
-	if (ret) {
-		fput(file);
-		return ERR_PTR(ret);
-	}
-
-	if (group->kind == VFIO_IOMMU_NONE)
-		dev_warn_ratelimited(device->dev,
-				     "opened by %s:%d without an IOMMU\n",
-				     current->comm, task_pid_nr(current));
-	return file;
-}
-
-static long vfio_group_ioctl_get_device_fd(struct vfio_group *group,
-					   char __user *arg)
-{
-	struct vfio_device *device;
-	struct file *file;
-	char *name;
-	int fd;
-
-	name = strndup_user(arg, PAGE_SIZE);
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	device = vfio_group_find_device(group, name);
-	kfree(name);
-	if (IS_ERR(device)) {
-		guard(mutex)(&group->lock);
-		return vfio_group_refuse(group, PTR_ERR(device),
-					 PTR_ERR(device) == -ENODEV ?
-					 "get device: the group has no such device" :
-					 "get device: the VF token is missing, wrong or not wanted");
-	}
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		vfio_device_put_registration(device);
-		return fd;
-	}
-
-	if (mutex_lock_killable(&group->setup_lock)) {
-		vfio_device_put_registration(device);
-		put_unused_fd(fd);
-		return -EINTR;
-	}
-	file = vfio_group_open_device(group, device);
-	mutex_unlock(&group->setup_lock);
-	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		return PTR_ERR(file);
-	}
-	fd_install(fd, file);
-	return fd;
-}
-
-static long vfio_group_fops_unl_ioctl(struct file *file, unsigned int cmd,
-				      unsigned long arg)
-{
-	struct vfio_group *group = file->private_data;
-	void __user *uarg = (void __user *)arg;
-
-	switch (cmd) {
-	case VFIO_GROUP_GET_STATUS:
-		return vfio_group_ioctl_get_status(group, uarg);
-	case VFIO_GROUP_SET_CONTAINER:
-		return vfio_group_ioctl_set_container(group, uarg);
-	case VFIO_GROUP_UNSET_CONTAINER:
-		return vfio_group_ioctl_unset_container(group);
-	case VFIO_GROUP_GET_DEVICE_FD:
-		return vfio_group_ioctl_get_device_fd(group, uarg);
-	default:
-		return -ENOTTY;
-	}
-}
-
-#ifdef CONFIG_PROC_FS
-static void vfio_group_fops_show_fdinfo(struct seq_file *m, struct file *file)
-{
-	struct vfio_group *group = file->private_data;
-	struct vfio_device *device;
-	const char *refusal;
-
-	if (mutex_lock_killable(&group->lock))
-		return;
-	seq_printf(m, "vfio-group:\t%s\n", dev_name(&group->dev));
-	seq_printf(m, "vfio-container:\t%s\n", group->iommufd ? "set" : "none");
-	seq_printf(m, "vfio-device-files:\t%u\n", group->device_files);
-	mutex_unlock(&group->lock);
-
-	seq_puts(m, "vfio-devices:\t");
-	scoped_guard(mutex, &group->devices_lock)
-		list_for_each_entry(device, &group->devices, group_next)
-			seq_printf(m, "%s ", dev_name(device->dev));
-	seq_putc(m, '\n');
-	refusal = READ_ONCE(group->refusal);
-	if (refusal)
-		seq_printf(m, "vfio-refusal:\t%s\n", refusal);
-}
-#endif
-
-static const struct file_operations vfio_group_fops = {
-	.owner = THIS_MODULE,
-	.open = vfio_group_fops_open,
-	.release = vfio_group_fops_release,
-	.unlocked_ioctl = vfio_group_fops_unl_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-#ifdef CONFIG_PROC_FS
-	.show_fdinfo = vfio_group_fops_show_fdinfo,
-#endif
-};
-
-/**
- * vfio_group_from_file - the group that a file is of
- * @file: any file
- *
- * Return: the group, in memory as long as @file is held, or NULL.
- */
-struct vfio_group *vfio_group_from_file(struct file *file)
-{
-	if (file->f_op != &vfio_group_fops)
-		return NULL;
-	return file->private_data;
-}
-
 /**
  * vfio_group_get_iommu_group - the iommu_group behind a group
  * @group: the group
@@ -928,33 +641,6 @@ struct iommu_group *vfio_group_get_iommu_group(struct vfio_group *group)
 		return NULL;
 	return iommu_group_ref_get(group->iommu_group);
 }
-
-/**
- * vfio_file_is_group - is this file a group's?
- * @file: any file
- *
- * Return: true if it is.
- */
-bool vfio_file_is_group(struct file *file)
-{
-	return vfio_group_from_file(file);
-}
-EXPORT_SYMBOL_GPL(vfio_file_is_group);
-
-/**
- * vfio_file_has_dev - does this file's group contain the device?
- * @file: any file
- * @device: a registered device
- *
- * Return: true if @file is a group's and @device is a member of that group.
- */
-bool vfio_file_has_dev(struct file *file, struct vfio_device *device)
-{
-	struct vfio_group *group = vfio_group_from_file(file);
-
-	return group && group == device->group;
-}
-EXPORT_SYMBOL_GPL(vfio_file_has_dev);
 
 /**
  * vfio_group_enforced_coherent - can no device of a group bypass the caches?

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The only room that talks to iommufd.
+ * Devices and groups at iommufd: bound and attached, in a container, and the
+ * memory of the user as software devices reach it.
  */
 #include <linux/iommufd.h>
 #include <linux/module.h>
@@ -328,7 +329,8 @@ EXPORT_SYMBOL(vfio_dma_rw);
  *        confines it
  * @kind: what confines the group's devices
  * @iommu_group: the group
- * @group: our side of it
+ * @with_device: how iommufd gets at a device of the group
+ * @group: our side of it, for @with_device
  *
  * May wait for the user's memory.
  *
@@ -338,6 +340,7 @@ EXPORT_SYMBOL(vfio_dma_rw);
  */
 int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind,
 			     struct iommu_group *iommu_group,
+			     iommufd_vfio_with_device_t *with_device,
 			     struct vfio_group *group)
 {
 	int ret;
@@ -350,8 +353,8 @@ int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind
 		return ret;
 	if (kind != VFIO_IOMMU_PHYSICAL)
 		iommu_group = NULL;
-	return iommufd_vfio_compat_add_group(ictx, iommu_group,
-					     vfio_group_with_device, group);
+	return iommufd_vfio_compat_add_group(ictx, iommu_group, with_device,
+					     group);
 }
 
 /**

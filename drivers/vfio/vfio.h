@@ -9,6 +9,7 @@
 #include <linux/device.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/iommufd.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
@@ -79,12 +80,14 @@ struct vfio_device_file {
 	struct kvm *kvm;
 };
 
-/* device_file.c */
-extern const struct file_operations vfio_device_fops;
-
+/* device_open.c */
 struct vfio_device_file *vfio_df_alloc(struct vfio_device *device);
 int vfio_df_open(struct vfio_device_file *df, struct iommufd_ctx *ictx);
 void vfio_df_close(struct vfio_device_file *df);
+
+/* device_file.c */
+extern const struct file_operations vfio_device_fops;
+
 struct vfio_device *vfio_device_from_file(struct file *file);
 
 /* Note for fdinfo why a request is refused, in words, and pass on its errno */
@@ -95,14 +98,15 @@ static inline int vfio_df_refuse(struct vfio_device_file *df, int errno,
 	return errno;
 }
 
-/* vfio_main.c */
+/* registration.c */
 void vfio_device_note_opener(struct vfio_device *device);
+void vfio_device_drain(struct vfio_device *device);
 
 /* device_set.c */
 void vfio_device_set_retract(struct vfio_device *device);
 void vfio_release_device_set(struct vfio_device *device);
 
-/* external.c */
+/* kvm.c */
 void vfio_device_get_kvm(struct vfio_device *device, struct kvm *kvm);
 void vfio_device_put_kvm(struct vfio_device *device);
 
@@ -121,6 +125,7 @@ int vfio_feature_dma_logging_report(struct vfio_device *device, u32 flags,
 /* iommufd.c */
 int vfio_iommufd_compat_join(struct iommufd_ctx *ictx, enum vfio_iommu_kind kind,
 			     struct iommu_group *iommu_group,
+			     iommufd_vfio_with_device_t *with_device,
 			     struct vfio_group *group);
 void vfio_iommufd_compat_leave(struct iommufd_ctx *ictx,
 			       enum vfio_iommu_kind kind,
@@ -137,7 +142,8 @@ extern const struct attribute_group *vfio_device_groups[];
 #if IS_ENABLED(CONFIG_VFIO_DEVICE_CDEV)
 int __init vfio_cdev_init(void);
 void vfio_cdev_cleanup(void);
-int vfio_device_add(struct vfio_device *device);
+int vfio_device_add(struct vfio_device *device,
+		    const struct file_operations *fops);
 void vfio_device_del(struct vfio_device *device);
 
 int vfio_device_cdev_open(struct inode *inode, struct file *file);
@@ -155,7 +161,8 @@ static inline void vfio_cdev_cleanup(void)
 {
 }
 
-static inline int vfio_device_add(struct vfio_device *device)
+static inline int vfio_device_add(struct vfio_device *device,
+				  const struct file_operations *fops)
 {
 	return device_add(&device->device);
 }
@@ -305,7 +312,7 @@ struct vfio_group {
 	struct kvm *kvm;
 };
 
-int __init vfio_group_init(void);
+int __init vfio_group_init(const struct file_operations *fops);
 void vfio_group_cleanup(void);
 
 int vfio_device_join_group(struct vfio_device *device,
@@ -316,20 +323,35 @@ void vfio_device_group_retract(struct vfio_device *device);
 
 int vfio_device_block_group(struct vfio_device *device);
 void vfio_device_unblock_group(struct vfio_device *device);
+int vfio_df_group_open(struct vfio_device_file *df);
 void vfio_df_group_close(struct vfio_device_file *df);
 void vfio_group_show_fdinfo(struct vfio_group *group, struct seq_file *m);
 
-struct vfio_group *vfio_group_from_file(struct file *file);
+struct vfio_device *vfio_group_get_device(struct vfio_group *group);
+int vfio_group_set_container(struct vfio_group *group,
+			     struct iommufd_ctx *ictx);
+struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group);
+void vfio_group_leave_container(struct vfio_group *group,
+				struct iommufd_ctx *ictx);
 struct iommu_group *vfio_group_get_iommu_group(struct vfio_group *group);
 bool vfio_group_enforced_coherent(struct vfio_group *group);
 void vfio_group_set_kvm(struct vfio_group *group, struct kvm *kvm);
-int vfio_group_with_device(void *data,
-			   int (*fn)(struct device *dev, void *arg), void *arg);
 
+/* Note for fdinfo why a request is refused, in words, and pass on its errno */
+static inline int vfio_group_refuse(struct vfio_group *group, int errno,
+				    const char *why)
+{
+	WRITE_ONCE(group->refusal, why);
+	return errno;
+}
+
+/* group_file.c */
+int __init vfio_group_file_init(void);
+struct vfio_group *vfio_group_from_file(struct file *file);
 #else
 struct vfio_group;
 
-static inline int __init vfio_group_init(void)
+static inline int __init vfio_group_file_init(void)
 {
 	return 0;
 }
@@ -393,13 +415,6 @@ static inline bool vfio_group_enforced_coherent(struct vfio_group *group)
 
 static inline void vfio_group_set_kvm(struct vfio_group *group, struct kvm *kvm)
 {
-}
-
-static inline int
-vfio_group_with_device(void *data, int (*fn)(struct device *dev, void *arg),
-		       void *arg)
-{
-	return -ENODEV;
 }
 #endif
 #endif

@@ -8,18 +8,13 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/iommu.h>
-#include <linux/jiffies.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
-#include <linux/sched.h>
 
 #include "vfio.h"
-
-/* How long the user of a device has between two requests to give it back */
-#define VFIO_REQUEST_INTERVAL	(10 * HZ)
 
 static DEFINE_IDA(vfio_device_ida);
 static struct vfsmount *vfio_mnt;
@@ -52,30 +47,6 @@ static struct file_system_type vfio_fs_type = {
 	.init_fs_context = vfio_fs_init_fs_context,
 	.kill_sb = kill_anon_super,
 };
-
-/**
- * vfio_device_try_get_registration - keep a device registered
- * @device: a device that stays in memory over this call
- *
- * Return: false if the device is not, or no longer, registered.
- */
-bool vfio_device_try_get_registration(struct vfio_device *device)
-{
-	return refcount_inc_not_zero(&device->refcount);
-}
-EXPORT_SYMBOL_GPL(vfio_device_try_get_registration);
-
-/**
- * vfio_device_put_registration - undo vfio_device_try_get_registration()
- * @device: a registered device. Without another reference, the caller must not
- *          touch it any more
- */
-void vfio_device_put_registration(struct vfio_device *device)
-{
-	if (refcount_dec_and_test(&device->refcount))
-		complete(&device->comp);
-}
-EXPORT_SYMBOL_GPL(vfio_device_put_registration);
 
 static void vfio_device_release(struct device *dev)
 {
@@ -193,7 +164,7 @@ static int vfio_device_publish(struct vfio_device *device,
 
 	/* Announce the node only when it can be opened */
 	dev_set_uevent_suppress(&device->device, 1);
-	ret = vfio_device_add(device);
+	ret = vfio_device_add(device, &vfio_device_fops);
 	if (ret)
 		goto err_leave_group;
 
@@ -262,70 +233,6 @@ int vfio_register_emulated_iommu_dev(struct vfio_device *device)
 EXPORT_SYMBOL_GPL(vfio_register_emulated_iommu_dev);
 
 /**
- * vfio_device_note_opener - remember the current process for messages
- * @device: which it opens
- *
- * An unbind may have to wait for it, and somebody will ask for whom.
- */
-void vfio_device_note_opener(struct vfio_device *device)
-{
-	char comm[TASK_COMM_LEN];
-
-	get_task_comm(comm, current);
-	/* Two at a time may mix up their names, but not run past the end */
-	memcpy(device->opener_comm, comm, sizeof(comm) - 1);
-	WRITE_ONCE(device->opener_pid, task_tgid_nr(current));
-}
-
-static void vfio_device_say_who(struct vfio_device *device)
-{
-	pid_t pid = READ_ONCE(device->opener_pid);
-
-	if (!pid)
-		return;
-	dev_notice(device->dev,
-		   "waiting until its user closes it; %*pE (%d) has opened it last\n",
-		   (int)strlen(device->opener_comm), device->opener_comm, pid);
-}
-
-/*
- * Drop the registration and wait until every file of the device is closed.
- * Nothing can fail here, because a driver cannot refuse to be unbound. A signal
- * ends the part of the wait that it can end: sleeping interruptibly.
- */
-static void vfio_device_drain(struct vfio_device *device)
-{
-	bool interrupted = false, said = false;
-	unsigned int count = 0;
-	long rc;
-
-	vfio_device_put_registration(device);
-	while (!try_wait_for_completion(&device->comp)) {
-		if (!said)
-			vfio_device_say_who(device);
-		said = true;
-		if (device->ops->request)
-			device->ops->request(device, count++);
-
-		if (interrupted) {
-			rc = wait_for_completion_timeout(&device->comp,
-							 VFIO_REQUEST_INTERVAL);
-		} else {
-			rc = wait_for_completion_interruptible_timeout(&device->comp,
-								       VFIO_REQUEST_INTERVAL);
-			if (rc < 0) {
-				interrupted = true;
-				dev_warn(device->dev,
-					 "in use; task \"%s\" (%d) has to wait until the user closes it\n",
-					 current->comm, task_pid_nr(current));
-			}
-		}
-		if (rc > 0)
-			break;
-	}
-}
-
-/**
  * vfio_unregister_group_dev - take a device away from userspace
  * @device: a registered device
  *
@@ -376,7 +283,7 @@ static int __init vfio_init(void)
 	if (ret)
 		goto err_class;
 
-	ret = vfio_group_init();
+	ret = vfio_group_file_init();
 	if (ret)
 		goto err_cdev;
 

@@ -29,6 +29,7 @@ WITHOUT = {
     "drivers/vfio/pci/vga.c": "the arbiter of a guest with one display has nothing to arbitrate",
     "drivers/vfio/pci/igd.c": "needs the fake graphics device of the selftests",
     "drivers/vfio/external.c": "its one caller is KVM, which runs in 'make check-clients'",
+    "drivers/vfio/kvm.c": "it calls KVM, which runs in 'make check-clients'",
     "drivers/vfio/noiommu.c": "needs a machine without an IOMMU, of 'make check-models'",
 }
 
@@ -188,8 +189,10 @@ stock("container-error-keeps-ranges", F, "attach_with", "\t\tunreserve(member);\
 stock("container-keeps-group", F, "detach_member", "\tunreserve(member);\n", "", "iommu/vfio_compat:set_iommu,info,forgets")
 
 # ---- VFIO
-stock("unplug-asks-nobody", VFIO + "vfio_main.c", "vfio_device_drain", "if (device->ops->request)", "if (0)", "vfio/vfio_cdev_unplug:request")
-F = VFIO + "device_file.c"
+stock("debugfs-is-not-removed", VFIO + "vfio_main.c", "vfio_unregister_group_dev", "\tvfio_device_debugfs_exit(device);\n", "", "vfio/vfio_mdev_mtty:debugfs")
+stock("unplug-asks-nobody", VFIO + "registration.c", "vfio_device_drain", "if (device->ops->request)", "if (0)", "vfio/vfio_cdev_unplug:request")
+stock("ioctl-before-bind", VFIO + "device_file.c", "vfio_device_fops_unl_ioctl", "\tif (!vfio_df_ready(df))\n\t\treturn -EINVAL;\n", "", "vfio/vfio_cdev_abi:nothing_before_bind")
+F = VFIO + "device_open.c"
 stock("unbind-before-close", F, "vfio_df_close",
       "\tif (last && device->ops->close_device)\n",
       "\tif (last)\n\t\tvfio_device_unbind(device);\n\tif (last && device->ops->close_device)\n",
@@ -200,10 +203,10 @@ F = VFIO + "device_cdev.c"
 stock("bind-error-stays-open", F, "vfio_df_ioctl_bind", "\t\tvfio_df_cdev_unbind(df);\n", "", "vfio/vfio_cdev_abi:bind_result_not_writable")
 stock("bind-error-blocks-group", F, "vfio_df_ioctl_bind", "err_unblock:\n\tvfio_device_unblock_group(device);\n", "err_unblock:\n", "vfio/vfio_cdev_abi:bind_errors", "vfio/vfio_group_abi:exclusive,not_beside_the_cdev")
 stock("bind-keeps-iommufd", F, "vfio_df_ioctl_bind", "\tiommufd_ctx_put(ictx);\n", "", "vfio/vfio_cdev_abi:bind_once")
-F = VFIO + "group.c"
+F = VFIO + "group_file.c"
 stock("group-opened-twice", F, "vfio_group_fops_open", "group->cdev_opens || group->opened_file", "group->cdev_opens", "vfio/vfio_group_abi:exclusive")
 stock("container-taken-in-use", F, "vfio_group_ioctl_unset_container", "if (group->device_files)", "if (0)", "vfio/vfio_group_abi:device,container_errors")
-stock("group-counts-files", F, "vfio_df_group_close", "\tgroup->device_files--;\n", "", "vfio/vfio_group_abi:device")
+stock("group-counts-files", VFIO + "group.c", "vfio_df_group_close", "\tgroup->device_files--;\n", "", "vfio/vfio_group_abi:device")
 F = VFIO + "iommufd.c"
 stock("detached-is-attached", F, "vfio_iommufd_physical_detach_ioas", "\tvdev->iommufd_attached = false;\n", "", "vfio/vfio_cdev_abi:attach_detach")
 stock("pin-answers-nothing", F, "vfio_pin_pages", "return ret ? ret : npage;", "return ret;", "vfio/vfio_cdev_emulated:pin")
