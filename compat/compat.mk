@@ -43,9 +43,9 @@ compat-needs := iommu_attach_group_handle iommu_replace_group_handle iommu_detac
 	memfd_pin_folios unpin_folios unpin_user_page_range_dirty_lock
 compat-symvers := $(wildcard $(objtree)/Module.symvers)
 ifneq ($(compat-symvers),)
-compat-lacks := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))
-ifneq ($(strip $(compat-lacks)),)
-$(error This kernel cannot carry the modules, it does not export: $(compat-lacks). Debian 13's kernel 6.12 does)
+compat-missing := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))
+ifneq ($(strip $(compat-missing)),)
+$(error This kernel cannot carry the modules, it does not export: $(compat-missing). Debian 13's kernel 6.12 does)
 endif
 endif
 
@@ -53,7 +53,10 @@ endif
 compat-probe = $(if $(shell grep -qsw '$(3)' $(srctree)/include/$(2) && echo y),-DCOMPAT_HAVE_$(1))
 compat-flags += $(call compat-probe,PAGING_DOMAIN_ALLOC,linux/iommu.h,iommu_paging_domain_alloc)
 
+include $(src)/compat/differences.mk
+compat-flags += $(compat-differences)
+
 # Ours first. compat/iommu/iommufd exists so that "../iommu-priv.h", which sources in drivers/iommu/iommufd include from
 # the kernel's private directory, is found as compat/iommu/iommu-priv.h.
-NOSTDINC_FLAGS += -I$(src)/include -I$(src)/include/uapi
+NOSTDINC_FLAGS += -I$(src)/compat/include -I$(src)/include -I$(src)/include/uapi
 subdir-ccflags-y += $(compat-flags) -include $(src)/compat/compat.h -I$(src)/compat/iommu/iommufd

@@ -61,7 +61,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	iommufd_object_finalize(ictx, &access->obj);
 	return access;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_create, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
 
 /* Take an access off its IOAS; its pins are given back by its owner. */
 static void access_leave(struct iommufd_access *access)
@@ -159,7 +159,7 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
 	return access_change(access, ioas_id, false);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, "IOMMUFD");
 
 /**
  * iommufd_access_replace - move an access to another IOAS
@@ -175,7 +175,7 @@ int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
 	return access_change(access, ioas_id, true);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");
 
 /**
  * iommufd_access_detach - take an access off its IOAS
@@ -189,7 +189,7 @@ void iommufd_access_detach(struct iommufd_access *access)
 	if (!WARN_ON(!access->ioas))
 		access_leave(access);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, "IOMMUFD");
 
 /**
  * iommufd_access_destroy - destroy an access
@@ -202,7 +202,7 @@ void iommufd_access_destroy(struct iommufd_access *access)
 			access_leave(access);
 	iommufd_object_destroy_owned(access->ictx, &access->obj);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
 /* An unmap needs [iova, iova + length): ask all accesses to let go of it. */
 static void access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
@@ -359,7 +359,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	mutex_unlock(&access->lock);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_pin_pages, "IOMMUFD");
 
 /**
  * iommufd_access_unpin_pages - undo iommufd_access_pin_pages()
@@ -383,7 +383,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	guard(rwsem_read)(&access->ioas_unpin->iopt.iova_rwsem);
 	unpin_areas(&access->ioas_unpin->iopt, iova, last);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 
 /*
  * Copy as much from @iova on as can be had at once. Return the number of bytes,
@@ -500,4 +500,4 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 
 	return rw_all(access, iova, last, data, flags);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");

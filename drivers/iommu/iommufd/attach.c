@@ -290,7 +290,7 @@ int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 	trace_iommufd_attach(idev->dev, idev->obj.id, *pt_id, rc);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
 
 /**
  * iommufd_device_replace - move a device to another address space
@@ -310,7 +310,7 @@ int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 	trace_iommufd_replace(idev->dev, idev->obj.id, *pt_id, rc);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 
 /**
  * iommufd_device_detach - disconnect a device from its address space
@@ -339,4 +339,4 @@ void iommufd_device_detach(struct iommufd_device *idev)
 	trace_iommufd_detach(idev->dev, idev->obj.id, hwpt->obj.id, 0);
 	release_hwpt(idev->ictx, hwpt);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

@@ -68,7 +68,7 @@ bool iommufd_device_blocks(struct device *dev, char *name, size_t size)
 	strscpy(name, drv->name, size);
 	return true;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_blocks, IOMMUFD_VFIO);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_blocks, "IOMMUFD_VFIO");
 
 struct blocker {
 	char driver[DRIVER_NAME_MAX];
@@ -109,4 +109,4 @@ int iommufd_refuse_owner(struct iommufd_ctx *ictx, struct iommu_group *group,
 			       "%s: IOMMU group %d belongs to somebody else who opened it",
 			       what, iommu_group_id(group));
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_refuse_owner, IOMMUFD_VFIO);
+EXPORT_SYMBOL_NS_GPL(iommufd_refuse_owner, "IOMMUFD_VFIO");

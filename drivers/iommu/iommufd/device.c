@@ -79,7 +79,7 @@ int iommufd_device_isolation(struct device *dev)
 		return -EPERM;
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_isolation, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_isolation, "IOMMUFD");
 
 /**
  * iommufd_check_isolation - refuse a device that the platform does not isolate
@@ -167,7 +167,7 @@ err_group:
 	iommufd_group_put(igroup);
 	return ERR_PTR(rc);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, "IOMMUFD");
 
 /**
  * iommufd_device_unbind - undo iommufd_device_bind()
@@ -179,7 +179,7 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 {
 	iommufd_object_destroy_owned(idev->ictx, &idev->obj);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, "IOMMUFD");
 
 /**
  * iommufd_device_to_ictx - the context a device is bound to
@@ -191,7 +191,7 @@ struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
 {
 	return idev->ictx;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_to_ictx, "IOMMUFD");
 
 /**
  * iommufd_device_to_id - the id of a device object
@@ -203,7 +203,7 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 {
 	return idev->obj.id;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
 static bool device_may_use_ats(struct device *dev)
 {

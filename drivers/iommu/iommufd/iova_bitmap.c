@@ -104,7 +104,7 @@ struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 	bitmap->win_max = win_max;
 	return bitmap;
 }
-EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, "IOMMUFD");
 
 static void release_window(struct iova_bitmap *bitmap)
 {
@@ -121,7 +121,7 @@ void iova_bitmap_free(struct iova_bitmap *bitmap)
 	release_window(bitmap);
 	kfree(bitmap);
 }
-EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, "IOMMUFD");
 
 /* Bits from the beginning of the page at bitmap->addr. */
 static unsigned long bit_of(const struct iova_bitmap *bitmap,
@@ -208,7 +208,7 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 	release_window(bitmap);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, "IOMMUFD");
 
 /*
  * A word at either end may have bits of another range, for which another thread
@@ -277,4 +277,4 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		bit = end + 1;
 	}
 }
-EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, "IOMMUFD");

@@ -78,7 +78,7 @@ void iommufd_mmio_register_lender(struct iommufd_mmio_lender *lender)
 	guard(rwsem_write)(&lenders_rwsem);
 	list_add_tail(&lender->entry, &lenders);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_register_lender, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_register_lender, "IOMMUFD");
 
 /**
  * iommufd_mmio_unregister_lender - undo iommufd_mmio_register_lender()
@@ -89,7 +89,7 @@ void iommufd_mmio_unregister_lender(struct iommufd_mmio_lender *lender)
 	guard(rwsem_write)(&lenders_rwsem);
 	list_del(&lender->entry);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_unregister_lender, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_unregister_lender, "IOMMUFD");
 
 /**
  * iommufd_mmio_create - describe device memory that can be lent
@@ -113,7 +113,7 @@ struct iommufd_mmio *iommufd_mmio_create(phys_addr_t phys, size_t length)
 	mmio->length = length;
 	return mmio;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_create, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_create, "IOMMUFD");
 
 static void mmio_release(struct kref *kref)
 {
@@ -133,7 +133,7 @@ void iommufd_mmio_get(struct iommufd_mmio *mmio)
 {
 	kref_get(&mmio->kref);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_get, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_get, "IOMMUFD");
 
 /**
  * iommufd_mmio_put - give a reference back
@@ -143,7 +143,7 @@ void iommufd_mmio_put(struct iommufd_mmio *mmio)
 {
 	kref_put(&mmio->kref, mmio_release);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_put, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_put, "IOMMUFD");
 
 /**
  * iommufd_mmio_phys - where device memory is
@@ -249,7 +249,7 @@ void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
 	if (gather.item)
 		iopt_gather_flush(&gather);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, "IOMMUFD");
 
 /**
  * iommufd_mmio_restore - lend device memory again
@@ -270,7 +270,7 @@ void iommufd_mmio_restore(struct iommufd_mmio *mmio)
 		cond_resched();
 	}
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_restore, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_restore, "IOMMUFD");
 
 /**
  * iommufd_mmio_destroy - end the lending of device memory for good
@@ -281,7 +281,7 @@ void iommufd_mmio_destroy(struct iommufd_mmio *mmio)
 	iommufd_mmio_revoke(mmio);
 	iommufd_mmio_put(mmio);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_mmio_destroy, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_mmio_destroy, "IOMMUFD");
 
 /* Whether [offset, offset + length) lies in the memory that a lender gave. */
 static struct iommufd_mmio *check_range(struct iommufd_mmio *mmio, u64 offset,

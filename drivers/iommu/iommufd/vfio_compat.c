@@ -36,7 +36,7 @@ void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void))
 	guard(rwsem_write)(&no_iommu_rwsem);
 	no_iommu_allowed = allowed;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, IOMMUFD_VFIO);
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, "IOMMUFD_VFIO");
 
 /* What type 1 calls cache coherency: every table, if there is any, forces it */
 static bool all_coherent(struct iommufd_ctx *ictx)

@@ -334,7 +334,7 @@ err_free:
 	free_member(member);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_add_group, IOMMUFD_VFIO);
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_add_group, "IOMMUFD_VFIO");
 
 static struct member *find_member(struct iommufd_container *container,
 				  const void *with_group)
@@ -406,4 +406,4 @@ void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 		forget_maps(ictx);
 	}
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, IOMMUFD_VFIO);
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, "IOMMUFD_VFIO");

@@ -518,4 +518,4 @@ int vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
 	return buf_export(vdev, buf, size, get.open_flags);
 }
 
-MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS("DMA_BUF");

@@ -679,7 +679,7 @@ static void __exit vfio_pci_core_cleanup(void)
 }
 module_exit(vfio_pci_core_cleanup);
 
-MODULE_IMPORT_NS(IOMMUFD);
+MODULE_IMPORT_NS("IOMMUFD");
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("PCI devices for userspace: what vfio-pci and its variants share");
 MODULE_VERSION("1.0.0");

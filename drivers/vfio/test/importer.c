@@ -256,4 +256,4 @@ void test_import_destroy(struct test_import *import)
 	mutex_destroy(&import->lock);
 }
 
-MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS("DMA_BUF");

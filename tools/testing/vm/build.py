@@ -46,6 +46,8 @@ NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h",
                    "include/linux/pci_ids.h", "scripts/subarch.include", "tools/arch/x86/include", "tools/include",
                    *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")]]
 LAID_OVER = ("drivers", "include")
+# Our Makefiles in a kernel tree whose style is older than that of our sources have this line.
+TREE_COMPAT = b"include $(srctree)/compat/tree.mk\n\n"
 # The modules that are built and installed, a line for each; 'make install' and the package read it, too.
 PRODUCT = (REPO / "packaging/modules").read_text().split()
 
@@ -82,8 +84,13 @@ def aside():
     return SRV / f"aside-{debian.versions()['version']}"
 
 
+def with_compat(name, data):
+    """What a file of ours is in the kernel tree."""
+    return TREE_COMPAT + data if name.parts[0] == "drivers" and name.name == "Makefile" else data
+
+
 def tree(variants=False):
-    """This clone's source tree: the kernel's with ours laid over it. Incremental."""
+    """This clone's source tree: the kernel's with ours and what bridges the two laid over it. Incremental."""
     source = pristine()
     target = CLONE / "tree"
     origin = CLONE / "tree.origin"
@@ -94,9 +101,8 @@ def tree(variants=False):
             with step("making this clone's source tree (hard links)"):
                 run(["cp", "-al", source, target], "copying the source tree")
             origin.write_text(source.name)
-        ours = list(repo_files(*LAID_OVER))
         before = synced(target)
-        sync(ours, target)
+        sync(repo_files("compat", *LAID_OVER), target, with_compat)
         for name in before - synced(target):		# a header of the kernel that ours stood in for until now
             if (source / name).exists():
                 os.link(source / name, target / name)
@@ -136,7 +142,7 @@ def mainline_tree():
 def tree_key():
     """A hash of everything of ours that a kernel is built from."""
     parts = []
-    for name in sorted(repo_files(*LAID_OVER)):
+    for name in sorted(repo_files("compat", *LAID_OVER)):
         with contextlib.suppress(OSError):
             parts += [str(name), (REPO / name).read_bytes()]
     return digest(*parts)

@@ -145,10 +145,11 @@ def synced(target):
     return set(manifest.read_text().splitlines()) if manifest.exists() else set()
 
 
-def sync(files, target):
+def sync(files, target, change=None):
     """
     Copy files of the repo to target. Unchanged ones keep their time stamps, so that what is
     built there is rebuilt as needed; what an earlier call copied and is gone is removed.
+    change(name, data) gives what a file is to have there.
     """
     before, now = synced(target), set()
     for name in files:
@@ -158,6 +159,8 @@ def sync(files, target):
         except OSError:		# an editor's temporary file that is gone already
             continue
         now.add(str(name))
+        if change:
+            data = change(name, data)
         if not dest.exists() or dest.read_bytes() != data:
             write_if_changed(dest, data)
         if dest.stat().st_mode & 0o777 != mode:

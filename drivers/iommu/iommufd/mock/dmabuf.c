@@ -191,4 +191,4 @@ void mock_dmabuf_unregister(void)
 	iommufd_mmio_unregister_lender(&mock_lender);
 }
 
-MODULE_IMPORT_NS(DMA_BUF);
+MODULE_IMPORT_NS("DMA_BUF");

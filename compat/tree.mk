@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Included by each Makefile of ours in a kernel tree that is older than the sources' style ("make tree" adds the line):
+# what differs in that kernel. The kernel's own files do not see it.
+
+include $(srctree)/compat/differences.mk
+
+ccflags-y += $(compat-differences)
+ifeq ($(filter -I$(srctree)/compat/include,$(NOSTDINC_FLAGS)),)
+NOSTDINC_FLAGS += -I$(srctree)/compat/include
+endif
