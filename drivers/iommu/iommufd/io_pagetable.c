@@ -359,7 +359,8 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 		if (area == areas || !fatal_signal_pending(current))
 			rc = area_fill(iopt, area);
 
-		trace_iommufd_map(iopt, area, rc);
+		trace_iommufd_map(area->node.start, area->node.last, area->prot,
+				  rc);
 		if (rc) {
 			iopt_unfill_areas(iopt, areas, area);
 			return rc;

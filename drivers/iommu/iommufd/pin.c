@@ -79,7 +79,10 @@ static void unpin_range(struct iopt_pages *pages, unsigned long index,
 	unsigned long start = index;
 	unsigned int runs = 0;
 
-	trace_iommufd_unpin(pages, index, last);
+	if (trace_iommufd_unpin_enabled())
+		trace_iommufd_unpin(pages->source == IOPT_PAGES_FILE,
+				    iopt_pages_address(pages, index * PAGE_SIZE),
+				    last - index + 1);
 	if (pfn_store_is_single(&pages->store)) {
 		unsigned long pfn = pfn_store_single(&pages->store);
 
@@ -238,7 +241,10 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 		if (index <= last)
 			cond_resched();
 	}
-	trace_iommufd_pin(pages, start, last);
+	if (trace_iommufd_pin_enabled())
+		trace_iommufd_pin(pages->source == IOPT_PAGES_FILE,
+				  iopt_pages_address(pages, start * PAGE_SIZE),
+				  last - start + 1);
 	return 0;
 }
 

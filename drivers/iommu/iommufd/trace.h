@@ -8,17 +8,13 @@
 #include <linux/device.h>
 #include <linux/tracepoint.h>
 
-#include "io_pagetable.h"
-#include "pages.h"
-
 /*
  * Objects are named by what the user knows them by: IOVA, user addresses, file
  * offsets, ids and device names, never by kernel addresses.
  */
 TRACE_EVENT(iommufd_map,
-	TP_PROTO(const struct io_pagetable *iopt, const struct iopt_area *area,
-		 int rc),
-	TP_ARGS(iopt, area, rc),
+	TP_PROTO(unsigned long start, unsigned long last, int prot, int rc),
+	TP_ARGS(start, last, prot, rc),
 	TP_STRUCT__entry(
 		__field(unsigned long, start)
 		__field(unsigned long, last)
@@ -26,9 +22,9 @@ TRACE_EVENT(iommufd_map,
 		__field(int, rc)
 	),
 	TP_fast_assign(
-		__entry->start = area->node.start;
-		__entry->last = area->node.last;
-		__entry->prot = area->prot;
+		__entry->start = start;
+		__entry->last = last;
+		__entry->prot = prot;
 		__entry->rc = rc;
 	),
 	TP_printk("iova=0x%lx-0x%lx prot=0x%x rc=%d", __entry->start,
@@ -36,34 +32,31 @@ TRACE_EVENT(iommufd_map,
 );
 
 TRACE_EVENT(iommufd_unmap,
-	TP_PROTO(const struct io_pagetable *iopt, const struct iopt_area *area),
-	TP_ARGS(iopt, area),
+	TP_PROTO(unsigned long start, unsigned long last),
+	TP_ARGS(start, last),
 	TP_STRUCT__entry(
 		__field(unsigned long, start)
 		__field(unsigned long, last)
 	),
 	TP_fast_assign(
-		__entry->start = area->node.start;
-		__entry->last = area->node.last;
+		__entry->start = start;
+		__entry->last = last;
 	),
 	TP_printk("iova=0x%lx-0x%lx", __entry->start, __entry->last)
 );
 
 DECLARE_EVENT_CLASS(iommufd_pages,
-	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
-		 unsigned long last),
-	TP_ARGS(pages, index, last),
+	TP_PROTO(bool file, unsigned long start, unsigned long npages),
+	TP_ARGS(file, start, npages),
 	TP_STRUCT__entry(
 		__field(bool, file)
 		__field(unsigned long, start)
 		__field(unsigned long, npages)
 	),
 	TP_fast_assign(
-		__entry->file = pages->source == IOPT_PAGES_FILE;
-		__entry->start = index * PAGE_SIZE +
-				 (__entry->file ? pages->file_start :
-						  (unsigned long)pages->uptr);
-		__entry->npages = last - index + 1;
+		__entry->file = file;
+		__entry->start = start;
+		__entry->npages = npages;
 	),
 	TP_printk("%s=0x%lx npages=%lu",
 		  __entry->file ? "offset" : "address", __entry->start,
@@ -71,14 +64,12 @@ DECLARE_EVENT_CLASS(iommufd_pages,
 );
 
 DEFINE_EVENT(iommufd_pages, iommufd_pin,
-	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
-		 unsigned long last),
-	TP_ARGS(pages, index, last));
+	TP_PROTO(bool file, unsigned long start, unsigned long npages),
+	TP_ARGS(file, start, npages));
 
 DEFINE_EVENT(iommufd_pages, iommufd_unpin,
-	TP_PROTO(const struct iopt_pages *pages, unsigned long index,
-		 unsigned long last),
-	TP_ARGS(pages, index, last));
+	TP_PROTO(bool file, unsigned long start, unsigned long npages),
+	TP_ARGS(file, start, npages));
 
 DECLARE_EVENT_CLASS(iommufd_device,
 	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),

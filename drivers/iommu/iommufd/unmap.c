@@ -105,7 +105,7 @@ static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 	while (areas) {
 		struct iopt_area *area = areas;
 
-		trace_iommufd_unmap(iopt, area);
+		trace_iommufd_unmap(area->node.start, area->node.last);
 		*unmapped += iopt_area_length(area);
 		areas = area->next;
 		iopt_area_free(area);
