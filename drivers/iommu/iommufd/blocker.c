@@ -15,7 +15,8 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
-#include "iommufd_private.h"
+#include "ctx.h"
+#include "refusal.h"
 
 #define DRIVER_NAME_MAX	64
 

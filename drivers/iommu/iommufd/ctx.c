@@ -8,7 +8,8 @@
 #include <linux/iommufd.h>
 #include <linux/slab.h>
 
-#include "iommufd_private.h"
+#include "ctx.h"
+#include "object.h"
 
 /**
  * iommufd_ctx_alloc - make the context of a file that is being opened

@@ -8,7 +8,6 @@
 #include <linux/iommufd.h>
 #include <linux/module.h>
 #include <linux/pci-ats.h>
-#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -16,7 +15,6 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
-#include "trace.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
@@ -36,10 +34,32 @@ static void idev_destroy(struct iommufd_object *obj)
 		iommufd_ctx_put(idev->ictx);
 }
 
+static void idev_show(struct iommufd_object *obj, struct seq_file *m)
+{
+	seq_printf(m, " %s", dev_name(to_idev(obj)->dev));
+}
+
+static const char *idev_device_on(struct iommufd_object *obj,
+				  const struct iommufd_object *other)
+{
+	struct iommufd_device *idev = to_idev(obj);
+	struct iommufd_group *igroup = idev->igroup;
+	bool attached;
+
+	/* An attach holds it as long as pinning takes. */
+	if (mutex_lock_killable(&igroup->lock))
+		return NULL;
+	attached = idev->attached && &igroup->hwpt->ioas->obj == other;
+	mutex_unlock(&igroup->lock);
+	return attached ? dev_name(idev->dev) : NULL;
+}
+
 const struct iommufd_object_ops iommufd_device_object_ops = {
 	.type = IOMMUFD_OBJ_DEVICE,
 	.name = "device",
 	.destroy = idev_destroy,
+	.show = idev_show,
+	.device_on = idev_device_on,
 };
 
 static bool isolates_interrupts(struct device *dev)
@@ -266,56 +286,4 @@ out_free:
 out_put:
 	iommufd_object_put(ucmd->ictx, obj);
 	return rc;
-}
-
-static bool attached_to(struct iommufd_device *idev,
-			const struct iommufd_ioas *ioas)
-{
-	struct iommufd_group *igroup = idev->igroup;
-	bool attached;
-
-	/* An attach holds it as long as pinning takes. */
-	if (mutex_lock_killable(&igroup->lock))
-		return false;
-	attached = idev->attached && igroup->hwpt->ioas == ioas;
-	mutex_unlock(&igroup->lock);
-	return attached;
-}
-
-/**
- * iommufd_ioas_show_devices - print the devices of an address space as an fdinfo
- *                             line
- * @ictx: whose
- * @ioas: the address space
- * @m: where to print
- */
-void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
-			       struct iommufd_ioas *ioas, struct seq_file *m)
-{
-	struct iommufd_object *obj;
-	unsigned long id;
-	bool any = false;
-
-	/* An attached device holds a table; and what overflows is shown again. */
-	if (list_empty(&ioas->hwpts) || seq_has_overflowed(m))
-		return;
-	xa_for_each(&ictx->objects, id, obj) {
-		if (fatal_signal_pending(current))
-			break;
-		/* An unbind waits for us, and so the name stays. */
-		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_DEVICE);
-		if (IS_ERR(obj))
-			continue;
-		if (attached_to(to_idev(obj), ioas)) {
-			if (!any)
-				seq_printf(m, "ioas-%u-devices:\t", ioas->obj.id);
-			else
-				seq_putc(m, ' ');
-			seq_puts(m, dev_name(to_idev(obj)->dev));
-			any = true;
-		}
-		iommufd_object_put(ictx, obj);
-	}
-	if (any)
-		seq_putc(m, '\n');
 }

@@ -3,6 +3,7 @@
  * Hardware page tables: domains of the IOMMU driver as objects of the user.
  */
 #include <linux/iommu.h>
+#include <linux/seq_file.h>
 #include <uapi/linux/iommufd.h>
 
 #include "../iommu-priv.h"
@@ -23,10 +24,19 @@ static void hwpt_destroy(struct iommufd_object *obj)
 	iommufd_object_release(&hwpt->ioas->obj);
 }
 
+static void hwpt_show(struct iommufd_object *obj, struct seq_file *m)
+{
+	struct iommufd_hwpt *hwpt = to_hwpt(obj);
+
+	seq_printf(m, " ioas=%u%s", hwpt->ioas->obj.id,
+		   hwpt->automatic ? " automatic" : "");
+}
+
 const struct iommufd_object_ops iommufd_hwpt_object_ops = {
 	.type = IOMMUFD_OBJ_HWPT,
 	.name = "hwpt",
 	.destroy = hwpt_destroy,
+	.show = hwpt_show,
 };
 
 static struct iommu_domain *try_domain(struct iommufd_device *idev,

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ioctls on I/O address spaces: arguments in, one call into the IOVA map,
- * results out.
+ * I/O address spaces, and which IOVA they allow.
  */
-#include <linux/capability.h>
-#include <linux/file.h>
 #include <linux/interval_tree.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
-#include "mmio.h"
 
 /*
  * Allowed ranges that an IOAS may have: each map that lets us choose the IOVA
@@ -39,11 +35,62 @@ static void ioas_destroy(struct iommufd_object *obj)
 	mutex_destroy(&ioas->mutex);
 }
 
+/* A container whose address space it was has none. */
+static void ioas_forget(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
+	if (ictx->vfio_ioas == to_ioas(obj))
+		ictx->vfio_ioas = NULL;
+}
+
+static void show_runs(struct iommufd_ioas *ioas, struct seq_file *m)
+{
+	struct iopt_runs runs;
+	unsigned int order;
+	bool any = false;
+
+	/* What does not fit is done again, so the walk is for later. */
+	if (seq_has_overflowed(m) || iopt_count_runs(&ioas->iopt, &runs))
+		return;
+	for (order = 0; order != ARRAY_SIZE(runs.nr); order++) {
+		if (!runs.nr[order])
+			continue;
+		if (any)
+			seq_putc(m, ' ');
+		else
+			seq_printf(m, "ioas-%u-runs:\t", ioas->obj.id);
+		seq_printf(m, "%u:%lu", order, runs.nr[order]);
+		any = true;
+	}
+	if (any)
+		seq_putc(m, '\n');
+}
+
+static void ioas_show_more(struct iommufd_ctx *ictx, struct iommufd_object *obj,
+			   struct seq_file *m)
+{
+	struct iommufd_ioas *ioas = to_ioas(obj);
+	struct iopt_stats stats;
+
+	if (iopt_get_stats(&ioas->iopt, &stats))
+		return;
+	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
+		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
+		   stats.reserved, stats.alignment);
+	show_runs(ioas, m);
+	/* An attached device holds a table. */
+	if (!list_empty(&ioas->hwpts))
+		iommufd_show_devices(ictx, obj, m);
+}
+
 const struct iommufd_object_ops iommufd_ioas_object_ops = {
 	.type = IOMMUFD_OBJ_IOAS,
 	.name = "ioas",
 	.empty = ioas_empty,
 	.destroy = ioas_destroy,
+	.forget = ioas_forget,
+	.show_more = ioas_show_more,
 };
 
 /**
@@ -202,47 +249,4 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	iopt_free_allowed(&allowed);
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
-}
-
-static void show_runs(struct iommufd_ioas *ioas, struct seq_file *m)
-{
-	struct iopt_runs runs;
-	unsigned int order;
-	bool any = false;
-
-	/* What does not fit is done again, so the walk is for later. */
-	if (seq_has_overflowed(m) || iopt_count_runs(&ioas->iopt, &runs))
-		return;
-	for (order = 0; order != ARRAY_SIZE(runs.nr); order++) {
-		if (!runs.nr[order])
-			continue;
-		if (any)
-			seq_putc(m, ' ');
-		else
-			seq_printf(m, "ioas-%u-runs:\t", ioas->obj.id);
-		seq_printf(m, "%u:%lu", order, runs.nr[order]);
-		any = true;
-	}
-	if (any)
-		seq_putc(m, '\n');
-}
-
-/**
- * iommufd_ioas_show - print an address space as fdinfo lines
- * @ictx: whose
- * @ioas: the address space
- * @m: where to print
- */
-void iommufd_ioas_show(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		       struct seq_file *m)
-{
-	struct iopt_stats stats;
-
-	if (iopt_get_stats(&ioas->iopt, &stats))
-		return;
-	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
-		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
-		   stats.reserved, stats.alignment);
-	show_runs(ioas, m);
-	iommufd_ioas_show_devices(ictx, ioas, m);
 }

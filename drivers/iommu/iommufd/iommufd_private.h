@@ -5,103 +5,15 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/mutex.h>
-#include <linux/refcount.h>
-#include <linux/uaccess.h>
-#include <linux/wait.h>
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
+#include "ctx.h"
 #include "io_pagetable.h"
 #include "object.h"
 #include "refusal.h"
 
 struct seq_file;
-
-/**
- * struct iommufd_container - the groups in a VFIO container
- * @lock: protects all that follows. Outside ioas->mutex
- * @groups: struct member list, see vfio_groups.c
- * @type: what VFIO_SET_IOMMU chose, or 0
- * @owns_ioas: the IOAS was made for the container, not chosen by the user; under
- *             objects.xa_lock
- */
-struct iommufd_container {
-	struct mutex lock; /* see above */
-	struct list_head groups;
-	unsigned long type;
-	bool owns_ioas;
-};
-
-/**
- * struct iommufd_ctx - one open file of /dev/iommu
- * @file: the file; whoever holds a context holds a reference to it
- * @objects: struct iommufd_object by id
- * @found: the one that was looked up last and is still there, or NULL; under
- *         their xa_lock
- * @takeover_mutex: makes its holder the only one that has the mutex of more than
- *                  one pages object of this context, so that it does not matter
- *                  in which order they are taken. Outside of iova_rwsem
- * @groups_lock: protects @groups
- * @groups: struct iommufd_group list
- * @destroy_wait: woken when the last call that uses an object ends
- * @account_mode: whom maps are charged to, an enum pin_account_mode; written
- *                while there are no objects
- * @type1: opened as /dev/vfio/vfio, by a program that was written for VFIO's type
- *         1: errors of the container are type 1's, where others are mainline's
- *         iommufd's. Constant
- * @vfio_ioas: what the VFIO container ioctls work on; under objects.xa_lock
- * @no_iommu_mode: opened as a VFIO container without an IOMMU
- * @container: the VFIO groups that it is the container of
- * @refusal: the reason of the last refusal
- */
-struct iommufd_ctx {
-	struct file *file;
-	struct xarray objects;
-	struct iommufd_object *found;
-	struct mutex takeover_mutex; /* see above */
-	struct mutex groups_lock; /* see above */
-	struct list_head groups;
-	wait_queue_head_t destroy_wait;
-
-	enum pin_account_mode account_mode;
-	bool type1;
-	struct iommufd_ioas *vfio_ioas;
-	bool no_iommu_mode;
-	struct iommufd_container container;
-	struct refusal refusal;
-};
-
-/**
- * struct iommufd_ucmd - one ioctl that is being executed
- * @ictx: whose
- * @ubuffer: the user's struct
- * @user_size: its size in bytes as the user says
- * @cmd: the kernel's copy, zero beyond what the user gave
- */
-struct iommufd_ucmd {
-	struct iommufd_ctx *ictx;
-	void __user *ubuffer;
-	u32 user_size;
-	void *cmd;
-};
-
-struct iommufd_ctx *iommufd_ctx_alloc(struct file *file, bool type1);
-void iommufd_ctx_free(struct iommufd_ctx *ictx);
-void iommufd_show_fdinfo(struct seq_file *m, struct file *filp);
-
-/* Give the struct back to the user, no more of it than the user knows. */
-static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
-				       size_t cmd_len)
-{
-	unsigned long left;
-
-	/* A constant length spares the check that the object is that long. */
-	if (likely(ucmd->user_size >= cmd_len))
-		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, cmd_len);
-	else
-		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, ucmd->user_size);
-	return left ? -EFAULT : 0;
-}
 
 /**
  * struct iommufd_dirty_log - what the user of a VFIO container wants to know
@@ -159,8 +71,6 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 int iommufd_option(struct iommufd_ucmd *ucmd);
-void iommufd_ioas_show(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		       struct seq_file *m);
 
 /**
  * struct iommufd_hwpt - a hardware page table
@@ -280,8 +190,6 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 void iommufd_group_put(struct iommufd_group *igroup);
 int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
-void iommufd_ioas_show_devices(struct iommufd_ctx *ictx,
-			       struct iommufd_ioas *ioas, struct seq_file *m);
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain);
 int iommufd_msi_prepare(struct iommufd_group *igroup,
@@ -310,7 +218,7 @@ struct iommufd_access {
 
 extern const struct iopt_access_ops iommufd_access_iopt_ops;
 
-/* How objects of each type are destroyed; see struct iommufd_object_ops. */
+/* What objects of each type do; see struct iommufd_object_ops. */
 extern const struct iommufd_object_ops iommufd_ioas_object_ops;
 extern const struct iommufd_object_ops iommufd_hwpt_object_ops;
 extern const struct iommufd_object_ops iommufd_device_object_ops;

@@ -6,7 +6,9 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "iommufd_private.h"
+#include "ctx.h"
+#include "object.h"
+#include "refusal.h"
 
 /**
  * __iommufd_object_alloc - allocate an object and reserve an id for it
@@ -183,8 +185,8 @@ static void forget_id(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	__xa_erase(&ictx->objects, obj->id);
 	if (ictx->found == obj)
 		ictx->found = NULL;
-	if (ictx->vfio_ioas && &ictx->vfio_ioas->obj == obj)
-		ictx->vfio_ioas = NULL;
+	if (obj->ops->forget)
+		obj->ops->forget(ictx, obj);
 }
 
 /* Take an object out of the id space if nobody else needs it. */

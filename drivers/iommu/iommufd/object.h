@@ -7,6 +7,7 @@
 
 struct iommufd_ctx;
 struct iommufd_object;
+struct seq_file;
 
 enum iommufd_object_type {
 	/* For lookups that take any type. */
@@ -28,12 +29,26 @@ enum iommufd_object_type {
  *         the caller was killed, after which the object lives on with the rest
  * @destroy: release what the object holds, not its memory. Nobody can reach
  *           the object any more
+ * @forget: clear what refers to the object without holding it, because its id is
+ *          gone; under the xa_lock of the ids. May be NULL
+ * @show: add to the line that fdinfo has of the object. It and the following ones
+ *        are called while the object is in use, and may be NULL
+ * @show_more: print further lines
+ * @device_on: the name of the device that the object stands for, if the device's
+ *             DMA goes to @other, else NULL. Valid as long as the object is in
+ *             use
  */
 struct iommufd_object_ops {
 	enum iommufd_object_type type;
 	const char *name;
 	int (*empty)(struct iommufd_object *obj);
 	void (*destroy)(struct iommufd_object *obj);
+	void (*forget)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+	void (*show)(struct iommufd_object *obj, struct seq_file *m);
+	void (*show_more)(struct iommufd_ctx *ictx, struct iommufd_object *obj,
+			  struct seq_file *m);
+	const char *(*device_on)(struct iommufd_object *obj,
+				 const struct iommufd_object *other);
 };
 
 /**

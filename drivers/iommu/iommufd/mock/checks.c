@@ -7,7 +7,7 @@
 #include <linux/overflow.h>
 
 #include "../iommufd_private.h"
-#include "iommu.h"
+#include "hardware.h"
 #include "ops.h"
 
 int mock_test_add_reserved(struct iommufd_ucmd *ucmd)

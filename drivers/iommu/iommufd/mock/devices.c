@@ -15,7 +15,7 @@
 
 #include "../iommufd_private.h"
 #include "hooks.h"
-#include "iommu.h"
+#include "hardware.h"
 #include "ops.h"
 
 /*

@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 
 #include "../iommufd_private.h"
-#include "iommu.h"
+#include "hardware.h"
 #include "ops.h"
 
 /* Write to the pages whose bits are set; gives how many were mapped. */

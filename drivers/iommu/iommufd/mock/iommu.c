@@ -12,7 +12,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "hooks.h"
-#include "iommu.h"
+#include "hardware.h"
 
 /* Both do nothing: a mock device does no DMA by itself. */
 static int mock_attach_static(struct iommu_domain *domain, struct device *dev)

@@ -6,7 +6,7 @@
 #include "../iommufd_private.h"
 #include "dmabuf.h"
 #include "hooks.h"
-#include "iommu.h"
+#include "hardware.h"
 #include "mock.h"
 #include "ops.h"
 

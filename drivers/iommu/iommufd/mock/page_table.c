@@ -12,7 +12,7 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
-#include "iommu.h"
+#include "hardware.h"
 
 #define MOCK_SLOTS_PER_HUGE_PAGE 512
 #define MOCK_HUGE_SIZE (MOCK_SLOTS_PER_HUGE_PAGE * MOCK_IO_PAGE_SIZE)

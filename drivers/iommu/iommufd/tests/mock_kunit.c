@@ -11,7 +11,7 @@
 
 #include "fake_kunit.h"
 #include "../iommufd_private.h"
-#include "../mock/iommu.h"
+#include "../mock/hardware.h"
 
 #define IOVA MOCK_APERTURE_START
 #define PROT (IOMMU_READ | IOMMU_WRITE)

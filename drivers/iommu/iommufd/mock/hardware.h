@@ -2,8 +2,8 @@
 /*
  * A software IOMMU and software devices behind it.
  */
-#ifndef __IOMMUFD_MOCK_IOMMU_H
-#define __IOMMUFD_MOCK_IOMMU_H
+#ifndef __IOMMUFD_MOCK_HARDWARE_H
+#define __IOMMUFD_MOCK_HARDWARE_H
 
 #include <linux/types.h>
 #include <linux/mm.h>
