@@ -14,7 +14,8 @@ import debian
 from report import single
 from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files
 
-sys.path.append(str(HERE.parent / "mutate"))
+sys.path += [str(HERE.parent / "mutate"), str(HERE.parent / "static")]
+import layers		# noqa: E402
 import mutate		# noqa: E402
 
 # Files, by the first pattern that matches, and what checkpatch is not asked about in them.
@@ -112,6 +113,9 @@ def static(results, part):
     except Fail as err:
         problems.append(str(err))
     single(results, "in-tree build as modules with W=1, and sparse", problems)
+    objects = build.tree() / "o-check"
+    single(results, "files use only what is below them",
+           layers.check(REPO, objects, lambda argv, folder: "\n".join(captured(argv, inside(folder))[0])))
 
     problems = []
     try:
