@@ -22,7 +22,8 @@
 /* The vendor id of CXL in DVSEC headers */
 #define DVSEC_VENDOR_CXL	0x1e98
 
-static void claim(struct vfio_pci_config *c, unsigned int pos, unsigned int len)
+static void vfio_pci_build_claim(struct vfio_pci_config *c, unsigned int pos,
+				 unsigned int len)
 {
 	memset(c->claimed + pos, 1, len);
 	memset(c->write + pos, 0, len);
@@ -30,8 +31,8 @@ static void claim(struct vfio_pci_config *c, unsigned int pos, unsigned int len)
 	memset(c->sticky + pos, 0, len);
 }
 
-static void set_reg(struct vfio_pci_config *c, unsigned int pos,
-		    const struct cfg_reg *reg)
+static void vfio_pci_build_set_reg(struct vfio_pci_config *c, unsigned int pos,
+				   const struct cfg_reg *reg)
 {
 	unsigned int i;
 
@@ -42,23 +43,24 @@ static void set_reg(struct vfio_pci_config *c, unsigned int pos,
 	}
 }
 
-static void set_regs(struct vfio_pci_config *c, unsigned int pos,
-		     unsigned int len, const struct cfg_regs *regs)
+static void vfio_pci_build_set_regs(struct vfio_pci_config *c, unsigned int pos,
+				    unsigned int len,
+				    const struct cfg_regs *regs)
 {
 	unsigned int i;
 
 	/* a table may describe more registers than this device has */
 	for (i = 0; i < regs->nr; i++)
 		if (regs->reg[i].off + regs->reg[i].width <= len)
-			set_reg(c, pos, &regs->reg[i]);
+			vfio_pci_build_set_reg(c, pos, &regs->reg[i]);
 }
 
 /*
  * BARs are virtual, and writable exactly where an address has bits: that is all
  * there is to the sizing protocol.
  */
-static void header_bars(struct vfio_pci_config *c,
-			const struct vfio_pci_config_desc *d)
+static void vfio_pci_build_header_bars(struct vfio_pci_config *c,
+				       const struct vfio_pci_config_desc *d)
 {
 	unsigned int i;
 	u64 upper = 0;
@@ -89,19 +91,21 @@ static void header_bars(struct vfio_pci_config *c,
 				   c->write + PCI_ROM_ADDRESS);
 }
 
-static void build_header(struct vfio_pci_config *c,
-			 const struct vfio_pci_config_desc *d)
+static void vfio_pci_build_header(struct vfio_pci_config *c,
+				  const struct vfio_pci_config_desc *d)
 {
-	claim(c, 0, PCI_STD_HEADER_SIZEOF);
-	set_regs(c, 0, PCI_STD_HEADER_SIZEOF, &vfio_pci_header_regs);
-	header_bars(c, d);
+	vfio_pci_build_claim(c, 0, PCI_STD_HEADER_SIZEOF);
+	vfio_pci_build_set_regs(c, 0, PCI_STD_HEADER_SIZEOF,
+				&vfio_pci_header_regs);
+	vfio_pci_build_header_bars(c, d);
 	/* Not implemented: the user's bit stands alone */
 	if (d->no_command_memory)
 		c->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
 }
 
 /* Capabilities with registers whose writing has consequences */
-static void remember(struct vfio_pci_config *c, u16 id, unsigned int pos)
+static void vfio_pci_build_remember(struct vfio_pci_config *c, u16 id,
+				    unsigned int pos)
 {
 	u8 *slot;
 
@@ -149,7 +153,7 @@ struct cap_list {
 	} cap[] __counted_by(max);
 };
 
-static struct cap_list *cap_list_alloc(bool extended, unsigned int max)
+static struct cap_list *vfio_pci_cap_list_alloc(bool extended, unsigned int max)
 {
 	struct cap_list *l;
 
@@ -162,7 +166,8 @@ static struct cap_list *cap_list_alloc(bool extended, unsigned int max)
 	return l;
 }
 
-static int walk_std(const struct vfio_pci_config_desc *d, struct cap_list *l)
+static int vfio_pci_build_walk_std(const struct vfio_pci_config_desc *d,
+				   struct cap_list *l)
 {
 	unsigned int pos;
 	u32 dw;
@@ -191,7 +196,8 @@ static int walk_std(const struct vfio_pci_config_desc *d, struct cap_list *l)
 	return 0;
 }
 
-static int walk_ext(const struct vfio_pci_config_desc *d, struct cap_list *l)
+static int vfio_pci_build_walk_ext(const struct vfio_pci_config_desc *d,
+				   struct cap_list *l)
 {
 	unsigned int pos = PCI_CFG_SPACE_SIZE;
 	u32 dw;
@@ -211,7 +217,7 @@ static int walk_ext(const struct vfio_pci_config_desc *d, struct cap_list *l)
 }
 
 /* Broken devices have lists that loop: a position counts once */
-static void cut_loop(struct cap_list *l)
+static void vfio_pci_build_cut_loop(struct cap_list *l)
 {
 	unsigned int i, j;
 
@@ -224,8 +230,9 @@ static void cut_loop(struct cap_list *l)
 }
 
 /* No capability reaches into the next one, whatever its length field says */
-static unsigned int clip(const struct cap_list *l, unsigned int pos,
-			 unsigned int len, unsigned int end)
+static unsigned int vfio_pci_build_clip(const struct cap_list *l,
+					unsigned int pos, unsigned int len,
+					unsigned int end)
 {
 	unsigned int i;
 
@@ -239,8 +246,9 @@ static unsigned int clip(const struct cap_list *l, unsigned int pos,
  * Mask Bits exist for the vectors that the device has: 32 at most, whatever else
  * its register says.
  */
-static int build_msi(struct vfio_pci_config *c,
-		     const struct vfio_pci_config_desc *d, unsigned int len)
+static int vfio_pci_build_msi(struct vfio_pci_config *c,
+			      const struct vfio_pci_config_desc *d,
+			      unsigned int len)
 {
 	unsigned int off;
 	u32 dw;
@@ -261,10 +269,10 @@ static int build_msi(struct vfio_pci_config *c,
 	return 0;
 }
 
-static int build_cap(struct vfio_pci_config *c,
-		     const struct vfio_pci_config_desc *d,
-		     const struct cap_list *l, unsigned int i,
-		     const struct cfg_cap *cap)
+static int vfio_pci_build_cap(struct vfio_pci_config *c,
+			      const struct vfio_pci_config_desc *d,
+			      const struct cap_list *l, unsigned int i,
+			      const struct cfg_cap *cap)
 {
 	unsigned int end = l->extended ? d->size : PCI_CFG_SPACE_SIZE;
 	unsigned int hdr = l->extended ? 4 : 2;
@@ -276,9 +284,9 @@ static int build_cap(struct vfio_pci_config *c,
 	if (full < 0)
 		return full;
 	full = max_t(int, full, hdr);
-	len = clip(l, pos, full, end);
+	len = vfio_pci_build_clip(l, pos, full, end);
 
-	claim(c, pos, len);
+	vfio_pci_build_claim(c, pos, len);
 	memset(c->virt + pos, 0xff, hdr);
 	if (cap->kind == CAP_HIDDEN)
 		return 0;
@@ -297,19 +305,21 @@ static int build_cap(struct vfio_pci_config *c,
 		return 0;
 	}
 
-	set_regs(c, pos, len, &cap->regs[cap->second && cap->second(full)]);
+	vfio_pci_build_set_regs(c, pos, len,
+				&cap->regs[cap->second && cap->second(full)]);
 	/* what is cut off is not there */
 	if (!l->extended && len >= min(full, 8))
-		remember(c, l->cap[i].id, pos);
-	return !l->extended && c->msi == pos ? build_msi(c, d, len) : 0;
+		vfio_pci_build_remember(c, l->cap[i].id, pos);
+	return !l->extended && c->msi == pos ? vfio_pci_build_msi(c, d, len) :
+					       0;
 }
 
 /*
  * Reading the initial values of virtual bits comes last, when it is known which
  * registers have some: reading others may have side effects.
  */
-static int fill_shadow(struct vfio_pci_config *c,
-		       const struct vfio_pci_config_desc *d)
+static int vfio_pci_build_fill_shadow(struct vfio_pci_config *c,
+				      const struct vfio_pci_config_desc *d)
 {
 	unsigned int reg;
 	u32 dw;
@@ -326,9 +336,9 @@ static int fill_shadow(struct vfio_pci_config *c,
 	return 0;
 }
 
-static void link_std(struct vfio_pci_config *c,
-		     const struct vfio_pci_config_desc *d,
-		     const struct cap_list *l)
+static void vfio_pci_build_link_std(struct vfio_pci_config *c,
+				    const struct vfio_pci_config_desc *d,
+				    const struct cap_list *l)
 {
 	u8 *next = &c->shadow[PCI_CAPABILITY_LIST];
 	bool any = false;
@@ -350,9 +360,9 @@ static void link_std(struct vfio_pci_config *c,
 		c->shadow[PCI_STATUS] &= ~PCI_STATUS_CAP_LIST;
 }
 
-static void link_ext(struct vfio_pci_config *c,
-		     const struct vfio_pci_config_desc *d,
-		     const struct cap_list *l)
+static void vfio_pci_build_link_ext(struct vfio_pci_config *c,
+				    const struct vfio_pci_config_desc *d,
+				    const struct cap_list *l)
 {
 	unsigned int i, prev = 0;
 	u32 dw;
@@ -380,8 +390,8 @@ static void link_ext(struct vfio_pci_config *c,
 	}
 }
 
-static void fix_header(struct vfio_pci_config *c,
-		       const struct vfio_pci_config_desc *d)
+static void vfio_pci_build_fix_header(struct vfio_pci_config *c,
+				      const struct vfio_pci_config_desc *d)
 {
 	unsigned int i;
 
@@ -409,7 +419,7 @@ static void fix_header(struct vfio_pci_config *c,
 }
 
 /* PME# is not the user's, so no state shall look capable of it */
-static void fix_caps(struct vfio_pci_config *c)
+static void vfio_pci_build_fix_caps(struct vfio_pci_config *c)
 {
 	if (c->pm) {
 		vfio_pci_config_set_shadow(c, c->pm,
@@ -423,7 +433,7 @@ static void fix_caps(struct vfio_pci_config *c)
 					   0);
 }
 
-static struct vfio_pci_config *config_alloc(unsigned int size)
+static struct vfio_pci_config *vfio_pci_build_alloc(unsigned int size)
 {
 	struct vfio_pci_config *c;
 
@@ -459,37 +469,42 @@ struct vfio_pci_config *
 vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 {
 	bool extended = desc->size > PCI_CFG_SPACE_SIZE;
-	struct cap_list *std __free(kfree) = cap_list_alloc(false, STD_CAPS_MAX);
+	struct cap_list *std __free(kfree) =
+		vfio_pci_cap_list_alloc(false, STD_CAPS_MAX);
 	struct cap_list *ext __free(kfree) =
-		cap_list_alloc(true, extended ? EXT_CAPS_MAX : 0);
+		vfio_pci_cap_list_alloc(true, extended ? EXT_CAPS_MAX : 0);
 	struct vfio_pci_config *c;
 	unsigned int i;
 	int ret;
 
-	c = config_alloc(desc->size);
+	c = vfio_pci_build_alloc(desc->size);
 	if (!c || !std || !ext) {
 		ret = -ENOMEM;
 		goto err_destroy;
 	}
 
-	build_header(c, desc);
+	vfio_pci_build_header(c, desc);
 
-	ret = walk_std(desc, std);
+	ret = vfio_pci_build_walk_std(desc, std);
 	if (ret)
 		goto err_destroy;
-	cut_loop(std);
+	vfio_pci_build_cut_loop(std);
 	for (i = 0; i < std->nr; i++) {
-		ret = build_cap(c, desc, std, i, vfio_pci_find_cap(false, std->cap[i].id));
+		ret = vfio_pci_build_cap(c, desc, std, i,
+					 vfio_pci_find_cap(false,
+							   std->cap[i].id));
 		if (ret)
 			goto err_destroy;
 	}
 
-	ret = walk_ext(desc, ext);
+	ret = vfio_pci_build_walk_ext(desc, ext);
 	if (ret)
 		goto err_destroy;
-	cut_loop(ext);
+	vfio_pci_build_cut_loop(ext);
 	for (i = 0; i < ext->nr; i++) {
-		ret = build_cap(c, desc, ext, i, vfio_pci_find_cap(true, ext->cap[i].id));
+		ret = vfio_pci_build_cap(c, desc, ext, i,
+					 vfio_pci_find_cap(true,
+							   ext->cap[i].id));
 		if (ret)
 			goto err_destroy;
 	}
@@ -498,15 +513,15 @@ vfio_pci_config_build(const struct vfio_pci_config_desc *desc)
 	if (desc->intel_display)
 		memset(c->virt + PCI_INTEL_ASLS, 0xff, 4);
 
-	ret = fill_shadow(c, desc);
+	ret = vfio_pci_build_fill_shadow(c, desc);
 	if (ret)
 		goto err_destroy;
 	if (desc->intel_display)
 		put_unaligned_le32(desc->asls, c->shadow + PCI_INTEL_ASLS);
-	fix_header(c, desc);
-	fix_caps(c);
-	link_std(c, desc, std);
-	link_ext(c, desc, ext);
+	vfio_pci_build_fix_header(c, desc);
+	vfio_pci_build_fix_caps(c);
+	vfio_pci_build_link_std(c, desc, std);
+	vfio_pci_build_link_ext(c, desc, ext);
 	return c;
 
 err_destroy:

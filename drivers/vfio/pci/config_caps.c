@@ -195,7 +195,8 @@ int vfio_pci_desc_read(const struct vfio_pci_config_desc *d, unsigned int pos,
 	return d->read(d->ctx, pos, val);
 }
 
-static int msi_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_msi_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos, &dw);
@@ -208,7 +209,8 @@ static int msi_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return dw & PCI_MSI_FLAGS_64BIT ? 0x0e : 0x0a;
 }
 
-static int pcix_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_pcix_len(const struct vfio_pci_config_desc *d,
+			     unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos, &dw);
@@ -219,7 +221,8 @@ static int pcix_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 					     PCI_CAP_PCIX_SIZEOF_V0;
 }
 
-static int ht_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_ht_len(const struct vfio_pci_config_desc *d,
+			   unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos, &dw);
@@ -237,7 +240,8 @@ static int ht_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return 8;
 }
 
-static int vndr_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_vndr_len(const struct vfio_pci_config_desc *d,
+			     unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos, &dw);
@@ -245,7 +249,8 @@ static int vndr_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return ret ?: (dw >> 16) & 0xff;
 }
 
-static int exp_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_exp_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	bool rc;
 	u32 dw;
@@ -269,7 +274,8 @@ static int exp_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 		    PCI_EXP_SLTSTA2 + 2;
 }
 
-static int sata_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_sata_len(const struct vfio_pci_config_desc *d,
+			     unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + PCI_SATA_REGS, &dw);
@@ -280,7 +286,8 @@ static int sata_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	       PCI_SATA_SIZEOF_LONG : PCI_SATA_SIZEOF_SHORT;
 }
 
-static int ea_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_ea_len(const struct vfio_pci_config_desc *d,
+			   unsigned int pos)
 {
 	unsigned int len = PCI_EA_FIRST_ENT, n;
 	u32 dw;
@@ -297,17 +304,17 @@ static int ea_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return len;
 }
 
-static bool msi_is_64bit(unsigned int len)
+static bool vfio_pci_msi_is_64bit(unsigned int len)
 {
 	return len == 0x0e || len == 0x18;
 }
 
-static bool pcix_has_ecc(unsigned int len)
+static bool vfio_pci_pcix_has_ecc(unsigned int len)
 {
 	return len > PCI_CAP_PCIX_SIZEOF_V0;
 }
 
-static bool exp_has_devctl2(unsigned int len)
+static bool vfio_pci_exp_has_devctl2(unsigned int len)
 {
 	return len > PCI_EXP_DEVCTL2;
 }
@@ -321,43 +328,45 @@ static const struct cfg_cap std_caps[] = {
 	[PCI_CAP_ID_VPD] = { CAP_SHOWN, PCI_CAP_VPD_SIZEOF,
 			  .regs = { { vpd_regs, ARRAY_SIZE(vpd_regs) } } },
 	[PCI_CAP_ID_SLOTID] = { CAP_SHOWN, 4 },
-	[PCI_CAP_ID_MSI] = { CAP_SHOWN, .len_fn = msi_len,
+	[PCI_CAP_ID_MSI] = { CAP_SHOWN, .len_fn = vfio_pci_msi_len,
 			   .regs = { { msi_regs_32, ARRAY_SIZE(msi_regs_32) },
 				     { msi_regs_64, ARRAY_SIZE(msi_regs_64) } },
-			   .second = msi_is_64bit },
+			   .second = vfio_pci_msi_is_64bit },
 	[PCI_CAP_ID_CHSWP] = { CAP_SHOWN, 4 },
-	[PCI_CAP_ID_PCIX] = { CAP_SHOWN, .len_fn = pcix_len,
+	[PCI_CAP_ID_PCIX] = { CAP_SHOWN, .len_fn = vfio_pci_pcix_len,
 			    .regs = { { pcix_regs, ARRAY_SIZE(pcix_regs) },
 				     { pcix_v1_regs, ARRAY_SIZE(pcix_v1_regs) } },
-			    .second = pcix_has_ecc },
-	[PCI_CAP_ID_HT] = { CAP_SHOWN, .len_fn = ht_len },
-	[PCI_CAP_ID_VNDR] = { CAP_RAW, .len_fn = vndr_len },
+			    .second = vfio_pci_pcix_has_ecc },
+	[PCI_CAP_ID_HT] = { CAP_SHOWN, .len_fn = vfio_pci_ht_len },
+	[PCI_CAP_ID_VNDR] = { CAP_RAW, .len_fn = vfio_pci_vndr_len },
 	[PCI_CAP_ID_DBG] = { CAP_HIDDEN, 4 },
 	[PCI_CAP_ID_CCRC] = { CAP_HIDDEN, 4 },
 	[PCI_CAP_ID_SHPC] = { CAP_HIDDEN, 8 },
 	[PCI_CAP_ID_SSVID] = { CAP_HIDDEN, 8 },
 	[PCI_CAP_ID_AGP3] = { CAP_HIDDEN, PCI_AGP_SIZEOF },
 	[PCI_CAP_ID_SECDEV] = { CAP_HIDDEN, 0x18 },
-	[PCI_CAP_ID_EXP] = { CAP_SHOWN, .len_fn = exp_len,
+	[PCI_CAP_ID_EXP] = { CAP_SHOWN, .len_fn = vfio_pci_exp_len,
 			   .regs = { { exp_v1_regs, ARRAY_SIZE(exp_v1_regs) },
 				     { exp_v2_regs, ARRAY_SIZE(exp_v2_regs) } },
-			   .second = exp_has_devctl2 },
+			   .second = vfio_pci_exp_has_devctl2 },
 	/* Vectors are set up with VFIO_DEVICE_SET_IRQS only */
 	[PCI_CAP_ID_MSIX] = { CAP_SHOWN, PCI_CAP_MSIX_SIZEOF },
-	[PCI_CAP_ID_SATA] = { CAP_SHOWN, .len_fn = sata_len },
+	[PCI_CAP_ID_SATA] = { CAP_SHOWN, .len_fn = vfio_pci_sata_len },
 	[PCI_CAP_ID_AF] = { CAP_SHOWN, PCI_CAP_AF_SIZEOF,
 			  .regs = { { af_regs, ARRAY_SIZE(af_regs) } } },
 	/* Its entries can move BARs */
-	[PCI_CAP_ID_EA] = { CAP_HIDDEN, .len_fn = ea_len },
+	[PCI_CAP_ID_EA] = { CAP_HIDDEN, .len_fn = vfio_pci_ea_len },
 };
 
-static int err_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_err_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	/* up to the TLP Prefix Log; shorter ones are clipped by what follows */
 	return 0x48;
 }
 
-static int vc_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_vc_len(const struct vfio_pci_config_desc *d,
+			   unsigned int pos)
 {
 	unsigned int len, tbl, phases = 0;
 	u32 cap1, cap2;
@@ -383,7 +392,8 @@ static int vc_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return len;
 }
 
-static int rcld_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_rcld_len(const struct vfio_pci_config_desc *d,
+			     unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + 4, &dw);
@@ -392,7 +402,8 @@ static int rcld_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return ret ?: 0x10 + 0x10 * ((dw >> 8) & 0xff);
 }
 
-static int vsec_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_vsec_len(const struct vfio_pci_config_desc *d,
+			     unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + PCI_VNDR_HEADER, &dw);
@@ -400,7 +411,8 @@ static int vsec_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return ret ?: PCI_VNDR_HEADER_LEN(dw);
 }
 
-static int dvsec_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_dvsec_len(const struct vfio_pci_config_desc *d,
+			      unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + PCI_DVSEC_HEADER1, &dw);
@@ -408,7 +420,8 @@ static int dvsec_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return ret ?: PCI_DVSEC_HEADER1_LEN(dw);
 }
 
-static int acs_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_acs_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	unsigned int bits;
 	u32 dw;
@@ -422,7 +435,8 @@ static int acs_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return 8 + DIV_ROUND_UP(bits ?: 256, 32) * 4;
 }
 
-static int rebar_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_rebar_len(const struct vfio_pci_config_desc *d,
+			      unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + PCI_REBAR_CTRL, &dw);
@@ -433,7 +447,8 @@ static int rebar_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 	return 4 + 8 * dw;
 }
 
-static int dpa_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_dpa_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + PCI_DPA_CAP, &dw);
@@ -442,7 +457,8 @@ static int dpa_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 		      round_up((dw & PCI_DPA_CAP_SUBSTATE_MASK) + 1, 4);
 }
 
-static int tph_len(const struct vfio_pci_config_desc *d, unsigned int pos)
+static int vfio_pci_tph_len(const struct vfio_pci_config_desc *d,
+			    unsigned int pos)
 {
 	unsigned int n;
 	u32 dw;
@@ -473,22 +489,22 @@ static int tph_len(const struct vfio_pci_config_desc *d, unsigned int pos)
 static const struct cfg_cap ext_caps[] = {
 	/* no registers, and the place of what is taken out at the start */
 	[0] = { CAP_HIDDEN, 4 },
-	[PCI_EXT_CAP_ID_ERR] = { CAP_SHOWN, .len_fn = err_len,
+	[PCI_EXT_CAP_ID_ERR] = { CAP_SHOWN, .len_fn = vfio_pci_err_len,
 			  .regs = { { err_regs, ARRAY_SIZE(err_regs) } } },
-	[PCI_EXT_CAP_ID_VC] = { CAP_SHOWN, .len_fn = vc_len },
+	[PCI_EXT_CAP_ID_VC] = { CAP_SHOWN, .len_fn = vfio_pci_vc_len },
 	[PCI_EXT_CAP_ID_DSN] = { CAP_SHOWN, PCI_EXT_CAP_DSN_SIZEOF },
 	[PCI_EXT_CAP_ID_PWR] = { CAP_SHOWN, PCI_EXT_CAP_PWR_SIZEOF,
 			  .regs = { { pwr_regs, ARRAY_SIZE(pwr_regs) } } },
-	[PCI_EXT_CAP_ID_RCLD] = { CAP_SHOWN, .len_fn = rcld_len },
+	[PCI_EXT_CAP_ID_RCLD] = { CAP_SHOWN, .len_fn = vfio_pci_rcld_len },
 	[PCI_EXT_CAP_ID_RCILC] = { CAP_HIDDEN, 0x0c },
 	[PCI_EXT_CAP_ID_RCEC] = { CAP_SHOWN, 0x0c },
-	[PCI_EXT_CAP_ID_MFVC] = { CAP_SHOWN, .len_fn = vc_len },
-	[PCI_EXT_CAP_ID_VC9] = { CAP_SHOWN, .len_fn = vc_len },
+	[PCI_EXT_CAP_ID_MFVC] = { CAP_SHOWN, .len_fn = vfio_pci_vc_len },
+	[PCI_EXT_CAP_ID_VC9] = { CAP_SHOWN, .len_fn = vfio_pci_vc_len },
 	[PCI_EXT_CAP_ID_RCRB] = { CAP_HIDDEN, 0x14 },
-	[PCI_EXT_CAP_ID_VNDR] = { CAP_RAW, .len_fn = vsec_len },
+	[PCI_EXT_CAP_ID_VNDR] = { CAP_RAW, .len_fn = vfio_pci_vsec_len },
 	[PCI_EXT_CAP_ID_CAC] = { CAP_HIDDEN, 0x08 },
 	/* Isolation of the device from its peers rests on it */
-	[PCI_EXT_CAP_ID_ACS] = { CAP_SHOWN, .len_fn = acs_len },
+	[PCI_EXT_CAP_ID_ACS] = { CAP_SHOWN, .len_fn = vfio_pci_acs_len },
 	[PCI_EXT_CAP_ID_ARI] = { CAP_SHOWN, PCI_EXT_CAP_ARI_SIZEOF },
 	/* Address translation is the IOMMU driver's business */
 	[PCI_EXT_CAP_ID_ATS] = { CAP_SHOWN, PCI_EXT_CAP_ATS_SIZEOF },
@@ -498,9 +514,9 @@ static const struct cfg_cap ext_caps[] = {
 	[PCI_EXT_CAP_ID_MCAST] = { CAP_SHOWN, PCI_EXT_CAP_MCAST_ENDPOINT_SIZEOF },
 	[PCI_EXT_CAP_ID_PRI] = { CAP_SHOWN, PCI_EXT_CAP_PRI_SIZEOF },
 	/* Resizing would move BARs */
-	[PCI_EXT_CAP_ID_REBAR] = { CAP_SHOWN, .len_fn = rebar_len },
-	[PCI_EXT_CAP_ID_DPA] = { CAP_SHOWN, .len_fn = dpa_len },
-	[PCI_EXT_CAP_ID_TPH] = { CAP_SHOWN, .len_fn = tph_len },
+	[PCI_EXT_CAP_ID_REBAR] = { CAP_SHOWN, .len_fn = vfio_pci_rebar_len },
+	[PCI_EXT_CAP_ID_DPA] = { CAP_SHOWN, .len_fn = vfio_pci_dpa_len },
+	[PCI_EXT_CAP_ID_TPH] = { CAP_SHOWN, .len_fn = vfio_pci_tph_len },
 	[PCI_EXT_CAP_ID_LTR] = { CAP_SHOWN, PCI_EXT_CAP_LTR_SIZEOF },
 	[PCI_EXT_CAP_ID_SECPCI] = { CAP_HIDDEN, 0x2c },
 	[PCI_EXT_CAP_ID_PMUX] = { CAP_HIDDEN, 0x10 },
@@ -509,13 +525,13 @@ static const struct cfg_cap ext_caps[] = {
 	/* The two ends of a link must agree on it */
 	[PCI_EXT_CAP_ID_L1SS] = { CAP_SHOWN, 0x14 },
 	[PCI_EXT_CAP_ID_PTM] = { CAP_HIDDEN, 0x0c },
-	[PCI_EXT_CAP_ID_DVSEC] = { CAP_RAW, .len_fn = dvsec_len },
+	[PCI_EXT_CAP_ID_DVSEC] = { CAP_RAW, .len_fn = vfio_pci_dvsec_len },
 	[PCI_EXT_CAP_ID_DLF] = { CAP_HIDDEN, 0x0c },
 	[PCI_EXT_CAP_ID_PL_16GT] = { CAP_HIDDEN, 0x30 },
 	[PCI_EXT_CAP_ID_NPEM] = { CAP_HIDDEN, 0x10 },
 	[PCI_EXT_CAP_ID_PL_32GT] = { CAP_HIDDEN, 0x30 },
 	/* Would move the BARs of VFs that the kernel has laid out */
-	[EXT_CAP_ID_VF_REBAR] = { CAP_HIDDEN, .len_fn = rebar_len },
+	[EXT_CAP_ID_VF_REBAR] = { CAP_HIDDEN, .len_fn = vfio_pci_rebar_len },
 	/* Firmware and the PCI core talk to the device by its mailbox */
 	[PCI_EXT_CAP_ID_DOE] = { CAP_HIDDEN, PCI_DOE_CAP_SIZEOF },
 	/* Deferrable writes and 14-bit tags need the consent of the ports above */

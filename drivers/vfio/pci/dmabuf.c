@@ -71,8 +71,8 @@ struct vfio_pci_dmabuf {
 /* Of all dma-bufs, whoever exports them; known once there is one of ours */
 static const struct file_operations *dmabuf_fops;
 
-static int dmabuf_attach(struct dma_buf *dmabuf,
-			 struct dma_buf_attachment *attachment)
+static int vfio_pci_dmabuf_attach(struct dma_buf *dmabuf,
+				  struct dma_buf_attachment *attachment)
 {
 	struct vfio_pci_dmabuf *buf = dmabuf->priv;
 
@@ -87,16 +87,17 @@ static int dmabuf_attach(struct dma_buf *dmabuf,
 }
 
 /* A user may not stop the memory from being taken back */
-static int dmabuf_pin(struct dma_buf_attachment *attachment)
+static int vfio_pci_dmabuf_pin(struct dma_buf_attachment *attachment)
 {
 	return -EOPNOTSUPP;
 }
 
-static void dmabuf_unpin(struct dma_buf_attachment *attachment)
+static void vfio_pci_dmabuf_unpin(struct dma_buf_attachment *attachment)
 {
 }
 
-static unsigned int count_segments(const struct vfio_pci_dmabuf *buf)
+static unsigned int
+vfio_pci_dmabuf_count_segments(const struct vfio_pci_dmabuf *buf)
 {
 	unsigned int nr = 0, i;
 
@@ -105,9 +106,10 @@ static unsigned int count_segments(const struct vfio_pci_dmabuf *buf)
 	return nr;
 }
 
-static void unmap_segments(struct device *dev, struct sg_table *table,
-			   struct scatterlist *end,
-			   enum dma_data_direction dir)
+static void vfio_pci_dmabuf_unmap_segments(struct device *dev,
+					   struct sg_table *table,
+					   struct scatterlist *end,
+					   enum dma_data_direction dir)
 {
 	struct scatterlist *sg;
 
@@ -116,8 +118,10 @@ static void unmap_segments(struct device *dev, struct sg_table *table,
 				   0);
 }
 
-static int map_segments(struct device *dev, const struct vfio_pci_dmabuf *buf,
-			struct sg_table *table, enum dma_data_direction dir)
+static int vfio_pci_dmabuf_map_segments(struct device *dev,
+					const struct vfio_pci_dmabuf *buf,
+					struct sg_table *table,
+					enum dma_data_direction dir)
 {
 	struct scatterlist *sg = table->sgl;
 	unsigned int i;
@@ -132,7 +136,8 @@ static int map_segments(struct device *dev, const struct vfio_pci_dmabuf *buf,
 
 			addr = dma_map_resource(dev, phys, n, dir, 0);
 			if (dma_mapping_error(dev, addr)) {
-				unmap_segments(dev, table, sg, dir);
+				vfio_pci_dmabuf_unmap_segments(dev, table, sg,
+							       dir);
 				return -EIO;
 			}
 			/* for the device only: there are no pages */
@@ -147,8 +152,9 @@ static int map_segments(struct device *dev, const struct vfio_pci_dmabuf *buf,
 	return 0;
 }
 
-static struct sg_table *dmabuf_map(struct dma_buf_attachment *attachment,
-				   enum dma_data_direction dir)
+static struct sg_table *
+vfio_pci_dmabuf_map(struct dma_buf_attachment *attachment,
+		    enum dma_data_direction dir)
 {
 	struct vfio_pci_dmabuf *buf = attachment->dmabuf->priv;
 	struct sg_table *table;
@@ -161,10 +167,11 @@ static struct sg_table *dmabuf_map(struct dma_buf_attachment *attachment,
 	table = kzalloc(sizeof(*table), GFP_KERNEL);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	ret = sg_alloc_table(table, count_segments(buf), GFP_KERNEL);
+	ret = sg_alloc_table(table, vfio_pci_dmabuf_count_segments(buf),
+			     GFP_KERNEL);
 	if (ret)
 		goto err_free;
-	ret = map_segments(attachment->dev, buf, table, dir);
+	ret = vfio_pci_dmabuf_map_segments(attachment->dev, buf, table, dir);
 	if (ret)
 		goto err_table;
 	WRITE_ONCE(buf->nr_maps, buf->nr_maps + 1);
@@ -177,14 +184,15 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static void dmabuf_unmap(struct dma_buf_attachment *attachment,
-			 struct sg_table *table, enum dma_data_direction dir)
+static void vfio_pci_dmabuf_unmap(struct dma_buf_attachment *attachment,
+				  struct sg_table *table,
+				  enum dma_data_direction dir)
 {
 	struct vfio_pci_dmabuf *buf = attachment->dmabuf->priv;
 
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
-	unmap_segments(attachment->dev, table, NULL, dir);
+	vfio_pci_dmabuf_unmap_segments(attachment->dev, table, NULL, dir);
 	sg_free_table(table);
 	kfree(table);
 	WRITE_ONCE(buf->nr_maps, buf->nr_maps - 1);
@@ -192,14 +200,14 @@ static void dmabuf_unmap(struct dma_buf_attachment *attachment,
 		wake_up_all(&buf->unmapped);
 }
 
-static void buf_free(struct vfio_pci_dmabuf *buf)
+static void vfio_pci_dmabuf_free(struct vfio_pci_dmabuf *buf)
 {
 	iommufd_mmio_put(buf->bar);
 	pci_dev_put(buf->pdev);
 	kfree(buf);
 }
 
-static void dmabuf_release(struct dma_buf *dmabuf)
+static void vfio_pci_dmabuf_release(struct dma_buf *dmabuf)
 {
 	struct vfio_pci_dmabuf *buf = dmabuf->priv;
 	struct vfio_pci_core_device *vdev = xchg(&buf->vdev, NULL);
@@ -210,20 +218,20 @@ static void dmabuf_release(struct dma_buf *dmabuf)
 			list_del_init(&buf->entry);
 		vfio_device_put_registration(&vdev->vdev);
 	}
-	buf_free(buf);
+	vfio_pci_dmabuf_free(buf);
 }
 
 static const struct dma_buf_ops dmabuf_ops = {
-	.attach = dmabuf_attach,
-	.pin = dmabuf_pin,
-	.unpin = dmabuf_unpin,
-	.map_dma_buf = dmabuf_map,
-	.unmap_dma_buf = dmabuf_unmap,
-	.release = dmabuf_release,
+	.attach = vfio_pci_dmabuf_attach,
+	.pin = vfio_pci_dmabuf_pin,
+	.unpin = vfio_pci_dmabuf_unpin,
+	.map_dma_buf = vfio_pci_dmabuf_map,
+	.unmap_dma_buf = vfio_pci_dmabuf_unmap,
+	.release = vfio_pci_dmabuf_release,
 };
 
 /* Nobody has got hold of a new table in the meantime: it is revoked */
-static void wait_unmapped(struct vfio_pci_dmabuf *buf)
+static void vfio_pci_dmabuf_wait_unmapped(struct vfio_pci_dmabuf *buf)
 {
 	while (!wait_event_timeout(buf->unmapped, !READ_ONCE(buf->nr_maps),
 				   10 * HZ))
@@ -231,7 +239,7 @@ static void wait_unmapped(struct vfio_pci_dmabuf *buf)
 				     "waiting for an importer of its dma-buf to let go of it\n");
 }
 
-static void buf_revoke(struct vfio_pci_dmabuf *buf)
+static void vfio_pci_dmabuf_revoke_one(struct vfio_pci_dmabuf *buf)
 {
 	struct dma_resv *resv = buf->dmabuf->resv;
 
@@ -245,10 +253,10 @@ static void buf_revoke(struct vfio_pci_dmabuf *buf)
 		dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false,
 				      MAX_SCHEDULE_TIMEOUT);
 	dma_resv_unlock(resv);
-	wait_unmapped(buf);
+	vfio_pci_dmabuf_wait_unmapped(buf);
 }
 
-static void buf_restore(struct vfio_pci_dmabuf *buf)
+static void vfio_pci_dmabuf_restore_one(struct vfio_pci_dmabuf *buf)
 {
 	dma_resv_lock(buf->dmabuf->resv, NULL);
 	if (buf->revoked) {
@@ -272,7 +280,7 @@ void vfio_pci_dmabuf_revoke(struct vfio_pci_core_device *vdev)
 	lockdep_assert_held_write(&vdev->memory_lock);
 
 	list_for_each_entry(buf, &vdev->dmabufs, entry)
-		buf_revoke(buf);
+		vfio_pci_dmabuf_revoke_one(buf);
 }
 
 /**
@@ -286,7 +294,7 @@ void vfio_pci_dmabuf_restore(struct vfio_pci_core_device *vdev)
 	lockdep_assert_held_write(&vdev->memory_lock);
 
 	list_for_each_entry(buf, &vdev->dmabufs, entry)
-		buf_restore(buf);
+		vfio_pci_dmabuf_restore_one(buf);
 }
 
 /**
@@ -302,7 +310,7 @@ void vfio_pci_dmabuf_end(struct vfio_pci_core_device *vdev)
 	lockdep_assert_held_write(&vdev->memory_lock);
 
 	list_for_each_entry_safe(buf, next, &vdev->dmabufs, entry) {
-		buf_revoke(buf);
+		vfio_pci_dmabuf_revoke_one(buf);
 		list_del_init(&buf->entry);
 		/*
 		 * A file that is being closed waits for memory_lock, unless it
@@ -313,7 +321,7 @@ void vfio_pci_dmabuf_end(struct vfio_pci_core_device *vdev)
 	}
 }
 
-static struct vfio_pci_dmabuf *buf_of_file(struct file *file)
+static struct vfio_pci_dmabuf *vfio_pci_dmabuf_of_file(struct file *file)
 {
 	const struct file_operations *fops = READ_ONCE(dmabuf_fops);
 	struct dma_buf *dmabuf;
@@ -338,7 +346,7 @@ static struct vfio_pci_dmabuf *buf_of_file(struct file *file)
 struct iommufd_mmio *vfio_pci_dmabuf_lend(struct file *file, u64 start,
 					  u64 *length, u64 *offset)
 {
-	struct vfio_pci_dmabuf *buf = buf_of_file(file);
+	struct vfio_pci_dmabuf *buf = vfio_pci_dmabuf_of_file(file);
 	const struct vfio_region_dma_range *range;
 
 	if (!buf)
@@ -357,8 +365,10 @@ struct iommufd_mmio *vfio_pci_dmabuf_lend(struct file *file, u64 start,
 }
 
 /* Add a range behind the others, as part of the last one if it continues it */
-static int append_range(struct vfio_pci_dmabuf *buf, u64 bar_size,
-			const struct vfio_region_dma_range *new, size_t *total)
+static int vfio_pci_dmabuf_append_range(struct vfio_pci_dmabuf *buf,
+					u64 bar_size,
+					const struct vfio_region_dma_range *new,
+					size_t *total)
 {
 	struct vfio_region_dma_range *last = NULL;
 	u64 end;
@@ -385,8 +395,9 @@ static int append_range(struct vfio_pci_dmabuf *buf, u64 bar_size,
 }
 
 static struct vfio_pci_dmabuf *
-buf_alloc(struct vfio_pci_core_device *vdev, unsigned int bar,
-	  const struct vfio_region_dma_range *ranges, u32 nr, size_t *total)
+vfio_pci_dmabuf_alloc(struct vfio_pci_core_device *vdev, unsigned int bar,
+		      const struct vfio_region_dma_range *ranges, u32 nr,
+		      size_t *total)
 {
 	u64 bar_size = PAGE_ALIGN(pci_resource_len(vdev->pdev, bar));
 	struct vfio_pci_dmabuf *buf;
@@ -398,7 +409,8 @@ buf_alloc(struct vfio_pci_core_device *vdev, unsigned int bar,
 		return ERR_PTR(-ENOMEM);
 	*total = 0;
 	for (i = 0; i < nr && !ret; i++)
-		ret = append_range(buf, bar_size, &ranges[i], total);
+		ret = vfio_pci_dmabuf_append_range(buf, bar_size, &ranges[i],
+						   total);
 	if (ret)
 		goto err_free;
 
@@ -419,15 +431,16 @@ err_free:
 }
 
 /* Export @buf, which is consumed; gives the file descriptor */
-static int buf_export(struct vfio_pci_core_device *vdev,
-		      struct vfio_pci_dmabuf *buf, size_t size, u32 open_flags)
+static int vfio_pci_dmabuf_export(struct vfio_pci_core_device *vdev,
+				  struct vfio_pci_dmabuf *buf, size_t size,
+				  u32 open_flags)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	int fd;
 
 	/* not refused: the caller has the device open */
 	if (WARN_ON(!vfio_device_try_get_registration(&vdev->vdev))) {
-		buf_free(buf);
+		vfio_pci_dmabuf_free(buf);
 		return -ENODEV;
 	}
 	buf->vdev = vdev;
@@ -440,7 +453,7 @@ static int buf_export(struct vfio_pci_core_device *vdev,
 	if (IS_ERR(buf->dmabuf)) {
 		fd = PTR_ERR(buf->dmabuf);
 		vfio_device_put_registration(&vdev->vdev);
-		buf_free(buf);
+		vfio_pci_dmabuf_free(buf);
 		return fd;
 	}
 	WRITE_ONCE(dmabuf_fops, buf->dmabuf->file->f_op);
@@ -457,7 +470,7 @@ static int buf_export(struct vfio_pci_core_device *vdev,
 	return fd;
 }
 
-static int check_open_flags(u32 open_flags)
+static int vfio_pci_dmabuf_check_open_flags(u32 open_flags)
 {
 	if (open_flags & ~(O_ACCMODE | O_CLOEXEC) ||
 	    (open_flags & O_ACCMODE) == O_ACCMODE)
@@ -497,7 +510,7 @@ int vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
 	if (get.flags || !get.nr_ranges || get.nr_ranges > MAX_RANGES ||
 	    argsz < struct_size(arg, dma_ranges, get.nr_ranges))
 		return -EINVAL;
-	ret = check_open_flags(get.open_flags);
+	ret = vfio_pci_dmabuf_check_open_flags(get.open_flags);
 	if (ret)
 		return ret;
 
@@ -512,10 +525,11 @@ int vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
 				   sizeof(*ranges));
 	if (IS_ERR(ranges))
 		return PTR_ERR(no_free_ptr(ranges));
-	buf = buf_alloc(vdev, get.region_index, ranges, get.nr_ranges, &size);
+	buf = vfio_pci_dmabuf_alloc(vdev, get.region_index, ranges,
+				    get.nr_ranges, &size);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
-	return buf_export(vdev, buf, size, get.open_flags);
+	return vfio_pci_dmabuf_export(vdev, buf, size, get.open_flags);
 }
 
 MODULE_IMPORT_NS("DMA_BUF");

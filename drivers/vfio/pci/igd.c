@@ -49,10 +49,10 @@ struct igd_opregion {
 	__le16	version;
 };
 
-static int register_region(struct vfio_pci_core_device *vdev,
-			   unsigned int subtype,
-			   const struct vfio_pci_regops *ops, size_t size,
-			   void *data)
+static int vfio_pci_igd_register_region(struct vfio_pci_core_device *vdev,
+					unsigned int subtype,
+					const struct vfio_pci_regops *ops,
+					size_t size, void *data)
 {
 	unsigned int type = PCI_VENDOR_ID_INTEL |
 			    VFIO_REGION_TYPE_PCI_VENDOR_TYPE;
@@ -62,7 +62,7 @@ static int register_region(struct vfio_pci_core_device *vdev,
 						 data);
 }
 
-static void opregion_unmap(struct igd_opregion *op)
+static void vfio_pci_igd_opregion_unmap(struct igd_opregion *op)
 {
 	if (op->vbt)
 		memunmap(op->vbt);
@@ -74,8 +74,8 @@ static void opregion_unmap(struct igd_opregion *op)
  * A piece of the region that @off is in: from where it comes, and how much of
  * @count it holds.
  */
-static const void *opregion_piece(const struct igd_opregion *op, size_t off,
-				  size_t *count)
+static const void *vfio_pci_igd_opregion_piece(const struct igd_opregion *op,
+					       size_t off, size_t *count)
 {
 	size_t start;
 
@@ -108,8 +108,9 @@ base:
 	return op->base + off;
 }
 
-static ssize_t opregion_rw(struct vfio_pci_core_device *vdev, char __user *buf,
-			   size_t count, loff_t *ppos, bool iswrite)
+static ssize_t vfio_pci_igd_opregion_rw(struct vfio_pci_core_device *vdev,
+					char __user *buf, size_t count,
+					loff_t *ppos, bool iswrite)
 {
 	unsigned int i = VFIO_PCI_OFFSET_TO_INDEX(*ppos) - VFIO_PCI_NUM_REGIONS;
 	const struct igd_opregion *op = vdev->region[i].data;
@@ -122,7 +123,8 @@ static ssize_t opregion_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 
 	while (done < count) {
 		size_t n = count - done;
-		const void *from = opregion_piece(op, pos + done, &n);
+		const void *from =
+			vfio_pci_igd_opregion_piece(op, pos + done, &n);
 
 		if (copy_to_user(buf + done, from, n))
 			return -EFAULT;
@@ -132,20 +134,20 @@ static ssize_t opregion_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	return done;
 }
 
-static void opregion_release(struct vfio_pci_core_device *vdev,
-			     struct vfio_pci_region *region)
+static void vfio_pci_igd_opregion_release(struct vfio_pci_core_device *vdev,
+					  struct vfio_pci_region *region)
 {
-	opregion_unmap(region->data);
+	vfio_pci_igd_opregion_unmap(region->data);
 }
 
 static const struct vfio_pci_regops opregion_ops = {
-	.rw = opregion_rw,
-	.release = opregion_release,
+	.rw = vfio_pci_igd_opregion_rw,
+	.release = vfio_pci_igd_opregion_release,
 };
 
 /* The table outside of the OpRegion, if there is one */
-static int opregion_probe_vbt(struct vfio_pci_igd *igd, const void *base,
-			      u32 addr)
+static int vfio_pci_igd_opregion_probe_vbt(struct vfio_pci_igd *igd,
+					   const void *base, u32 addr)
 {
 	u64 rvda = get_unaligned_le64(base + OPREGION_RVDA), last;
 	u32 rvds = get_unaligned_le32(base + OPREGION_RVDS);
@@ -164,7 +166,7 @@ static int opregion_probe_vbt(struct vfio_pci_igd *igd, const void *base,
 	return 0;
 }
 
-static int opregion_probe(struct vfio_pci_igd *igd, u32 addr)
+static int vfio_pci_igd_opregion_probe(struct vfio_pci_igd *igd, u32 addr)
 {
 	void *base;
 	int ret = -EINVAL;
@@ -179,14 +181,14 @@ static int opregion_probe(struct vfio_pci_igd *igd, u32 addr)
 	if (!igd->base_size || igd->base_size > OPREGION_SIZE / SZ_1K)
 		goto out;
 	igd->base_size *= SZ_1K;
-	ret = opregion_probe_vbt(igd, base, addr);
+	ret = vfio_pci_igd_opregion_probe_vbt(igd, base, addr);
 out:
 	memunmap(base);
 	return ret;
 }
 
-static int opregion_map(struct igd_opregion *op, const struct vfio_pci_igd *igd,
-			u32 addr)
+static int vfio_pci_igd_opregion_map(struct igd_opregion *op,
+				     const struct vfio_pci_igd *igd, u32 addr)
 {
 	op->base = memremap(addr, OPREGION_SIZE, MEMREMAP_WB);
 	if (!op->base)
@@ -205,8 +207,8 @@ static int opregion_map(struct igd_opregion *op, const struct vfio_pci_igd *igd,
 	return 0;
 }
 
-static int opregion_init(struct vfio_pci_core_device *vdev,
-			 const struct vfio_pci_igd *igd)
+static int vfio_pci_igd_opregion_init(struct vfio_pci_core_device *vdev,
+				      const struct vfio_pci_igd *igd)
 {
 	struct igd_opregion *op;
 	int ret;
@@ -216,20 +218,23 @@ static int opregion_init(struct vfio_pci_core_device *vdev,
 	op = kzalloc(sizeof(*op), GFP_KERNEL_ACCOUNT);
 	if (!op)
 		return -ENOMEM;
-	ret = opregion_map(op, igd, vdev->asls);
+	ret = vfio_pci_igd_opregion_map(op, igd, vdev->asls);
 	if (ret) {
 		kfree(op);
 		return ret;
 	}
-	ret = register_region(vdev, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION,
-			      &opregion_ops, op->base_size + op->vbt_size, op);
+	ret = vfio_pci_igd_register_region(vdev,
+					   VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION,
+					   &opregion_ops,
+					   op->base_size + op->vbt_size, op);
 	if (ret)
-		opregion_unmap(op);
+		vfio_pci_igd_opregion_unmap(op);
 	return ret;
 }
 
-static ssize_t bridge_rw(struct vfio_pci_core_device *vdev, char __user *buf,
-			 size_t count, loff_t *ppos, bool iswrite)
+static ssize_t vfio_pci_igd_bridge_rw(struct vfio_pci_core_device *vdev,
+				      char __user *buf, size_t count,
+				      loff_t *ppos, bool iswrite)
 {
 	unsigned int i = VFIO_PCI_OFFSET_TO_INDEX(*ppos) - VFIO_PCI_NUM_REGIONS;
 	struct pci_dev *pdev = vdev->region[i].data;
@@ -260,19 +265,20 @@ static ssize_t bridge_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	return done;
 }
 
-static void bridge_release(struct vfio_pci_core_device *vdev,
-			   struct vfio_pci_region *region)
+static void vfio_pci_igd_bridge_release(struct vfio_pci_core_device *vdev,
+					struct vfio_pci_region *region)
 {
 	pci_dev_put(region->data);
 }
 
 static const struct vfio_pci_regops bridge_ops = {
-	.rw = bridge_rw,
-	.release = bridge_release,
+	.rw = vfio_pci_igd_bridge_rw,
+	.release = vfio_pci_igd_bridge_release,
 };
 
-static int bridge_init(struct vfio_pci_core_device *vdev, unsigned int devfn,
-		       unsigned int class, unsigned int subtype)
+static int vfio_pci_igd_bridge_init(struct vfio_pci_core_device *vdev,
+				    unsigned int devfn, unsigned int class,
+				    unsigned int subtype)
 {
 	struct pci_dev *bridge;
 	int ret;
@@ -285,8 +291,8 @@ static int bridge_init(struct vfio_pci_core_device *vdev, unsigned int devfn,
 		pci_dev_put(bridge);
 		return -EINVAL;
 	}
-	ret = register_region(vdev, subtype, &bridge_ops, bridge->cfg_size,
-			      bridge);
+	ret = vfio_pci_igd_register_region(vdev, subtype, &bridge_ops,
+					   bridge->cfg_size, bridge);
 	if (ret)
 		pci_dev_put(bridge);
 	return ret;
@@ -309,7 +315,7 @@ void vfio_pci_igd_probe(struct vfio_pci_core_device *vdev,
 	if (!vdev->has_asls || !pci_is_root_bus(vdev->pdev->bus) ||
 	    !vdev->asls || vdev->asls == ~0U)
 		return;
-	igd->error = opregion_probe(igd, vdev->asls);
+	igd->error = vfio_pci_igd_opregion_probe(igd, vdev->asls);
 }
 
 /**
@@ -325,16 +331,18 @@ int vfio_pci_igd_init(struct vfio_pci_core_device *vdev,
 {
 	int ret;
 
-	ret = opregion_init(vdev, igd);
+	ret = vfio_pci_igd_opregion_init(vdev, igd);
 	if (ret)
 		return ret;
 	/* a display without VGA is not primary and has no use for the rest */
 	if (vdev->pdev->class >> 8 != PCI_CLASS_DISPLAY_VGA)
 		return 0;
-	ret = bridge_init(vdev, PCI_DEVFN(0, 0), PCI_CLASS_BRIDGE_HOST,
-			  VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG);
+	ret = vfio_pci_igd_bridge_init(vdev, PCI_DEVFN(0, 0),
+				       PCI_CLASS_BRIDGE_HOST,
+				       VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG);
 	if (ret)
 		return ret;
-	return bridge_init(vdev, PCI_DEVFN(0x1f, 0), PCI_CLASS_BRIDGE_ISA,
-			   VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG);
+	return vfio_pci_igd_bridge_init(vdev, PCI_DEVFN(0x1f, 0),
+					PCI_CLASS_BRIDGE_ISA,
+					VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG);
 }

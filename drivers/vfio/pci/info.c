@@ -13,8 +13,8 @@
  * Capabilities follow the fixed part of the answer if the user has room for
  * them; else the user is told how much room that is, and asks again.
  */
-static int copy_caps(struct vfio_info_cap *caps, void __user *arg,
-		     size_t fixed, u32 *argsz, u32 *cap_offset)
+static int vfio_pci_info_copy_caps(struct vfio_info_cap *caps, void __user *arg,
+				   size_t fixed, u32 *argsz, u32 *cap_offset)
 {
 	int ret = 0;
 
@@ -36,8 +36,8 @@ static int copy_caps(struct vfio_info_cap *caps, void __user *arg,
  * pass them on. Asking enables them for the device; a VF has no such bit of its
  * own, that of its PF is for both.
  */
-static int add_atomic_cap(struct vfio_pci_core_device *vdev,
-			  struct vfio_info_cap *caps)
+static int vfio_pci_info_add_atomic_cap(struct vfio_pci_core_device *vdev,
+					struct vfio_info_cap *caps)
 {
 	static const struct {
 		u32	devcap2;
@@ -90,21 +90,22 @@ int vfio_pci_get_info(struct vfio_pci_core_device *vdev,
 	info.num_irqs = VFIO_PCI_NUM_IRQS;
 	info.cap_offset = 0;
 
-	ret = add_atomic_cap(vdev, &caps);
+	ret = vfio_pci_info_add_atomic_cap(vdev, &caps);
 	if (ret)
 		return ret;
 	if (caps.size) {
 		info.flags |= VFIO_DEVICE_FLAGS_CAPS;
-		ret = copy_caps(&caps, arg, sizeof(info), &info.argsz,
-				&info.cap_offset);
+		ret = vfio_pci_info_copy_caps(&caps, arg, sizeof(info),
+					      &info.argsz, &info.cap_offset);
 		if (ret)
 			return ret;
 	}
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static int bar_info(struct vfio_pci_core_device *vdev,
-		    struct vfio_region_info *info, struct vfio_info_cap *caps)
+static int vfio_pci_bar_info(struct vfio_pci_core_device *vdev,
+			     struct vfio_region_info *info,
+			     struct vfio_info_cap *caps)
 {
 	struct vfio_info_cap_header msix = {
 		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
@@ -125,8 +126,8 @@ static int bar_info(struct vfio_pci_core_device *vdev,
 	return vfio_info_add_capability(caps, &msix, sizeof(msix));
 }
 
-static void rom_info(struct vfio_pci_core_device *vdev,
-		     struct vfio_region_info *info)
+static void vfio_pci_rom_info(struct vfio_pci_core_device *vdev,
+			      struct vfio_region_info *info)
 {
 	u64 size = vfio_pci_rom_window(vdev);
 
@@ -136,9 +137,9 @@ static void rom_info(struct vfio_pci_core_device *vdev,
 	info->flags = VFIO_REGION_INFO_FLAG_READ;
 }
 
-static int dev_region_info(struct vfio_pci_core_device *vdev,
-			   struct vfio_region_info *info,
-			   struct vfio_info_cap *caps)
+static int vfio_pci_dev_region_info(struct vfio_pci_core_device *vdev,
+				    struct vfio_region_info *info,
+				    struct vfio_info_cap *caps)
 {
 	struct vfio_region_info_cap_type type = {
 		.header.id = VFIO_REGION_INFO_CAP_TYPE,
@@ -164,14 +165,15 @@ static int dev_region_info(struct vfio_pci_core_device *vdev,
 	return region->ops->add_capability(vdev, region, caps);
 }
 
-static int region_info(struct vfio_pci_core_device *vdev,
-		       struct vfio_region_info *info, struct vfio_info_cap *caps)
+static int vfio_pci_region_info(struct vfio_pci_core_device *vdev,
+				struct vfio_region_info *info,
+				struct vfio_info_cap *caps)
 {
 	switch (info->index) {
 	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
-		return bar_info(vdev, info, caps);
+		return vfio_pci_bar_info(vdev, info, caps);
 	case VFIO_PCI_ROM_REGION_INDEX:
-		rom_info(vdev, info);
+		vfio_pci_rom_info(vdev, info);
 		return 0;
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		info->size = vdev->pdev->cfg_size;
@@ -186,7 +188,7 @@ static int region_info(struct vfio_pci_core_device *vdev,
 			      VFIO_REGION_INFO_FLAG_WRITE;
 		return 0;
 	}
-	return dev_region_info(vdev, info, caps);
+	return vfio_pci_dev_region_info(vdev, info, caps);
 }
 
 /**
@@ -213,7 +215,7 @@ int vfio_pci_get_region_info(struct vfio_pci_core_device *vdev,
 	info.size = 0;
 	info.cap_offset = 0;
 	info.offset = VFIO_PCI_INDEX_TO_OFFSET(info.index);
-	ret = region_info(vdev, &info, &caps);
+	ret = vfio_pci_region_info(vdev, &info, &caps);
 	if (ret) {
 		kfree(caps.buf);
 		return ret;
@@ -221,8 +223,8 @@ int vfio_pci_get_region_info(struct vfio_pci_core_device *vdev,
 
 	if (caps.size) {
 		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
-		ret = copy_caps(&caps, arg, sizeof(info), &info.argsz,
-				&info.cap_offset);
+		ret = vfio_pci_info_copy_caps(&caps, arg, sizeof(info),
+					      &info.argsz, &info.cap_offset);
 		if (ret)
 			return ret;
 	}

@@ -87,7 +87,7 @@ int vfio_pci_io_write(struct vfio_pci_core_device *vdev, bool test_mem,
 	}
 }
 
-static void io_write(void __iomem *io, const u8 *buf, size_t width)
+static void vfio_pci_io_write_buf(void __iomem *io, const u8 *buf, size_t width)
 {
 	switch (width) {
 	case 8:
@@ -104,7 +104,7 @@ static void io_write(void __iomem *io, const u8 *buf, size_t width)
 	}
 }
 
-static void io_read(void __iomem *io, u8 *buf, size_t width)
+static void vfio_pci_io_read_buf(void __iomem *io, u8 *buf, size_t width)
 {
 	switch (width) {
 	case 8:
@@ -133,8 +133,8 @@ struct io_target {
 	unsigned int		max_width;
 };
 
-static void io_move(const struct io_target *t, u8 *buf, u64 off, size_t count,
-		    bool iswrite)
+static void vfio_pci_io_move_target(const struct io_target *t, u8 *buf, u64 off,
+				    size_t count, bool iswrite)
 {
 	while (count) {
 		struct vfio_pci_step step;
@@ -144,9 +144,9 @@ static void io_move(const struct io_target *t, u8 *buf, u64 off, size_t count,
 			if (!iswrite)
 				memset(buf, 0xff, step.len);
 		} else if (iswrite) {
-			io_write(t->io + off, buf, step.len);
+			vfio_pci_io_write_buf(t->io + off, buf, step.len);
 		} else {
-			io_read(t->io + off, buf, step.len);
+			vfio_pci_io_read_buf(t->io + off, buf, step.len);
 		}
 		buf += step.len;
 		off += step.len;
@@ -170,25 +170,26 @@ void vfio_pci_io_move(void __iomem *io, void *buf, u64 off, size_t count,
 {
 	const struct io_target target = { .io = io, .max_width = max_width };
 
-	io_move(&target, buf, off, count, iswrite);
+	vfio_pci_io_move_target(&target, buf, off, count, iswrite);
 }
 
-static int io_move_tested(struct vfio_pci_core_device *vdev, bool test_mem,
-			  const struct io_target *t, u8 *buf, u64 off,
-			  size_t count, bool iswrite)
+static int vfio_pci_io_move_tested(struct vfio_pci_core_device *vdev,
+				   bool test_mem, const struct io_target *t,
+				   u8 *buf, u64 off, size_t count, bool iswrite)
 {
 	if (!test_mem) {
-		io_move(t, buf, off, count, iswrite);
+		vfio_pci_io_move_target(t, buf, off, count, iswrite);
 		return 0;
 	}
 	guard(rwsem_read)(&vdev->memory_lock);
 	if (!vfio_pci_memory_enabled(vdev))
 		return -EIO;
-	io_move(t, buf, off, count, iswrite);
+	vfio_pci_io_move_target(t, buf, off, count, iswrite);
 	return 0;
 }
 
-static int reg_from_user(u64 *val, const void __user *buf, size_t width)
+static int vfio_pci_reg_from_user(u64 *val, const void __user *buf,
+				  size_t width)
 {
 	__le64 v64;
 	__le32 v32;
@@ -216,7 +217,7 @@ static int reg_from_user(u64 *val, const void __user *buf, size_t width)
 	}
 }
 
-static int reg_to_user(void __user *buf, u64 val, size_t width)
+static int vfio_pci_reg_to_user(void __user *buf, u64 val, size_t width)
 {
 	switch (width) {
 	case 8:
@@ -230,7 +231,8 @@ static int reg_to_user(void __user *buf, u64 val, size_t width)
 	}
 }
 
-static void reg_access(void __iomem *io, u64 *val, size_t width, bool iswrite)
+static void vfio_pci_reg_access(void __iomem *io, u64 *val, size_t width,
+				bool iswrite)
 {
 	switch (width) {
 	case 8:
@@ -259,39 +261,41 @@ static void reg_access(void __iomem *io, u64 *val, size_t width, bool iswrite)
 	}
 }
 
-static int reg_access_tested(struct vfio_pci_core_device *vdev, bool test_mem,
-			     void __iomem *io, u64 *val, size_t width,
-			     bool iswrite)
+static int vfio_pci_reg_access_tested(struct vfio_pci_core_device *vdev,
+				      bool test_mem, void __iomem *io, u64 *val,
+				      size_t width, bool iswrite)
 {
 	if (!test_mem) {
-		reg_access(io, val, width, iswrite);
+		vfio_pci_reg_access(io, val, width, iswrite);
 		return 0;
 	}
 	guard(rwsem_read)(&vdev->memory_lock);
 	if (!vfio_pci_memory_enabled(vdev))
 		return -EIO;
-	reg_access(io, val, width, iswrite);
+	vfio_pci_reg_access(io, val, width, iswrite);
 	return 0;
 }
 
 /* One whole register, as nearly all accesses are: no need to cut anything */
-static ssize_t register_rw(struct vfio_pci_core_device *vdev, bool test_mem,
-			   void __iomem *io, char __user *buf, size_t width,
-			   bool iswrite)
+static ssize_t vfio_pci_register_rw(struct vfio_pci_core_device *vdev,
+				    bool test_mem, void __iomem *io,
+				    char __user *buf, size_t width,
+				    bool iswrite)
 {
 	u64 val;
 
-	if (iswrite && reg_from_user(&val, buf, width))
+	if (iswrite && vfio_pci_reg_from_user(&val, buf, width))
 		return -EFAULT;
-	if (reg_access_tested(vdev, test_mem, io, &val, width, iswrite))
+	if (vfio_pci_reg_access_tested(vdev, test_mem, io, &val, width,
+				       iswrite))
 		return -EIO;
-	if (!iswrite && reg_to_user(buf, val, width))
+	if (!iswrite && vfio_pci_reg_to_user(buf, val, width))
 		return -EFAULT;
 	return width;
 }
 
-static bool is_register(loff_t off, size_t count, size_t x_start, size_t x_end,
-			unsigned int max_width)
+static bool vfio_pci_is_register(loff_t off, size_t count, size_t x_start,
+				 size_t x_end, unsigned int max_width)
 {
 	if (!count || count > max_width || !is_power_of_2(count) ||
 	    off & (count - 1))
@@ -336,9 +340,9 @@ ssize_t vfio_pci_core_do_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
 	ssize_t done = 0;
 	int ret;
 
-	if (is_register(off, count, x_start, x_end, max_width))
-		return register_rw(vdev, test_mem, io + off, buf, count,
-				   iswrite);
+	if (vfio_pci_is_register(off, count, x_start, x_end, max_width))
+		return vfio_pci_register_rw(vdev, test_mem, io + off, buf,
+					    count, iswrite);
 
 	while (count) {
 		/* a batch ends where a register may end */
@@ -346,8 +350,8 @@ ssize_t vfio_pci_core_do_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
 
 		if (iswrite && copy_from_user(bounce, buf, n))
 			return -EFAULT;
-		ret = io_move_tested(vdev, test_mem, &target, bounce, off, n,
-				     iswrite);
+		ret = vfio_pci_io_move_tested(vdev, test_mem, &target, bounce,
+					      off, n, iswrite);
 		if (ret)
 			return ret;
 		if (!iswrite && copy_to_user(buf, bounce, n))

@@ -39,7 +39,7 @@ struct vfio_pci_ioeventfd {
 	bool				test_mem;
 };
 
-static void ioeventfd_write(struct vfio_pci_ioeventfd *ioe)
+static void vfio_pci_ioeventfd_write(struct vfio_pci_ioeventfd *ioe)
 {
 	switch (ioe->width) {
 	case 1:
@@ -57,33 +57,33 @@ static void ioeventfd_write(struct vfio_pci_ioeventfd *ioe)
 }
 
 /* In atomic context: if the lock is not to be had at once, the thread waits */
-static int ioeventfd_handler(void *opaque, void *data)
+static int vfio_pci_ioeventfd_handler(void *opaque, void *data)
 {
 	struct vfio_pci_ioeventfd *ioe = opaque;
 	struct vfio_pci_core_device *vdev = ioe->vdev;
 
 	if (!ioe->test_mem) {
-		ioeventfd_write(ioe);
+		vfio_pci_ioeventfd_write(ioe);
 		return 0;
 	}
 	if (!down_read_trylock(&vdev->memory_lock))
 		return 1;
 	if (vfio_pci_memory_enabled(vdev))
-		ioeventfd_write(ioe);
+		vfio_pci_ioeventfd_write(ioe);
 	up_read(&vdev->memory_lock);
 	return 0;
 }
 
-static void ioeventfd_thread(void *opaque, void *data)
+static void vfio_pci_ioeventfd_thread(void *opaque, void *data)
 {
 	struct vfio_pci_ioeventfd *ioe = opaque;
 
 	guard(rwsem_read)(&ioe->vdev->memory_lock);
 	if (vfio_pci_memory_enabled(ioe->vdev))
-		ioeventfd_write(ioe);
+		vfio_pci_ioeventfd_write(ioe);
 }
 
-static void ioeventfd_destroy(struct vfio_pci_ioeventfd *ioe)
+static void vfio_pci_ioeventfd_destroy(struct vfio_pci_ioeventfd *ioe)
 {
 	vfio_virqfd_disable(&ioe->virqfd);
 	list_del(&ioe->next);
@@ -91,8 +91,8 @@ static void ioeventfd_destroy(struct vfio_pci_ioeventfd *ioe)
 	kfree(ioe);
 }
 
-static int ioeventfd_add(struct vfio_pci_core_device *vdev, int bar, u64 pos,
-			 u64 data, unsigned int width, int fd)
+static int vfio_pci_ioeventfd_add(struct vfio_pci_core_device *vdev, int bar,
+				  u64 pos, u64 data, unsigned int width, int fd)
 {
 	struct vfio_pci_ioeventfd *ioe;
 	int ret;
@@ -113,8 +113,9 @@ static int ioeventfd_add(struct vfio_pci_core_device *vdev, int bar, u64 pos,
 	ioe->width = width;
 	ioe->test_mem = pci_resource_flags(vdev->pdev, bar) & IORESOURCE_MEM;
 
-	ret = vfio_virqfd_enable(ioe, ioeventfd_handler, ioeventfd_thread, NULL,
-				 &ioe->virqfd, fd);
+	ret = vfio_virqfd_enable(ioe, vfio_pci_ioeventfd_handler,
+				 vfio_pci_ioeventfd_thread, NULL, &ioe->virqfd,
+				 fd);
 	if (ret) {
 		kfree(ioe);
 		return ret;
@@ -124,8 +125,8 @@ static int ioeventfd_add(struct vfio_pci_core_device *vdev, int bar, u64 pos,
 	return 0;
 }
 
-static int ioeventfd_set(struct vfio_pci_core_device *vdev, int bar, u64 pos,
-			 u64 data, unsigned int width, int fd)
+static int vfio_pci_ioeventfd_set(struct vfio_pci_core_device *vdev, int bar,
+				  u64 pos, u64 data, unsigned int width, int fd)
 {
 	struct vfio_pci_ioeventfd *ioe;
 
@@ -137,12 +138,12 @@ static int ioeventfd_set(struct vfio_pci_core_device *vdev, int bar, u64 pos,
 			continue;
 		if (fd >= 0)
 			return -EEXIST;
-		ioeventfd_destroy(ioe);
+		vfio_pci_ioeventfd_destroy(ioe);
 		return 0;
 	}
 	if (fd < 0)
 		return -ENODEV;
-	return ioeventfd_add(vdev, bar, pos, data, width, fd);
+	return vfio_pci_ioeventfd_add(vdev, bar, pos, data, width, fd);
 }
 
 /**
@@ -184,7 +185,8 @@ int vfio_pci_ioeventfd(struct vfio_pci_core_device *vdev,
 	    vfio_pci_range_overlaps(pos, width, vdev->msix_offset,
 				    vdev->msix_size))
 		return -EINVAL;
-	return ioeventfd_set(vdev, index, pos, ioe.data, width, ioe.fd);
+	return vfio_pci_ioeventfd_set(vdev, index, pos, ioe.data, width,
+				      ioe.fd);
 }
 
 /**
@@ -197,5 +199,5 @@ void vfio_pci_ioeventfds_release(struct vfio_pci_core_device *vdev)
 
 	guard(mutex)(&vdev->ioeventfds_lock);
 	list_for_each_entry_safe(ioe, tmp, &vdev->ioeventfds_list, next)
-		ioeventfd_destroy(ioe);
+		vfio_pci_ioeventfd_destroy(ioe);
 }

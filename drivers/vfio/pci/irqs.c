@@ -14,7 +14,7 @@
 #include "trace.h"
 #include "vfio_pci_priv.h"
 
-static unsigned int intx_count(struct vfio_pci_core_device *vdev)
+static unsigned int vfio_pci_intx_count(struct vfio_pci_core_device *vdev)
 {
 	if (!IS_ENABLED(CONFIG_VFIO_PCI_INTX) || vdev->nointx ||
 	    vdev->pdev->is_virtfn)
@@ -22,7 +22,7 @@ static unsigned int intx_count(struct vfio_pci_core_device *vdev)
 	return vdev->vconfig[PCI_INTERRUPT_PIN] ? 1 : 0;
 }
 
-static unsigned int msi_count(struct vfio_pci_core_device *vdev)
+static unsigned int vfio_pci_msi_count(struct vfio_pci_core_device *vdev)
 {
 	if (!vdev->pdev->msi_cap || !vdev->config->msi)
 		return 0;
@@ -41,9 +41,9 @@ unsigned int vfio_pci_irq_count(struct vfio_pci_core_device *vdev,
 {
 	switch (index) {
 	case VFIO_PCI_INTX_IRQ_INDEX:
-		return intx_count(vdev);
+		return vfio_pci_intx_count(vdev);
 	case VFIO_PCI_MSI_IRQ_INDEX:
-		return msi_count(vdev);
+		return vfio_pci_msi_count(vdev);
 	case VFIO_PCI_MSIX_IRQ_INDEX:
 		return vdev->msix_size / PCI_MSIX_ENTRY_SIZE;
 	case VFIO_PCI_ERR_IRQ_INDEX:
@@ -54,7 +54,7 @@ unsigned int vfio_pci_irq_count(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-static void eventfd_put_rcu(struct rcu_head *rcu)
+static void vfio_pci_eventfd_put_rcu(struct rcu_head *rcu)
 {
 	struct vfio_pci_eventfd *eventfd =
 		container_of(rcu, struct vfio_pci_eventfd, rcu);
@@ -63,9 +63,9 @@ static void eventfd_put_rcu(struct rcu_head *rcu)
 	kfree(eventfd);
 }
 
-static int notifier_replace(struct vfio_pci_core_device *vdev,
-			    struct vfio_pci_eventfd __rcu **slot,
-			    struct eventfd_ctx *ctx)
+static int vfio_pci_notifier_replace(struct vfio_pci_core_device *vdev,
+				     struct vfio_pci_eventfd __rcu **slot,
+				     struct eventfd_ctx *ctx)
 {
 	struct vfio_pci_eventfd *fresh = NULL, *old;
 
@@ -77,30 +77,31 @@ static int notifier_replace(struct vfio_pci_core_device *vdev,
 	}
 	old = rcu_replace_pointer(*slot, fresh, lockdep_is_held(&vdev->igate));
 	if (old)
-		call_rcu(&old->rcu, eventfd_put_rcu);
+		call_rcu(&old->rcu, vfio_pci_eventfd_put_rcu);
 	return 0;
 }
 
-static int notifier_set_fd(struct vfio_pci_core_device *vdev,
-			   struct vfio_pci_eventfd __rcu **slot, s32 fd)
+static int vfio_pci_notifier_set_fd(struct vfio_pci_core_device *vdev,
+				    struct vfio_pci_eventfd __rcu **slot,
+				    s32 fd)
 {
 	struct eventfd_ctx *ctx;
 	int ret;
 
 	if (fd == -1)
-		return notifier_replace(vdev, slot, NULL);
+		return vfio_pci_notifier_replace(vdev, slot, NULL);
 	if (fd < 0)
 		return 0;
 	ctx = eventfd_ctx_fdget(fd);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	ret = notifier_replace(vdev, slot, ctx);
+	ret = vfio_pci_notifier_replace(vdev, slot, ctx);
 	if (ret)
 		eventfd_ctx_put(ctx);
 	return ret;
 }
 
-static void notifier_signal(struct vfio_pci_eventfd __rcu **slot)
+static void vfio_pci_notifier_signal(struct vfio_pci_eventfd __rcu **slot)
 {
 	struct vfio_pci_eventfd *eventfd;
 
@@ -110,9 +111,10 @@ static void notifier_signal(struct vfio_pci_eventfd __rcu **slot)
 		eventfd_signal(eventfd->ctx);
 }
 
-static int notifier_set(struct vfio_pci_core_device *vdev,
-			struct vfio_pci_eventfd __rcu **slot, u32 flags,
-			unsigned int start, unsigned int count, void *data)
+static int vfio_pci_notifier_set(struct vfio_pci_core_device *vdev,
+				 struct vfio_pci_eventfd __rcu **slot,
+				 u32 flags, unsigned int start,
+				 unsigned int count, void *data)
 {
 	if ((flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
 	    VFIO_IRQ_SET_ACTION_TRIGGER)
@@ -124,16 +126,16 @@ static int notifier_set(struct vfio_pci_core_device *vdev,
 		if (!rcu_access_pointer(*slot))
 			return -EINVAL;
 		if (!count)
-			return notifier_replace(vdev, slot, NULL);
-		notifier_signal(slot);
+			return vfio_pci_notifier_replace(vdev, slot, NULL);
+		vfio_pci_notifier_signal(slot);
 		return 0;
 	}
 	if (!count)
 		return -EINVAL;
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return notifier_set_fd(vdev, slot, *(s32 *)data);
+		return vfio_pci_notifier_set_fd(vdev, slot, *(s32 *)data);
 	if (*(u8 *)data)
-		notifier_signal(slot);
+		vfio_pci_notifier_signal(slot);
 	return 0;
 }
 
@@ -143,7 +145,7 @@ static int notifier_set(struct vfio_pci_core_device *vdev,
  */
 void vfio_pci_notify_error(struct vfio_pci_core_device *vdev)
 {
-	notifier_signal(&vdev->err_trigger);
+	vfio_pci_notifier_signal(&vdev->err_trigger);
 }
 
 /**
@@ -156,13 +158,13 @@ bool vfio_pci_notify_request(struct vfio_pci_core_device *vdev)
 {
 	if (!rcu_access_pointer(vdev->req_trigger))
 		return false;
-	notifier_signal(&vdev->req_trigger);
+	vfio_pci_notifier_signal(&vdev->req_trigger);
 	return true;
 }
 
-static int set_irqs(struct vfio_pci_core_device *vdev, u32 flags,
-		    unsigned int index, unsigned int start, unsigned int count,
-		    void *data)
+static int vfio_pci_irqs_set(struct vfio_pci_core_device *vdev, u32 flags,
+			     unsigned int index, unsigned int start,
+			     unsigned int count, void *data)
 {
 	guard(mutex)(&vdev->igate);
 
@@ -173,11 +175,11 @@ static int set_irqs(struct vfio_pci_core_device *vdev, u32 flags,
 	case VFIO_PCI_MSIX_IRQ_INDEX:
 		return vfio_pci_msi_set(vdev, index, flags, start, count, data);
 	case VFIO_PCI_ERR_IRQ_INDEX:
-		return notifier_set(vdev, &vdev->err_trigger, flags, start,
-				    count, data);
+		return vfio_pci_notifier_set(vdev, &vdev->err_trigger, flags,
+					     start, count, data);
 	case VFIO_PCI_REQ_IRQ_INDEX:
-		return notifier_set(vdev, &vdev->req_trigger, flags, start,
-				    count, data);
+		return vfio_pci_notifier_set(vdev, &vdev->req_trigger, flags,
+					     start, count, data);
 	}
 	return -ENOTTY;
 }
@@ -211,7 +213,8 @@ int vfio_pci_set_irqs(struct vfio_pci_core_device *vdev,
 			return PTR_ERR(data);
 	}
 
-	ret = set_irqs(vdev, hdr.flags, hdr.index, hdr.start, hdr.count, data);
+	ret = vfio_pci_irqs_set(vdev, hdr.flags, hdr.index, hdr.start,
+				hdr.count, data);
 	trace_vfio_pci_set_irqs(vdev, &hdr, ret);
 	kfree(data);
 	return ret;
@@ -242,6 +245,6 @@ void vfio_pci_notifiers_release(struct vfio_pci_core_device *vdev)
 {
 	guard(mutex)(&vdev->igate);
 
-	notifier_replace(vdev, &vdev->err_trigger, NULL);
-	notifier_replace(vdev, &vdev->req_trigger, NULL);
+	vfio_pci_notifier_replace(vdev, &vdev->err_trigger, NULL);
+	vfio_pci_notifier_replace(vdev, &vdev->req_trigger, NULL);
 }

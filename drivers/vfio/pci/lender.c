@@ -12,9 +12,9 @@
 
 #include "vfio_pci_priv.h"
 
-static struct iommufd_mmio *lend_vma(struct vm_area_struct *vma,
-				     unsigned long uptr, unsigned long length,
-				     u64 *offset)
+static struct iommufd_mmio *vfio_pci_lend_vma(struct vm_area_struct *vma,
+					      unsigned long uptr,
+					      unsigned long length, u64 *offset)
 {
 	struct vfio_pci_core_device *vdev;
 	struct iommufd_mmio *mmio;
@@ -32,7 +32,7 @@ static struct iommufd_mmio *lend_vma(struct vm_area_struct *vma,
 }
 
 static struct iommufd_mmio_lender lender = {
-	.get_vma = lend_vma,
+	.get_vma = vfio_pci_lend_vma,
 	.get_file = vfio_pci_dmabuf_lend,
 };
 

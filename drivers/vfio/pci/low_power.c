@@ -16,7 +16,7 @@
 #include "vfio_pci_priv.h"
 
 /* Under memory_lock: take back the runtime PM reference that entry gave away */
-static void low_power_exit_locked(struct vfio_pci_core_device *vdev)
+static void vfio_pci_low_power_exit_locked(struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held_write(&vdev->memory_lock);
 
@@ -39,7 +39,7 @@ static void low_power_exit_locked(struct vfio_pci_core_device *vdev)
 void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev)
 {
 	guard(rwsem_write)(&vdev->memory_lock);
-	low_power_exit_locked(vdev);
+	vfio_pci_low_power_exit_locked(vdev);
 	vfio_pci_memory_restore(vdev);
 }
 
@@ -47,8 +47,8 @@ void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev)
  * The ioctl that this is part of holds a reference of its own, so the device is
  * not suspended before it is done.
  */
-static int low_power_entry(struct vfio_pci_core_device *vdev,
-			   struct eventfd_ctx *wakeup)
+static int vfio_pci_low_power_entry(struct vfio_pci_core_device *vdev,
+				    struct eventfd_ctx *wakeup)
 {
 	guard(rwsem_write)(&vdev->memory_lock);
 
@@ -76,7 +76,7 @@ int vfio_pci_feature_low_power_entry(struct vfio_pci_core_device *vdev,
 
 	if (ret != 1)
 		return ret;
-	return low_power_entry(vdev, NULL);
+	return vfio_pci_low_power_entry(vdev, NULL);
 }
 
 /**
@@ -107,7 +107,7 @@ int vfio_pci_feature_low_power_entry_with_wakeup(struct vfio_pci_core_device *vd
 	wakeup = eventfd_ctx_fdget(entry.wakeup_eventfd);
 	if (IS_ERR(wakeup))
 		return PTR_ERR(wakeup);
-	ret = low_power_entry(vdev, wakeup);
+	ret = vfio_pci_low_power_entry(vdev, wakeup);
 	if (ret)
 		eventfd_ctx_put(wakeup);
 	return ret;
@@ -134,7 +134,7 @@ int vfio_pci_feature_low_power_exit(struct vfio_pci_core_device *vdev,
 }
 
 #ifdef CONFIG_PM
-static int runtime_suspend(struct device *dev)
+static int vfio_pci_runtime_suspend(struct device *dev)
 {
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
 
@@ -151,17 +151,17 @@ static int runtime_suspend(struct device *dev)
 	return 0;
 }
 
-static void wake_up_once(struct vfio_pci_core_device *vdev)
+static void vfio_pci_wake_up_once(struct vfio_pci_core_device *vdev)
 {
 	guard(rwsem_write)(&vdev->memory_lock);
 	if (!vdev->pm_wake_eventfd_ctx)
 		return;
 	eventfd_signal(vdev->pm_wake_eventfd_ctx);
-	low_power_exit_locked(vdev);
+	vfio_pci_low_power_exit_locked(vdev);
 	vfio_pci_memory_restore(vdev);
 }
 
-static int runtime_resume(struct device *dev)
+static int vfio_pci_runtime_resume(struct device *dev)
 {
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
 
@@ -172,7 +172,7 @@ static int runtime_resume(struct device *dev)
 	 * take under memory_lock.
 	 */
 	if (READ_ONCE(vdev->pm_wake_eventfd_ctx))
-		wake_up_once(vdev);
+		vfio_pci_wake_up_once(vdev);
 	vfio_pci_intx_sync(vdev);
 	vfio_pci_intx_resume(vdev);
 	return 0;
@@ -181,5 +181,6 @@ static int runtime_resume(struct device *dev)
 
 /* Without callbacks for system sleep: the PCI core's defaults do. */
 const struct dev_pm_ops vfio_pci_pm_ops = {
-	SET_RUNTIME_PM_OPS(runtime_suspend, runtime_resume, NULL)
+	SET_RUNTIME_PM_OPS(vfio_pci_runtime_suspend, vfio_pci_runtime_resume,
+			   NULL)
 };

@@ -26,7 +26,7 @@ struct tail_resource {
 	struct list_head	next;
 };
 
-static bool claim_tail(struct vfio_pci_core_device *vdev, int bar)
+static bool vfio_pci_claim_tail(struct vfio_pci_core_device *vdev, int bar)
 {
 	struct resource *res = &vdev->pdev->resource[bar];
 	struct tail_resource *tail;
@@ -47,7 +47,7 @@ static bool claim_tail(struct vfio_pci_core_device *vdev, int bar)
 	return true;
 }
 
-static bool bar_can_mmap(struct vfio_pci_core_device *vdev, int bar)
+static bool vfio_pci_bar_can_mmap(struct vfio_pci_core_device *vdev, int bar)
 {
 	struct resource *res = &vdev->pdev->resource[bar];
 
@@ -59,7 +59,7 @@ static bool bar_can_mmap(struct vfio_pci_core_device *vdev, int bar)
 	if (resource_size(res) >= PAGE_SIZE)
 		return true;
 	/* Part of a page: only if nothing but us is in that page */
-	return PAGE_ALIGNED(res->start) && claim_tail(vdev, bar);
+	return PAGE_ALIGNED(res->start) && vfio_pci_claim_tail(vdev, bar);
 }
 
 /**
@@ -71,7 +71,8 @@ void vfio_pci_probe_mmaps(struct vfio_pci_core_device *vdev)
 	int bar;
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
-		vdev->bar_mmap_supported[bar] = bar_can_mmap(vdev, bar);
+		vdev->bar_mmap_supported[bar] =
+			vfio_pci_bar_can_mmap(vdev, bar);
 }
 
 /**
@@ -89,30 +90,31 @@ void vfio_pci_release_mmaps(struct vfio_pci_core_device *vdev)
 	}
 }
 
-static unsigned int vma_bar(const struct vm_area_struct *vma)
+static unsigned int vfio_pci_vma_index(const struct vm_area_struct *vma)
 {
 	return vma->vm_pgoff >> (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT);
 }
 
-static unsigned long vma_pgoff(const struct vm_area_struct *vma)
+static unsigned long vfio_pci_vma_pgoff(const struct vm_area_struct *vma)
 {
 	return vma->vm_pgoff &
 	       ((1UL << (VFIO_PCI_OFFSET_SHIFT - PAGE_SHIFT)) - 1);
 }
 
 /* The first page of the device's memory that a mapping shows */
-static unsigned long vma_pfn(const struct vm_area_struct *vma)
+static unsigned long vfio_pci_vma_pfn(const struct vm_area_struct *vma)
 {
 	struct vfio_pci_core_device *vdev = vma->vm_private_data;
 
-	return PHYS_PFN(pci_resource_start(vdev->pdev, vma_bar(vma))) +
-	       vma_pgoff(vma);
+	return PHYS_PFN(pci_resource_start(vdev->pdev,
+					   vfio_pci_vma_index(vma))) +
+	       vfio_pci_vma_pgoff(vma);
 }
 
-static vm_fault_t insert_base_pages(struct vm_fault *vmf)
+static vm_fault_t vfio_pci_insert_base_pages(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	unsigned long addr, start, end, pfn = vma_pfn(vma);
+	unsigned long addr, start, end, pfn = vfio_pci_vma_pfn(vma);
 	vm_fault_t ret;
 
 	addr = vmf->address & PAGE_MASK;
@@ -138,18 +140,19 @@ static vm_fault_t insert_base_pages(struct vm_fault *vmf)
 	return ret;
 }
 
-static vm_fault_t insert_pages(struct vm_fault *vmf, unsigned int order)
+static vm_fault_t vfio_pci_insert_pages(struct vm_fault *vmf,
+					unsigned int order)
 {
 	unsigned long size = PAGE_SIZE << order, addr, pfn;
 	struct vm_area_struct *vma = vmf->vma;
 
 	if (!order)
-		return insert_base_pages(vmf);
+		return vfio_pci_insert_base_pages(vmf);
 
 	addr = ALIGN_DOWN(vmf->address, size);
 	if (addr < vma->vm_start || vma->vm_end - addr < size)
 		return VM_FAULT_FALLBACK;
-	pfn = vma_pfn(vma) + PHYS_PFN(addr - vma->vm_start);
+	pfn = vfio_pci_vma_pfn(vma) + PHYS_PFN(addr - vma->vm_start);
 	if (!IS_ALIGNED(pfn, 1UL << order))
 		return VM_FAULT_FALLBACK;
 
@@ -176,9 +179,10 @@ static vm_fault_t vfio_pci_vma_huge_fault(struct vm_fault *vmf,
 
 	scoped_guard(rwsem_read, &vdev->memory_lock)
 		if (vfio_pci_memory_enabled(vdev))
-			ret = insert_pages(vmf, order);
+			ret = vfio_pci_insert_pages(vmf, order);
 
-	trace_vfio_pci_fault(vdev, vma_bar(vmf->vma), vmf->address, order, ret);
+	trace_vfio_pci_fault(vdev, vfio_pci_vma_index(vmf->vma), vmf->address,
+			     order, ret);
 	return ret;
 }
 
@@ -207,20 +211,20 @@ struct vfio_pci_core_device *vfio_pci_vma_bar(const struct vm_area_struct *vma,
 {
 	if (vma->vm_ops != &vfio_pci_vm_ops)
 		return NULL;
-	*bar = vma_bar(vma);
-	*offset = (u64)vma_pgoff(vma) << PAGE_SHIFT;
+	*bar = vfio_pci_vma_index(vma);
+	*offset = (u64)vfio_pci_vma_pgoff(vma) << PAGE_SHIFT;
 	return vma->vm_private_data;
 }
 
-static int mmap_bar(struct vfio_pci_core_device *vdev, unsigned int bar,
-		    struct vm_area_struct *vma)
+static int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
+			     unsigned int bar, struct vm_area_struct *vma)
 {
 	u64 start, len;
 	int ret;
 
 	if (!vdev->bar_mmap_supported[bar])
 		return -EINVAL;
-	start = (u64)vma_pgoff(vma) << PAGE_SHIFT;
+	start = (u64)vfio_pci_vma_pgoff(vma) << PAGE_SHIFT;
 	len = vma->vm_end - vma->vm_start;
 	if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))
 		return -EINVAL;
@@ -254,7 +258,7 @@ int vfio_pci_core_mmap(struct vfio_device *core_vdev,
 		       struct vm_area_struct *vma)
 {
 	struct vfio_pci_core_device *vdev = to_vfio_pci(core_vdev);
-	unsigned int index = vma_bar(vma);
+	unsigned int index = vfio_pci_vma_index(vma);
 	struct vfio_pci_region *region;
 
 	if (index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)
@@ -272,6 +276,6 @@ int vfio_pci_core_mmap(struct vfio_device *core_vdev,
 	}
 	if (index > VFIO_PCI_BAR5_REGION_INDEX)
 		return -EINVAL;
-	return mmap_bar(vdev, index, vma);
+	return vfio_pci_mmap_bar(vdev, index, vma);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_mmap);

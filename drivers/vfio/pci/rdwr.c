@@ -9,8 +9,9 @@
 
 #include "vfio_pci_priv.h"
 
-static ssize_t bar_rw(struct vfio_pci_core_device *vdev, char __user *buf,
-		      size_t count, loff_t *ppos, bool iswrite)
+static ssize_t vfio_pci_bar_rw(struct vfio_pci_core_device *vdev,
+			       char __user *buf, size_t count, loff_t *ppos,
+			       bool iswrite)
 {
 	unsigned int bar = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 	struct resource *res = &vdev->pdev->resource[bar];
@@ -45,8 +46,9 @@ static ssize_t bar_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	return done;
 }
 
-static ssize_t region_rw(struct vfio_pci_core_device *vdev, char __user *buf,
-			 size_t count, loff_t *ppos, bool iswrite)
+static ssize_t vfio_pci_region_rw(struct vfio_pci_core_device *vdev,
+				  char __user *buf, size_t count, loff_t *ppos,
+				  bool iswrite)
 {
 	unsigned int index = VFIO_PCI_OFFSET_TO_INDEX(*ppos);
 
@@ -54,7 +56,7 @@ static ssize_t region_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		return vfio_pci_config_rw(vdev, buf, count, ppos, iswrite);
 	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
-		return bar_rw(vdev, buf, count, ppos, iswrite);
+		return vfio_pci_bar_rw(vdev, buf, count, ppos, iswrite);
 	case VFIO_PCI_ROM_REGION_INDEX:
 		if (iswrite)
 			return -EINVAL;
@@ -68,8 +70,9 @@ static ssize_t region_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 	return vdev->region[index].ops->rw(vdev, buf, count, ppos, iswrite);
 }
 
-static ssize_t device_rw(struct vfio_pci_core_device *vdev, char __user *buf,
-			 size_t count, loff_t *ppos, bool iswrite)
+static ssize_t vfio_pci_device_rw(struct vfio_pci_core_device *vdev,
+				  char __user *buf, size_t count, loff_t *ppos,
+				  bool iswrite)
 {
 	u64 index = VFIO_PCI_OFFSET_TO_INDEX((u64)*ppos);
 	ssize_t ret;
@@ -83,7 +86,7 @@ static ssize_t device_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 		pci_info_ratelimited(vdev->pdev, "cannot be powered up\n");
 		return -EIO;
 	}
-	ret = region_rw(vdev, buf, count, ppos, iswrite);
+	ret = vfio_pci_region_rw(vdev, buf, count, ppos, iswrite);
 	pm_runtime_put(&vdev->pdev->dev);
 	return ret;
 }
@@ -100,7 +103,8 @@ static ssize_t device_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 ssize_t vfio_pci_core_read(struct vfio_device *core_vdev, char __user *buf,
 			   size_t count, loff_t *ppos)
 {
-	return device_rw(to_vfio_pci(core_vdev), buf, count, ppos, false);
+	return vfio_pci_device_rw(to_vfio_pci(core_vdev), buf, count, ppos,
+				  false);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_read);
 
@@ -116,7 +120,7 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_read);
 ssize_t vfio_pci_core_write(struct vfio_device *core_vdev,
 			    const char __user *buf, size_t count, loff_t *ppos)
 {
-	return device_rw(to_vfio_pci(core_vdev), (char __user *)buf, count,
-			 ppos, true);
+	return vfio_pci_device_rw(to_vfio_pci(core_vdev), (char __user *)buf,
+				  count, ppos, true);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_write);

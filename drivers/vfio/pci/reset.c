@@ -23,7 +23,7 @@
  * the device is reset by the bridge. One that has such a reset must not have to
  * wait for others below the same bridge.
  */
-static struct pci_dev *resetting_bridge(struct pci_dev *pdev)
+static struct pci_dev *vfio_pci_resetting_bridge(struct pci_dev *pdev)
 {
 	if (pdev->is_virtfn ||
 	    (pdev->devcap & PCI_EXP_DEVCAP_FLR &&
@@ -40,7 +40,7 @@ static struct pci_dev *resetting_bridge(struct pci_dev *pdev)
  */
 int vfio_pci_try_reset(struct pci_dev *pdev)
 {
-	struct pci_dev *bridge = resetting_bridge(pdev);
+	struct pci_dev *bridge = vfio_pci_resetting_bridge(pdev);
 	int ret;
 
 	if (bridge && !pci_dev_trylock(bridge))
@@ -62,7 +62,7 @@ int vfio_pci_try_reset(struct pci_dev *pdev)
  */
 bool vfio_pci_trylock_bridge(struct pci_dev *pdev)
 {
-	struct pci_dev *bridge = resetting_bridge(pdev);
+	struct pci_dev *bridge = vfio_pci_resetting_bridge(pdev);
 
 	return !bridge || pci_dev_trylock(bridge);
 }
@@ -73,7 +73,7 @@ bool vfio_pci_trylock_bridge(struct pci_dev *pdev)
  */
 void vfio_pci_unlock_bridge(struct pci_dev *pdev)
 {
-	struct pci_dev *bridge = resetting_bridge(pdev);
+	struct pci_dev *bridge = vfio_pci_resetting_bridge(pdev);
 
 	if (bridge)
 		pci_dev_unlock(bridge);
@@ -122,14 +122,14 @@ int vfio_pci_reset_function(struct vfio_pci_core_device *vdev)
 	return ret;
 }
 
-static bool resets_slot(struct pci_dev *pdev)
+static bool vfio_pci_resets_slot(struct pci_dev *pdev)
 {
 	return !pci_probe_reset_slot(pdev->slot);
 }
 
-static bool can_hot_reset(struct pci_dev *pdev)
+static bool vfio_pci_can_hot_reset(struct pci_dev *pdev)
 {
-	return resets_slot(pdev) || !pci_probe_reset_bus(pdev->bus);
+	return vfio_pci_resets_slot(pdev) || !pci_probe_reset_bus(pdev->bus);
 }
 
 /**
@@ -148,7 +148,8 @@ void *vfio_pci_reset_set_id(struct vfio_pci_core_device *vdev)
 	 */
 	if (pci_is_root_bus(pdev->bus) || pdev->is_virtfn)
 		return vdev;
-	return resets_slot(pdev) ? (void *)pdev->slot : (void *)pdev->bus;
+	return vfio_pci_resets_slot(pdev) ? (void *)pdev->slot :
+					    (void *)pdev->bus;
 }
 
 /**
@@ -166,7 +167,7 @@ struct affected_walk {
 };
 
 /* Devices behind bridges in the slot belong to the slot, too */
-static bool in_slot(struct pci_dev *pdev, struct pci_slot *slot)
+static bool vfio_pci_in_slot(struct pci_dev *pdev, struct pci_slot *slot)
 {
 	for (; pdev; pdev = pdev->bus->self)
 		if (pdev->bus == slot->bus)
@@ -174,26 +175,28 @@ static bool in_slot(struct pci_dev *pdev, struct pci_slot *slot)
 	return false;
 }
 
-static int affected_step(struct pci_dev *pdev, void *data)
+static int vfio_pci_affected_step(struct pci_dev *pdev, void *data)
 {
 	struct affected_walk *w = data;
 
-	if (resets_slot(w->pdev) && !in_slot(pdev, w->pdev->slot))
+	if (vfio_pci_resets_slot(w->pdev) &&
+	    !vfio_pci_in_slot(pdev, w->pdev->slot))
 		return 0;
 	w->ret = w->fn(pdev, w->ctx);
 	return w->ret;
 }
 
-static int walk_affected(struct pci_dev *pdev,
-			 int (*fn)(struct pci_dev *pdev, void *ctx), void *ctx)
+static int vfio_pci_walk_affected(struct pci_dev *pdev,
+				  int (*fn)(struct pci_dev *pdev, void *ctx),
+				  void *ctx)
 {
 	struct affected_walk w = { .pdev = pdev, .fn = fn, .ctx = ctx };
 
-	pci_walk_bus(pdev->bus, affected_step, &w);
+	pci_walk_bus(pdev->bus, vfio_pci_affected_step, &w);
 	return w.ret;
 }
 
-static int count_affected(struct pci_dev *pdev, void *ctx)
+static int vfio_pci_count_affected(struct pci_dev *pdev, void *ctx)
 {
 	++*(u32 *)ctx;
 	return 0;
@@ -215,7 +218,8 @@ struct affected_info {
 	u32					flags;
 };
 
-static int affected_devid(struct affected_info *info, struct pci_dev *pdev)
+static int vfio_pci_affected_devid(struct affected_info *info,
+				   struct pci_dev *pdev)
 {
 	struct vfio_device *core = &info->vdev->vdev, *found;
 	int devid;
@@ -227,7 +231,7 @@ static int affected_devid(struct affected_info *info, struct pci_dev *pdev)
 	return devid < 0 ? VFIO_PCI_DEVID_NOT_OWNED : devid;
 }
 
-static int fill_affected(struct pci_dev *pdev, void *ctx)
+static int vfio_pci_fill_affected(struct pci_dev *pdev, void *ctx)
 {
 	struct vfio_pci_dependent_device dep = {
 		.segment = pci_domain_nr(pdev->bus),
@@ -238,7 +242,7 @@ static int fill_affected(struct pci_dev *pdev, void *ctx)
 	struct iommu_group *group;
 
 	if (info->flags & VFIO_PCI_HOT_RESET_FLAG_DEV_ID) {
-		dep.devid = affected_devid(info, pdev);
+		dep.devid = vfio_pci_affected_devid(info, pdev);
 		if (dep.devid == VFIO_PCI_DEVID_NOT_OWNED)
 			info->flags &= ~VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	} else {
@@ -277,11 +281,11 @@ int vfio_pci_get_hot_reset_info(struct vfio_pci_core_device *vdev,
 		return -EFAULT;
 	if (hdr.argsz < minsz)
 		return -EINVAL;
-	if (!can_hot_reset(vdev->pdev))
+	if (!vfio_pci_can_hot_reset(vdev->pdev))
 		return -ENODEV;
 
 	/* no more memory than there are devices, whatever the user has room for */
-	walk_affected(vdev->pdev, count_affected, &count);
+	vfio_pci_walk_affected(vdev->pdev, vfio_pci_count_affected, &count);
 	info.max = min_t(u32, count,
 			 (hdr.argsz - minsz) / sizeof(*info.devices));
 	info.devices = kcalloc(info.max, sizeof(*info.devices), GFP_KERNEL);
@@ -292,7 +296,8 @@ int vfio_pci_get_hot_reset_info(struct vfio_pci_core_device *vdev,
 		info.flags = VFIO_PCI_HOT_RESET_FLAG_DEV_ID |
 			     VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 	scoped_guard(mutex, &vdev->vdev.dev_set->lock)
-		ret = walk_affected(vdev->pdev, fill_affected, &info);
+		ret = vfio_pci_walk_affected(vdev->pdev, vfio_pci_fill_affected,
+					     &info);
 	if (ret)
 		goto out;
 
@@ -311,13 +316,14 @@ out:
 }
 
 /* Whether a device has a driver of ours; stops the walk if not */
-static int check_member(struct pci_dev *pdev, void *ctx)
+static int vfio_pci_check_member(struct pci_dev *pdev, void *ctx)
 {
 	return vfio_find_device_in_devset(ctx, &pdev->dev) ? 0 : -EBUSY;
 }
 
 /* Any member will do for naming the bus or slot */
-static struct pci_dev *set_resettable(struct vfio_device_set *dev_set)
+static struct pci_dev *
+vfio_pci_dev_set_resettable(struct vfio_device_set *dev_set)
 {
 	struct vfio_pci_core_device *first;
 
@@ -326,16 +332,16 @@ static struct pci_dev *set_resettable(struct vfio_device_set *dev_set)
 	first = list_first_entry_or_null(&dev_set->device_list,
 					 struct vfio_pci_core_device,
 					 vdev.dev_set_list);
-	if (!first || !can_hot_reset(first->pdev))
+	if (!first || !vfio_pci_can_hot_reset(first->pdev))
 		return NULL;
-	if (walk_affected(first->pdev, check_member, dev_set))
+	if (vfio_pci_walk_affected(first->pdev, vfio_pci_check_member, dev_set))
 		return NULL;
 	return first->pdev;
 }
 
 /* Up to, but not including @end */
-static void set_pm_put(struct vfio_device_set *dev_set,
-		       struct vfio_pci_core_device *end)
+static void vfio_pci_dev_set_pm_put(struct vfio_device_set *dev_set,
+				    struct vfio_pci_core_device *end)
 {
 	struct vfio_pci_core_device *cur;
 
@@ -346,7 +352,7 @@ static void set_pm_put(struct vfio_device_set *dev_set,
 	}
 }
 
-static int set_pm_get(struct vfio_device_set *dev_set)
+static int vfio_pci_dev_set_pm_get(struct vfio_device_set *dev_set)
 {
 	struct vfio_pci_core_device *cur;
 	int ret;
@@ -354,7 +360,7 @@ static int set_pm_get(struct vfio_device_set *dev_set)
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
 		ret = pm_runtime_resume_and_get(&cur->pdev->dev);
 		if (ret) {
-			set_pm_put(dev_set, cur);
+			vfio_pci_dev_set_pm_put(dev_set, cur);
 			return ret;
 		}
 	}
@@ -362,8 +368,8 @@ static int set_pm_get(struct vfio_device_set *dev_set)
 }
 
 /* Up to, but not including @end */
-static void set_unlock_devices(struct vfio_device_set *dev_set,
-			       struct vfio_pci_core_device *end)
+static void vfio_pci_dev_set_unlock(struct vfio_device_set *dev_set,
+				    struct vfio_pci_core_device *end)
 {
 	struct vfio_pci_core_device *cur;
 
@@ -374,20 +380,20 @@ static void set_unlock_devices(struct vfio_device_set *dev_set,
 	}
 }
 
-static bool set_trylock_devices(struct vfio_device_set *dev_set)
+static bool vfio_pci_dev_set_trylock(struct vfio_device_set *dev_set)
 {
 	struct vfio_pci_core_device *cur;
 
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
 		if (!pci_dev_trylock(cur->pdev)) {
-			set_unlock_devices(dev_set, cur);
+			vfio_pci_dev_set_unlock(dev_set, cur);
 			return false;
 		}
 	}
 	return true;
 }
 
-static void prepare_for_reset(struct pci_dev *pdev)
+static void vfio_pci_prepare_for_reset(struct pci_dev *pdev)
 {
 	const struct pci_error_handlers *handlers = pdev->driver->err_handler;
 	u32 command;
@@ -405,7 +411,7 @@ static void prepare_for_reset(struct pci_dev *pdev)
 	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
 }
 
-static void restore_after_reset(struct pci_dev *pdev)
+static void vfio_pci_restore_after_reset(struct pci_dev *pdev)
 {
 	const struct pci_error_handlers *handlers = pdev->driver->err_handler;
 
@@ -419,34 +425,36 @@ static void restore_after_reset(struct pci_dev *pdev)
  * the bus, and these may be others when one is plugged in meanwhile. The members
  * of the set stay the same: they are all that was on the bus.
  */
-static int set_reset_bus(struct vfio_device_set *dev_set,
-			 struct pci_dev *bridge)
+static int vfio_pci_dev_set_reset_bus(struct vfio_device_set *dev_set,
+				      struct pci_dev *bridge)
 {
 	struct vfio_pci_core_device *cur;
 	int ret;
 
 	if (!pci_dev_trylock(bridge))
 		return -EAGAIN;
-	if (!set_trylock_devices(dev_set)) {
+	if (!vfio_pci_dev_set_trylock(dev_set)) {
 		pci_dev_unlock(bridge);
 		return -EAGAIN;
 	}
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
-		prepare_for_reset(cur->pdev);
+		vfio_pci_prepare_for_reset(cur->pdev);
 	ret = pci_bridge_secondary_bus_reset(bridge);
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)
-		restore_after_reset(cur->pdev);
-	set_unlock_devices(dev_set, NULL);
+		vfio_pci_restore_after_reset(cur->pdev);
+	vfio_pci_dev_set_unlock(dev_set, NULL);
 	pci_dev_unlock(bridge);
 	return ret;
 }
 
-static int set_reset(struct vfio_device_set *dev_set, struct pci_dev *pdev)
+static int vfio_pci_dev_set_reset(struct vfio_device_set *dev_set,
+				  struct pci_dev *pdev)
 {
 	lockdep_assert_held(&dev_set->lock);
 
-	return resets_slot(pdev) ? pci_reset_bus(pdev) :
-				   set_reset_bus(dev_set, pdev->bus->self);
+	return vfio_pci_resets_slot(pdev) ?
+		       pci_reset_bus(pdev) :
+		       vfio_pci_dev_set_reset_bus(dev_set, pdev->bus->self);
 }
 
 /**
@@ -461,8 +469,8 @@ struct reset_claim {
 	unsigned int		nr_files;
 };
 
-static bool claim_covers(const struct reset_claim *claim,
-			 struct vfio_device *core)
+static bool vfio_pci_claim_covers(const struct reset_claim *claim,
+				  struct vfio_device *core)
 {
 	unsigned int i;
 
@@ -474,14 +482,14 @@ static bool claim_covers(const struct reset_claim *claim,
 	return false;
 }
 
-static int set_check_claim(struct vfio_pci_core_device *vdev,
-			   const struct reset_claim *claim)
+static int vfio_pci_dev_set_check_claim(struct vfio_pci_core_device *vdev,
+					const struct reset_claim *claim)
 {
 	struct vfio_device_set *dev_set = vdev->vdev.dev_set;
 	struct vfio_pci_core_device *cur;
 
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
-		if (claim_covers(claim, &cur->vdev))
+		if (vfio_pci_claim_covers(claim, &cur->vdev))
 			continue;
 		pci_info_ratelimited(vdev->pdev,
 				     "no hot reset: %s is not shown to be the user's\n",
@@ -491,8 +499,8 @@ static int set_check_claim(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-static int set_hot_reset(struct vfio_pci_core_device *vdev,
-			 const struct reset_claim *claim)
+static int vfio_pci_dev_set_hot_reset(struct vfio_pci_core_device *vdev,
+				      const struct reset_claim *claim)
 {
 	struct vfio_device_set *dev_set = vdev->vdev.dev_set;
 	struct vfio_pci_core_device *cur;
@@ -501,17 +509,17 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 
 	guard(mutex)(&dev_set->lock);
 
-	pdev = set_resettable(dev_set);
+	pdev = vfio_pci_dev_set_resettable(dev_set);
 	if (!pdev) {
 		pci_info_ratelimited(vdev->pdev,
 				     "no hot reset: it would reset devices that vfio-pci does not have\n");
 		return -EINVAL;
 	}
-	ret = set_check_claim(vdev, claim);
+	ret = vfio_pci_dev_set_check_claim(vdev, claim);
 	if (ret)
 		return ret;
 	/* no device may be suspended, nor suspend itself, while all are reset */
-	ret = set_pm_get(dev_set);
+	ret = vfio_pci_dev_set_pm_get(dev_set);
 	if (ret)
 		return ret;
 
@@ -522,7 +530,7 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 			vfio_pci_memory_zap(cur);
 		vfio_pci_set_power_state(cur, PCI_D0);
 	}
-	ret = set_reset(dev_set, pdev);
+	ret = vfio_pci_dev_set_reset(dev_set, pdev);
 	trace_vfio_pci_reset(vdev, true, ret);
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
 		vfio_pci_config_restore(cur);
@@ -533,11 +541,11 @@ static int set_hot_reset(struct vfio_pci_core_device *vdev,
 		if (!ret && cur->vdev.open_count)
 			vfio_pci_msi_after_reset(cur);
 
-	set_pm_put(dev_set, NULL);
+	vfio_pci_dev_set_pm_put(dev_set, NULL);
 	return ret;
 }
 
-static void put_group_files(struct file **files, unsigned int count)
+static void vfio_pci_put_group_files(struct file **files, unsigned int count)
 {
 	unsigned int i;
 
@@ -546,7 +554,8 @@ static void put_group_files(struct file **files, unsigned int count)
 	kfree(files);
 }
 
-static struct file **get_group_files(const s32 __user *ufds, unsigned int count)
+static struct file **vfio_pci_get_group_files(const s32 __user *ufds,
+					      unsigned int count)
 {
 	s32 *fds __free(kfree) = NULL;
 	struct file **files;
@@ -566,33 +575,33 @@ static struct file **get_group_files(const s32 __user *ufds, unsigned int count)
 	for (i = 0; i < count; i++) {
 		files[i] = fget(fds[i]);
 		if (!files[i]) {
-			put_group_files(files, i);
+			vfio_pci_put_group_files(files, i);
 			return ERR_PTR(-EBADF);
 		}
 		if (!vfio_file_is_group(files[i])) {
-			put_group_files(files, i + 1);
+			vfio_pci_put_group_files(files, i + 1);
 			return ERR_PTR(-EINVAL);
 		}
 	}
 	return files;
 }
 
-static int hot_reset_by_groups(struct vfio_pci_core_device *vdev, u32 count,
-			       const s32 __user *fds)
+static int vfio_pci_hot_reset_by_groups(struct vfio_pci_core_device *vdev,
+					u32 count, const s32 __user *fds)
 {
 	struct reset_claim claim = { .nr_files = count };
 	u32 affected = 0;
 	int ret;
 
-	walk_affected(vdev->pdev, count_affected, &affected);
+	vfio_pci_walk_affected(vdev->pdev, vfio_pci_count_affected, &affected);
 	/* more groups than devices make no sense */
 	if (!count || count > affected)
 		return -EINVAL;
-	claim.files = get_group_files(fds, count);
+	claim.files = vfio_pci_get_group_files(fds, count);
 	if (IS_ERR(claim.files))
 		return PTR_ERR(claim.files);
-	ret = set_hot_reset(vdev, &claim);
-	put_group_files(claim.files, count);
+	ret = vfio_pci_dev_set_hot_reset(vdev, &claim);
+	vfio_pci_put_group_files(claim.files, count);
 	return ret;
 }
 
@@ -617,13 +626,14 @@ int vfio_pci_hot_reset(struct vfio_pci_core_device *vdev,
 	/* each way of opening a device has its own way of proving ownership */
 	if (!!hdr.count == vfio_device_cdev_opened(&vdev->vdev))
 		return -EINVAL;
-	if (!can_hot_reset(vdev->pdev))
+	if (!vfio_pci_can_hot_reset(vdev->pdev))
 		return -ENODEV;
 	if (hdr.count)
-		return hot_reset_by_groups(vdev, hdr.count, arg->group_fds);
+		return vfio_pci_hot_reset_by_groups(vdev, hdr.count,
+						    arg->group_fds);
 
 	claim.ictx = vfio_iommufd_device_ictx(&vdev->vdev);
-	return set_hot_reset(vdev, &claim);
+	return vfio_pci_dev_set_hot_reset(vdev, &claim);
 }
 
 /**
@@ -646,13 +656,13 @@ void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set)
 		needed |= cur->needs_reset;
 	if (!needed)
 		return;
-	pdev = set_resettable(dev_set);
-	if (!pdev || set_pm_get(dev_set))
+	pdev = vfio_pci_dev_set_resettable(dev_set);
+	if (!pdev || vfio_pci_dev_set_pm_get(dev_set))
 		return;
 
-	if (!set_reset(dev_set, pdev))
+	if (!vfio_pci_dev_set_reset(dev_set, pdev))
 		list_for_each_entry(cur, &dev_set->device_list,
 				    vdev.dev_set_list)
 			cur->needs_reset = false;
-	set_pm_put(dev_set, NULL);
+	vfio_pci_dev_set_pm_put(dev_set, NULL);
 }

@@ -36,7 +36,7 @@ struct vfio_pci_vf_token {
 static DEFINE_MUTEX(sriov_pfs_lock);
 static LIST_HEAD(sriov_pfs);
 
-static bool is_vf_of(struct pci_dev *pdev, struct pci_dev *physfn)
+static bool vfio_pci_is_vf_of(struct pci_dev *pdev, struct pci_dev *physfn)
 {
 	return pdev->is_virtfn && pci_physfn(pdev) == physfn;
 }
@@ -45,8 +45,8 @@ static bool is_vf_of(struct pci_dev *pdev, struct pci_dev *physfn)
  * A VF appears: it is meant for userspace as its PF is. Another driver has to be
  * asked for explicitly, and then the user of the PF is to be trusted.
  */
-static int vf_notifier(struct notifier_block *nb, unsigned long action,
-		       void *data)
+static int vfio_pci_vf_notifier(struct notifier_block *nb, unsigned long action,
+				void *data)
 {
 	struct vfio_pci_core_device *vdev =
 		container_of(nb, struct vfio_pci_core_device, nb);
@@ -54,7 +54,7 @@ static int vf_notifier(struct notifier_block *nb, unsigned long action,
 	struct pci_dev *pdev = to_pci_dev(dev);
 	struct pci_driver *drv;
 
-	if (!is_vf_of(pdev, vdev->pdev))
+	if (!vfio_pci_is_vf_of(pdev, vdev->pdev))
 		return 0;
 
 	if (action == BUS_NOTIFY_ADD_DEVICE) {
@@ -74,7 +74,7 @@ static int vf_notifier(struct notifier_block *nb, unsigned long action,
 	return 0;
 }
 
-static int vf_init(struct vfio_pci_core_device *vdev)
+static int vfio_pci_vf_init(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *physfn = pci_physfn(vdev->pdev);
 	struct vfio_pci_core_device *cur;
@@ -93,7 +93,7 @@ static int vf_init(struct vfio_pci_core_device *vdev)
 	return 0;
 }
 
-static int pf_init(struct vfio_pci_core_device *vdev)
+static int vfio_pci_pf_init(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_vf_token *token;
 	int ret;
@@ -105,7 +105,7 @@ static int pf_init(struct vfio_pci_core_device *vdev)
 	uuid_gen(&token->uuid);
 
 	vdev->vf_token = token;
-	vdev->nb.notifier_call = vf_notifier;
+	vdev->nb.notifier_call = vfio_pci_vf_notifier;
 	ret = bus_register_notifier(&pci_bus_type, &vdev->nb);
 	if (ret) {
 		vdev->vf_token = NULL;
@@ -123,9 +123,9 @@ static int pf_init(struct vfio_pci_core_device *vdev)
 int vfio_pci_vf_token_init(struct vfio_pci_core_device *vdev)
 {
 	if (vdev->pdev->is_virtfn)
-		return vf_init(vdev);
+		return vfio_pci_vf_init(vdev);
 	if (vdev->pdev->is_physfn)
-		return pf_init(vdev);
+		return vfio_pci_pf_init(vdev);
 	return 0;
 }
 
@@ -167,31 +167,36 @@ void vfio_pci_vf_close(struct vfio_pci_core_device *vdev)
 	vdev->sriov_pf_core_dev->vf_token->users--;
 }
 
-static int refuse(struct vfio_pci_core_device *vdev, int err, const char *why)
+static int vfio_pci_refuse(struct vfio_pci_core_device *vdev, int err,
+			   const char *why)
 {
 	pci_info_ratelimited(vdev->pdev, "%s\n", why);
 	return err;
 }
 
-static int vf_match_token(struct vfio_pci_core_device *vdev, const uuid_t *uuid)
+static int vfio_pci_vf_match_token(struct vfio_pci_core_device *vdev,
+				   const uuid_t *uuid)
 {
 	struct vfio_pci_core_device *pf = vdev->sriov_pf_core_dev;
 
 	if (!pf) {
 		if (!uuid)
 			return 0;
-		return refuse(vdev, -EINVAL, "VF token given, but the PF is not bound to vfio-pci");
+		return vfio_pci_refuse(vdev, -EINVAL,
+				       "VF token given, but the PF is not bound to vfio-pci");
 	}
 	if (!uuid)
-		return refuse(vdev, -EACCES, "VF token required to open the device");
+		return vfio_pci_refuse(vdev, -EACCES,
+				       "VF token required to open the device");
 
 	guard(mutex)(&pf->vf_token->lock);
 	if (!uuid_equal(uuid, &pf->vf_token->uuid))
-		return refuse(vdev, -EACCES, "wrong VF token");
+		return vfio_pci_refuse(vdev, -EACCES, "wrong VF token");
 	return 0;
 }
 
-static int pf_match_token(struct vfio_pci_core_device *vdev, const uuid_t *uuid)
+static int vfio_pci_pf_match_token(struct vfio_pci_core_device *vdev,
+				   const uuid_t *uuid)
 {
 	guard(mutex)(&vdev->vf_token->lock);
 
@@ -201,9 +206,10 @@ static int pf_match_token(struct vfio_pci_core_device *vdev, const uuid_t *uuid)
 		return 0;
 	}
 	if (!uuid)
-		return refuse(vdev, -EACCES, "VF token required while VFs are open");
+		return vfio_pci_refuse(vdev, -EACCES,
+				       "VF token required while VFs are open");
 	if (!uuid_equal(uuid, &vdev->vf_token->uuid))
-		return refuse(vdev, -EACCES, "wrong VF token");
+		return vfio_pci_refuse(vdev, -EACCES, "wrong VF token");
 	return 0;
 }
 
@@ -223,11 +229,12 @@ int vfio_pci_core_match_token_uuid(struct vfio_device *core_vdev,
 	struct vfio_pci_core_device *vdev = to_vfio_pci(core_vdev);
 
 	if (vdev->pdev->is_virtfn)
-		return vf_match_token(vdev, uuid);
+		return vfio_pci_vf_match_token(vdev, uuid);
 	if (vdev->vf_token)
-		return pf_match_token(vdev, uuid);
+		return vfio_pci_pf_match_token(vdev, uuid);
 	if (uuid)
-		return refuse(vdev, -EINVAL, "VF token given, but the device is neither PF nor VF");
+		return vfio_pci_refuse(vdev, -EINVAL,
+				       "VF token given, but the device is neither PF nor VF");
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_match_token_uuid);
@@ -302,7 +309,8 @@ int vfio_pci_feature_vf_token(struct vfio_pci_core_device *vdev, u32 flags,
 	return 0;
 }
 
-static int sriov_enable(struct vfio_pci_core_device *vdev, int nr_virtfn)
+static int vfio_pci_sriov_enable(struct vfio_pci_core_device *vdev,
+				 int nr_virtfn)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
@@ -371,7 +379,7 @@ int vfio_pci_core_sriov_configure(struct vfio_pci_core_device *vdev,
 	device_lock_assert(&vdev->pdev->dev);
 
 	if (nr_virtfn)
-		return sriov_enable(vdev, nr_virtfn);
+		return vfio_pci_sriov_enable(vdev, nr_virtfn);
 	vfio_pci_sriov_disable(vdev);
 	return 0;
 }

@@ -40,7 +40,7 @@ module_param(disable_denylist, bool, 0444);
 MODULE_PARM_DESC(disable_denylist, "Also take devices with which a user can bring the machine down");
 
 /* At any time: the core looks at them when a device is opened or registered */
-static void apply_params(void)
+static void vfio_pci_apply_params(void)
 {
 	bool no_vga = true;
 
@@ -50,18 +50,19 @@ static void apply_params(void)
 	vfio_pci_core_set_params(nointxmask, no_vga, disable_idle_d3);
 }
 
-static int nointxmask_set(const char *val, const struct kernel_param *kp)
+static int vfio_pci_nointxmask_set(const char *val,
+				   const struct kernel_param *kp)
 {
 	int ret = param_set_bool(val, kp);
 
 	if (!ret)
-		apply_params();
+		vfio_pci_apply_params();
 	return ret;
 }
 
 static const struct kernel_param_ops nointxmask_ops = {
 	.flags	= KERNEL_PARAM_OPS_FL_NOARG,
-	.set	= nointxmask_set,
+	.set	= vfio_pci_nointxmask_set,
 	.get	= param_get_bool,
 };
 
@@ -85,7 +86,7 @@ static const struct pci_device_id denied[] = {
 	{}
 };
 
-static bool is_denied(struct pci_dev *pdev)
+static bool vfio_pci_is_denied(struct pci_dev *pdev)
 {
 	if (!pci_match_id(denied, pdev))
 		return false;
@@ -174,7 +175,7 @@ static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	struct vfio_pci_device *dev;
 	int ret;
 
-	if (is_denied(pdev))
+	if (vfio_pci_is_denied(pdev))
 		return -EINVAL;
 
 	dev = vfio_alloc_device(vfio_pci_device, core.vdev, &pdev->dev,
@@ -222,7 +223,7 @@ static struct pci_driver vfio_pci_driver = {
 	.driver_managed_dma	= true,
 };
 
-static void add_id(const char *str)
+static void vfio_pci_add_id(const char *str)
 {
 	unsigned int vendor, device, subvendor = PCI_ANY_ID;
 	unsigned int subdevice = PCI_ANY_ID, class = 0, class_mask = 0;
@@ -244,24 +245,24 @@ static void add_id(const char *str)
 			class_mask);
 }
 
-static void add_ids(void)
+static void vfio_pci_add_ids(void)
 {
 	char *p = ids, *id;
 
 	while ((id = strsep(&p, ",")))
 		if (*id)
-			add_id(id);
+			vfio_pci_add_id(id);
 }
 
 static int __init vfio_pci_init(void)
 {
 	int ret;
 
-	apply_params();
+	vfio_pci_apply_params();
 	ret = pci_register_driver(&vfio_pci_driver);
 	if (ret)
 		return ret;
-	add_ids();
+	vfio_pci_add_ids();
 	if (disable_denylist)
 		pr_warn("the deny list is disabled\n");
 	return 0;

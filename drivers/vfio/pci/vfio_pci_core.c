@@ -71,7 +71,7 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_dev_region);
 
-static void release_regions(struct vfio_pci_core_device *vdev)
+static void vfio_pci_release_regions(struct vfio_pci_core_device *vdev)
 {
 	int i;
 
@@ -83,7 +83,7 @@ static void release_regions(struct vfio_pci_core_device *vdev)
 }
 
 /* Devices that send their INTx when they should not, or not when they should */
-static bool intx_is_broken(struct pci_dev *pdev)
+static bool vfio_pci_intx_is_broken(struct pci_dev *pdev)
 {
 	if (pdev->vendor != PCI_VENDOR_ID_INTEL)
 		return false;
@@ -102,7 +102,7 @@ static bool intx_is_broken(struct pci_dev *pdev)
 	return false;
 }
 
-static void probe_intx(struct vfio_pci_core_device *vdev)
+static void vfio_pci_probe_intx(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	u16 cmd;
@@ -110,7 +110,7 @@ static void probe_intx(struct vfio_pci_core_device *vdev)
 	vdev->nointx = false;
 	vdev->pci_2_3 = false;
 	if (!nointxmask) {
-		if (intx_is_broken(pdev)) {
+		if (vfio_pci_intx_is_broken(pdev)) {
 			vdev->nointx = true;
 			pci_intx(pdev, 0);
 		} else {
@@ -128,7 +128,7 @@ static void probe_intx(struct vfio_pci_core_device *vdev)
 				      cmd & ~PCI_COMMAND_INTX_DISABLE);
 }
 
-static void probe_msix(struct vfio_pci_core_device *vdev)
+static void vfio_pci_probe_msix(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	u16 flags;
@@ -150,7 +150,7 @@ static void probe_msix(struct vfio_pci_core_device *vdev)
 	vdev->has_dyn_msix = pci_msix_can_alloc_dyn(pdev);
 }
 
-static int enable_powered(struct vfio_pci_core_device *vdev)
+static int vfio_pci_enable_powered(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
@@ -172,12 +172,12 @@ static int enable_powered(struct vfio_pci_core_device *vdev)
 	if (!vdev->pci_saved_state)
 		pci_dbg(pdev, "no memory to save its state\n");
 
-	probe_intx(vdev);
+	vfio_pci_probe_intx(vdev);
 	ret = vfio_pci_config_init(vdev);
 	if (ret)
 		goto err_state;
 	vfio_pci_intx_unused(vdev);
-	probe_msix(vdev);
+	vfio_pci_probe_msix(vdev);
 	vdev->has_vga = !vfio_pci_vga_disabled() && vfio_pci_is_vga(pdev);
 	return 0;
 
@@ -208,7 +208,7 @@ int vfio_pci_core_enable(struct vfio_pci_core_device *vdev)
 		ret = pm_runtime_resume_and_get(&vdev->pdev->dev);
 	if (ret)
 		return ret;
-	ret = enable_powered(vdev);
+	ret = vfio_pci_enable_powered(vdev);
 	if (ret && !vdev->disable_idle_d3)
 		pm_runtime_put(&vdev->pdev->dev);
 	trace_vfio_pci_enable(vdev, ret);
@@ -232,7 +232,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_finish_enable);
  * nor on its way to memory; then restore what was there before the user. The
  * caller holds the device's locks, if it holds them at all.
  */
-static void reset_for_next_user(struct vfio_pci_core_device *vdev, bool locked)
+static void vfio_pci_reset_for_next_user(struct vfio_pci_core_device *vdev,
+					 bool locked)
 {
 	struct pci_dev *pdev = vdev->pdev;
 
@@ -244,7 +245,7 @@ static void reset_for_next_user(struct vfio_pci_core_device *vdev, bool locked)
 	pci_restore_state(pdev);
 }
 
-static void restore_device(struct vfio_pci_core_device *vdev)
+static void vfio_pci_restore_device(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	bool bridge, locked;
@@ -263,7 +264,7 @@ static void restore_device(struct vfio_pci_core_device *vdev)
 	 */
 	bridge = vfio_pci_trylock_bridge(pdev);
 	locked = bridge && pci_dev_trylock(pdev);
-	reset_for_next_user(vdev, locked);
+	vfio_pci_reset_for_next_user(vdev, locked);
 	if (locked)
 		pci_dev_unlock(pdev);
 	if (bridge)
@@ -296,7 +297,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	pci_clear_master(pdev);
 	vfio_pci_irqs_release(vdev);
 	vfio_pci_ioeventfds_release(vdev);
-	release_regions(vdev);
+	vfio_pci_release_regions(vdev);
 	/* who wakes a PF for its VFs looks at it */
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_config_free(vdev);
@@ -304,7 +305,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	vfio_pci_release_mmaps(vdev);
 	vdev->rom_probed = false;
 
-	restore_device(vdev);
+	vfio_pci_restore_device(vdev);
 	pci_disable_device(pdev);
 	trace_vfio_pci_disable(vdev);
 	vfio_pci_reset_unused_set(vdev->vdev.dev_set);
@@ -495,7 +496,7 @@ void vfio_pci_core_release_dev(struct vfio_device *core_vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_release_dev);
 
-static bool migration_is_complete(const struct vfio_device *core)
+static bool vfio_pci_migration_is_complete(const struct vfio_device *core)
 {
 	const struct vfio_migration_ops *mig = core->mig_ops;
 	const struct vfio_log_ops *log = core->log_ops;
@@ -511,7 +512,7 @@ static bool migration_is_complete(const struct vfio_device *core)
 }
 
 /* The runtime PM reference that the PCI core holds around probe is given back */
-static void power_register(struct vfio_pci_core_device *vdev)
+static void vfio_pci_power_register(struct vfio_pci_core_device *vdev)
 {
 	struct device *dev = &vdev->pdev->dev;
 
@@ -528,7 +529,7 @@ static void power_register(struct vfio_pci_core_device *vdev)
 		pm_runtime_put(dev);
 }
 
-static void power_unregister(struct vfio_pci_core_device *vdev)
+static void vfio_pci_power_unregister(struct vfio_pci_core_device *vdev)
 {
 	struct device *dev = &vdev->pdev->dev;
 
@@ -552,7 +553,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 
 	/* both are mistakes of a driver */
 	if (WARN_ON(vdev != dev_get_drvdata(&pdev->dev)) ||
-	    WARN_ON(!migration_is_complete(&vdev->vdev)))
+	    WARN_ON(!vfio_pci_migration_is_complete(&vdev->vdev)))
 		return -EINVAL;
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
@@ -569,7 +570,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 	if (ret)
 		goto err_vf;
 
-	power_register(vdev);
+	vfio_pci_power_register(vdev);
 	/* from here on, others of the set may want to reset it */
 	ret = vfio_assign_device_set(&vdev->vdev, vfio_pci_reset_set_id(vdev));
 	if (ret)
@@ -580,7 +581,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 	return 0;
 
 err_power:
-	power_unregister(vdev);
+	vfio_pci_power_unregister(vdev);
 	vfio_pci_vga_unregister(vdev);
 err_vf:
 	vfio_pci_vf_token_release(vdev);
@@ -589,7 +590,7 @@ err_vf:
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_device);
 
 /* Who locks a bridge wants the devices below it next, so do not wait for long */
-static bool lock_bridge_for_unbind(struct pci_dev *pdev)
+static bool vfio_pci_lock_bridge_for_unbind(struct pci_dev *pdev)
 {
 	unsigned int tries;
 
@@ -606,17 +607,17 @@ static bool lock_bridge_for_unbind(struct pci_dev *pdev)
  * The last user was closed while the unbind that waited for it held the locks.
  * It still holds one of them, that of the device.
  */
-static void reset_before_unbind(struct vfio_pci_core_device *vdev)
+static void vfio_pci_reset_before_unbind(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 
 	if (!vdev->needs_reset || !vdev->reset_works ||
 	    pm_runtime_resume_and_get(&pdev->dev))
 		return;
-	if (lock_bridge_for_unbind(pdev)) {
+	if (vfio_pci_lock_bridge_for_unbind(pdev)) {
 		pci_cfg_access_lock(pdev);
 		pci_save_state(pdev);
-		reset_for_next_user(vdev, true);
+		vfio_pci_reset_for_next_user(vdev, true);
 		vfio_pci_config_restore(vdev);
 		pci_cfg_access_unlock(pdev);
 		vfio_pci_unlock_bridge(pdev);
@@ -635,10 +636,10 @@ void vfio_pci_core_unregister_device(struct vfio_pci_core_device *vdev)
 {
 	vfio_pci_sriov_disable(vdev);
 	vfio_unregister_group_dev(&vdev->vdev);
-	reset_before_unbind(vdev);
+	vfio_pci_reset_before_unbind(vdev);
 	vfio_pci_vf_token_release(vdev);
 	vfio_pci_vga_unregister(vdev);
-	power_unregister(vdev);
+	vfio_pci_power_unregister(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_unregister_device);
 

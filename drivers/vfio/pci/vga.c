@@ -45,7 +45,7 @@ bool vfio_pci_is_vga(struct pci_dev *pdev)
 	return pdev->class >> 8 == PCI_CLASS_DISPLAY_VGA;
 }
 
-static bool is_below(struct pci_bus *bus, struct pci_bus *top)
+static bool vfio_pci_vga_is_below(struct pci_bus *bus, struct pci_bus *top)
 {
 	for (; bus; bus = bus->parent)
 		if (bus == top)
@@ -58,7 +58,8 @@ static bool is_below(struct pci_bus *bus, struct pci_bus *top)
  * uses the legacy ranges of this device, and its bridge can be closed to them,
  * unless another adapter behind the same bridge needs it open.
  */
-static unsigned int set_decode(struct pci_dev *pdev, bool single_vga)
+static unsigned int vfio_pci_vga_set_decode(struct pci_dev *pdev,
+					    bool single_vga)
 {
 	struct pci_dev *other = NULL;
 	bool shared = false;
@@ -68,7 +69,8 @@ static unsigned int set_decode(struct pci_dev *pdev, bool single_vga)
 		return VGA_NORMAL | VGA_LEGACY;
 
 	while ((other = pci_get_class(PCI_CLASS_DISPLAY_VGA << 8, other)))
-		if (other != pdev && is_below(other->bus, pdev->bus))
+		if (other != pdev &&
+		    vfio_pci_vga_is_below(other->bus, pdev->bus))
 			shared = true;
 	return shared ? VGA_NORMAL | VGA_LEGACY : VGA_NORMAL;
 }
@@ -92,10 +94,10 @@ int vfio_pci_vga_register(struct vfio_pci_core_device *vdev)
 						      vdev->vdev.ops->name);
 	if (ret)
 		return ret;
-	ret = vga_client_register(pdev, set_decode);
+	ret = vga_client_register(pdev, vfio_pci_vga_set_decode);
 	if (ret)
 		return ret;
-	vga_set_legacy_decoding(pdev, set_decode(pdev, false));
+	vga_set_legacy_decoding(pdev, vfio_pci_vga_set_decode(pdev, false));
 	return 0;
 }
 

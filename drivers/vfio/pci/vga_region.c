@@ -34,7 +34,7 @@ static const struct vga_range vga_ranges[] = {
 	{ 0xa0000, 0xc0000, VGA_RSRC_LEGACY_MEM, false },
 };
 
-static const struct vga_range *find_range(u64 pos)
+static const struct vga_range *vfio_pci_vga_find_range(u64 pos)
 {
 	unsigned int i;
 
@@ -44,7 +44,7 @@ static const struct vga_range *find_range(u64 pos)
 	return NULL;
 }
 
-static void __iomem *range_map(const struct vga_range *range)
+static void __iomem *vfio_pci_vga_range_map(const struct vga_range *range)
 {
 	u32 len = range->end - range->start;
 
@@ -52,7 +52,8 @@ static void __iomem *range_map(const struct vga_range *range)
 			      ioremap(range->start, len);
 }
 
-static void range_unmap(const struct vga_range *range, void __iomem *io)
+static void vfio_pci_vga_range_unmap(const struct vga_range *range,
+				     void __iomem *io)
 {
 	if (range->is_io)
 		ioport_unmap(io);
@@ -64,9 +65,10 @@ static void range_unmap(const struct vga_range *range, void __iomem *io)
  * All displays of the machine, and so all their users, share the arbiter. So the
  * user's memory is touched before and after.
  */
-static int range_rw_batch(struct vfio_pci_core_device *vdev,
-			  const struct vga_range *range, void __iomem *io,
-			  char __user *buf, u64 off, size_t count, bool iswrite)
+static int vfio_pci_vga_range_rw_batch(struct vfio_pci_core_device *vdev,
+				       const struct vga_range *range,
+				       void __iomem *io, char __user *buf,
+				       u64 off, size_t count, bool iswrite)
 {
 	u8 bounce[VGA_BATCH];
 	int ret;
@@ -87,9 +89,10 @@ static int range_rw_batch(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-static ssize_t range_rw(struct vfio_pci_core_device *vdev,
-			const struct vga_range *range, void __iomem *io,
-			char __user *buf, u64 off, size_t count, bool iswrite)
+static ssize_t vfio_pci_vga_range_rw(struct vfio_pci_core_device *vdev,
+				     const struct vga_range *range,
+				     void __iomem *io, char __user *buf,
+				     u64 off, size_t count, bool iswrite)
 {
 	size_t done = 0;
 	int ret = 0;
@@ -99,8 +102,8 @@ static ssize_t range_rw(struct vfio_pci_core_device *vdev,
 		size_t n = min_t(size_t, count - done,
 				 VGA_BATCH - ((off + done) & 7));
 
-		ret = range_rw_batch(vdev, range, io, buf + done, off + done, n,
-				     iswrite);
+		ret = vfio_pci_vga_range_rw_batch(vdev, range, io, buf + done,
+						  off + done, n, iswrite);
 		if (ret)
 			break;
 		done += n;
@@ -133,17 +136,17 @@ ssize_t vfio_pci_vga_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 
 	if (!vdev->has_vga)
 		return -EINVAL;
-	range = find_range(pos);
+	range = vfio_pci_vga_find_range(pos);
 	if (!range)
 		return -EINVAL;
 	count = min_t(u64, count, range->end - pos);
 
-	io = range_map(range);
+	io = vfio_pci_vga_range_map(range);
 	if (!io)
 		return -ENOMEM;
-	done = range_rw(vdev, range, io, buf, pos - range->start, count,
-			iswrite);
-	range_unmap(range, io);
+	done = vfio_pci_vga_range_rw(vdev, range, io, buf, pos - range->start,
+				     count, iswrite);
+	vfio_pci_vga_range_unmap(range, io);
 	if (done > 0)
 		*ppos += done;
 	return done;

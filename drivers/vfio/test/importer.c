@@ -16,8 +16,8 @@
 #include "importer.h"
 #include "vfio_test.h"
 
-static void import_unmap(struct test_import *import,
-			 struct dma_buf_attachment *attachment)
+static void vfio_test_import_unmap(struct test_import *import,
+				   struct dma_buf_attachment *attachment)
 {
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
@@ -27,40 +27,40 @@ static void import_unmap(struct test_import *import,
 	import->table = NULL;
 }
 
-static void let_go_work(struct work_struct *work)
+static void vfio_test_let_go_work(struct work_struct *work)
 {
 	struct test_import *import = container_of(to_delayed_work(work),
 						  struct test_import, let_go);
 	struct dma_buf_attachment *attachment = import->attachment;
 
 	dma_resv_lock(attachment->dmabuf->resv, NULL);
-	import_unmap(import, attachment);
+	vfio_test_import_unmap(import, attachment);
 	dma_resv_unlock(attachment->dmabuf->resv);
 }
 
 /* It may do with its mapping what it likes, as long as that ends some time */
-static void move_notify(struct dma_buf_attachment *attachment)
+static void vfio_test_move_notify(struct dma_buf_attachment *attachment)
 {
 	struct test_import *import = attachment->importer_priv;
 
 	import->notified++;
 	if (!(import->flags & VFIO_TEST_IMPORT_LATE))
-		import_unmap(import, attachment);
+		vfio_test_import_unmap(import, attachment);
 	else if (import->table)
 		schedule_delayed_work(&import->let_go, HZ / 2);
 }
 
 static const struct dma_buf_attach_ops peer_ops = {
 	.allow_peer2peer = true,
-	.move_notify = move_notify,
+	.move_notify = vfio_test_move_notify,
 };
 
 static const struct dma_buf_attach_ops memory_ops = {
-	.move_notify = move_notify,
+	.move_notify = vfio_test_move_notify,
 };
 
-static struct dma_buf_attachment *attach(struct test_import *import,
-					 struct dma_buf *dmabuf)
+static struct dma_buf_attachment *
+vfio_test_dmabuf_attach(struct test_import *import, struct dma_buf *dmabuf)
 {
 	struct device *dev = &import->pdev->dev;
 
@@ -72,8 +72,8 @@ static struct dma_buf_attachment *attach(struct test_import *import,
 				      import);
 }
 
-static int import_attach(struct test_import *import,
-			 const struct vfio_test_import *arg)
+static int vfio_test_import_attach(struct test_import *import,
+				   const struct vfio_test_import *arg)
 {
 	struct dma_buf_attachment *attachment;
 	struct dma_buf *dmabuf;
@@ -92,7 +92,7 @@ static int import_attach(struct test_import *import,
 		goto err_put;
 	import->flags = arg->flags;
 	import->notified = 0;
-	attachment = attach(import, dmabuf);
+	attachment = vfio_test_dmabuf_attach(import, dmabuf);
 	if (IS_ERR(attachment)) {
 		ret = PTR_ERR(attachment);
 		pci_dev_put(import->pdev);
@@ -107,7 +107,8 @@ err_put:
 }
 
 /* Does each address of the device lead to memory that follows at @phys? */
-static bool leads_to(struct device *dev, struct sg_table *table, u64 phys)
+static bool vfio_test_leads_to(struct device *dev, struct sg_table *table,
+			       u64 phys)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
 	struct scatterlist *sg;
@@ -125,8 +126,8 @@ static bool leads_to(struct device *dev, struct sg_table *table, u64 phys)
 	return true;
 }
 
-static int import_map_locked(struct test_import *import,
-			     struct vfio_test_import *arg)
+static int vfio_test_import_map_locked(struct test_import *import,
+				       struct vfio_test_import *arg)
 {
 	struct sg_table *table;
 	struct scatterlist *sg;
@@ -142,11 +143,12 @@ static int import_map_locked(struct test_import *import,
 	arg->length = 0;
 	for_each_sgtable_dma_sg(table, sg, i)
 		arg->length += sg_dma_len(sg);
-	arg->leads = leads_to(&import->pdev->dev, table, arg->phys);
+	arg->leads = vfio_test_leads_to(&import->pdev->dev, table, arg->phys);
 	return 0;
 }
 
-static int import_map(struct test_import *import, struct vfio_test_import *arg)
+static int vfio_test_import_map(struct test_import *import,
+				struct vfio_test_import *arg)
 {
 	struct dma_resv *resv;
 	int ret;
@@ -155,13 +157,13 @@ static int import_map(struct test_import *import, struct vfio_test_import *arg)
 		return -ENOENT;
 	resv = import->attachment->dmabuf->resv;
 	dma_resv_lock(resv, NULL);
-	ret = import_map_locked(import, arg);
+	ret = vfio_test_import_map_locked(import, arg);
 	dma_resv_unlock(resv);
 	return ret;
 }
 
-static int import_state(struct test_import *import,
-			struct vfio_test_import *arg)
+static int vfio_test_import_state(struct test_import *import,
+				  struct vfio_test_import *arg)
 {
 	struct dma_resv *resv;
 
@@ -188,7 +190,7 @@ void test_import_detach(struct test_import *import)
 	dmabuf = import->attachment->dmabuf;
 	/* what is notified of after that finds nothing to be done */
 	dma_resv_lock(dmabuf->resv, NULL);
-	import_unmap(import, import->attachment);
+	vfio_test_import_unmap(import, import->attachment);
 	dma_resv_unlock(dmabuf->resv);
 	cancel_delayed_work_sync(&import->let_go);
 	dma_buf_detach(dmabuf, import->attachment);
@@ -197,16 +199,17 @@ void test_import_detach(struct test_import *import)
 	pci_dev_put(import->pdev);
 }
 
-static int import_do(struct test_import *import, struct vfio_test_import *arg)
+static int vfio_test_import_do(struct test_import *import,
+			       struct vfio_test_import *arg)
 {
 	guard(mutex)(&import->lock);
 	switch (arg->op) {
 	case VFIO_TEST_IMPORT_ATTACH:
-		return import_attach(import, arg);
+		return vfio_test_import_attach(import, arg);
 	case VFIO_TEST_IMPORT_MAP:
-		return import_map(import, arg);
+		return vfio_test_import_map(import, arg);
 	case VFIO_TEST_IMPORT_STATE:
-		return import_state(import, arg);
+		return vfio_test_import_state(import, arg);
 	case VFIO_TEST_IMPORT_DETACH:
 		test_import_detach(import);
 		return 0;
@@ -231,7 +234,7 @@ long test_import_ioctl(struct test_import *import, void __user *uarg)
 		return -EFAULT;
 	if (arg.argsz < sizeof(arg))
 		return -EINVAL;
-	ret = import_do(import, &arg);
+	ret = vfio_test_import_do(import, &arg);
 	if (!ret && copy_to_user(uarg, &arg, sizeof(arg)))
 		ret = -EFAULT;
 	return ret;
@@ -244,7 +247,7 @@ long test_import_ioctl(struct test_import *import, void __user *uarg)
 void test_import_init(struct test_import *import)
 {
 	mutex_init(&import->lock);
-	INIT_DELAYED_WORK(&import->let_go, let_go_work);
+	INIT_DELAYED_WORK(&import->let_go, vfio_test_let_go_work);
 }
 
 /**

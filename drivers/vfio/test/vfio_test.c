@@ -51,7 +51,7 @@ static struct test_device *to_test_device(struct vfio_device *vdev)
 	return container_of(vdev, struct test_device, vdev);
 }
 
-static int test_init(struct vfio_device *vdev)
+static int vfio_test_init(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
 	unsigned int i;
@@ -64,7 +64,7 @@ static int test_init(struct vfio_device *vdev)
 	return 0;
 }
 
-static void test_release(struct vfio_device *vdev)
+static void vfio_test_release(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
 	unsigned int i;
@@ -75,7 +75,8 @@ static void test_release(struct vfio_device *vdev)
 	mutex_destroy(&test->lock);
 }
 
-static void test_pin_destroy(struct test_device *test, struct test_pin *pin)
+static void vfio_test_pin_destroy(struct test_device *test,
+				  struct test_pin *pin)
 {
 	lockdep_assert_held(&test->lock);
 
@@ -84,27 +85,27 @@ static void test_pin_destroy(struct test_device *test, struct test_pin *pin)
 	kfree(pin);
 }
 
-static void test_unpin_range(struct test_device *test, u64 iova, u64 last)
+static void vfio_test_unpin_range(struct test_device *test, u64 iova, u64 last)
 {
 	struct test_pin *pin, *next;
 
 	list_for_each_entry_safe(pin, next, &test->pins, node)
 		if (pin->iova <= last &&
 		    pin->iova + (u64)pin->npages * PAGE_SIZE - 1 >= iova)
-			test_pin_destroy(test, pin);
+			vfio_test_pin_destroy(test, pin);
 }
 
-static void test_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+static void vfio_test_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct test_device *test = to_test_device(vdev);
 	u64 last = length >= U64_MAX - iova ? U64_MAX : iova + length - 1;
 
 	guard(mutex)(&test->lock);
 	test->unmaps++;
-	test_unpin_range(test, iova, last);
+	vfio_test_unpin_range(test, iova, last);
 }
 
-static int test_open(struct vfio_device *vdev)
+static int vfio_test_open(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
 
@@ -113,7 +114,7 @@ static int test_open(struct vfio_device *vdev)
 	return 0;
 }
 
-static void test_close(struct vfio_device *vdev)
+static void vfio_test_close(struct vfio_device *vdev)
 {
 	struct test_device *test = to_test_device(vdev);
 	unsigned int i;
@@ -125,10 +126,11 @@ static void test_close(struct vfio_device *vdev)
 	scoped_guard(mutex, &test->import.lock)
 		test_import_detach(&test->import);
 	guard(mutex)(&test->lock);
-	test_unpin_range(test, 0, U64_MAX);
+	vfio_test_unpin_range(test, 0, U64_MAX);
 }
 
-static int test_pin(struct test_device *test, const struct vfio_test_dma *dma)
+static int vfio_test_pin(struct test_device *test,
+			 const struct vfio_test_dma *dma)
 {
 	u64 npages = dma->length / PAGE_SIZE;
 	struct test_pin *pin;
@@ -156,7 +158,7 @@ static int test_pin(struct test_device *test, const struct vfio_test_dma *dma)
 	return ret;
 }
 
-static struct test_pin *test_find_pin(struct test_device *test, u64 iova)
+static struct test_pin *vfio_test_find_pin(struct test_device *test, u64 iova)
 {
 	struct test_pin *pin;
 
@@ -169,21 +171,21 @@ static struct test_pin *test_find_pin(struct test_device *test, u64 iova)
 	return NULL;
 }
 
-static int test_unpin(struct test_device *test, u64 iova)
+static int vfio_test_unpin(struct test_device *test, u64 iova)
 {
 	struct test_pin *pin;
 
 	guard(mutex)(&test->lock);
-	pin = test_find_pin(test, iova);
+	pin = vfio_test_find_pin(test, iova);
 	if (!pin)
 		return -ENOENT;
-	test_pin_destroy(test, pin);
+	vfio_test_pin_destroy(test, pin);
 	return 0;
 }
 
 /* By way of a buffer, because the user's memory may fault and the lock is held */
-static int test_touch(struct test_device *test, const struct vfio_test_dma *dma,
-		      void *buf)
+static int vfio_test_touch(struct test_device *test,
+			   const struct vfio_test_dma *dma, void *buf)
 {
 	size_t offset = offset_in_page(dma->iova);
 	struct test_pin *pin;
@@ -193,7 +195,7 @@ static int test_touch(struct test_device *test, const struct vfio_test_dma *dma,
 		return -EINVAL;
 
 	guard(mutex)(&test->lock);
-	pin = test_find_pin(test, dma->iova);
+	pin = vfio_test_find_pin(test, dma->iova);
 	if (!pin)
 		return -ENOENT;
 	page = pin->pages[(dma->iova - pin->iova) / PAGE_SIZE];
@@ -212,8 +214,8 @@ struct test_work {
 	int ret;
 };
 
-static int test_rw(struct test_device *test, const struct vfio_test_dma *dma,
-		   void *buf)
+static int vfio_test_rw(struct test_device *test,
+			const struct vfio_test_dma *dma, void *buf)
 {
 	bool write = dma->op == VFIO_TEST_WRITE ||
 		     dma->op == VFIO_TEST_WRITE_KTHREAD;
@@ -221,42 +223,42 @@ static int test_rw(struct test_device *test, const struct vfio_test_dma *dma,
 	return vfio_dma_rw(&test->vdev, dma->iova, buf, dma->length, write);
 }
 
-static void test_rw_work(struct work_struct *work)
+static void vfio_test_rw_work(struct work_struct *work)
 {
 	struct test_work *job = container_of(work, struct test_work, work);
 
-	job->ret = test_rw(job->test, job->dma, job->buf);
+	job->ret = vfio_test_rw(job->test, job->dma, job->buf);
 }
 
-static int test_rw_kthread(struct test_device *test,
-			   const struct vfio_test_dma *dma, void *buf)
+static int vfio_test_rw_kthread(struct test_device *test,
+				const struct vfio_test_dma *dma, void *buf)
 {
 	struct test_work job = { .test = test, .dma = dma, .buf = buf };
 
-	INIT_WORK_ONSTACK(&job.work, test_rw_work);
+	INIT_WORK_ONSTACK(&job.work, vfio_test_rw_work);
 	schedule_work(&job.work);
 	flush_work(&job.work);
 	destroy_work_on_stack(&job.work);
 	return job.ret;
 }
 
-static int test_copy(struct test_device *test, const struct vfio_test_dma *dma,
-		     void *buf)
+static int vfio_test_copy(struct test_device *test,
+			  const struct vfio_test_dma *dma, void *buf)
 {
 	switch (dma->op) {
 	case VFIO_TEST_READ:
 	case VFIO_TEST_WRITE:
-		return test_rw(test, dma, buf);
+		return vfio_test_rw(test, dma, buf);
 	case VFIO_TEST_READ_KTHREAD:
 	case VFIO_TEST_WRITE_KTHREAD:
-		return test_rw_kthread(test, dma, buf);
+		return vfio_test_rw_kthread(test, dma, buf);
 	default:
-		return test_touch(test, dma, buf);
+		return vfio_test_touch(test, dma, buf);
 	}
 }
 
-static int test_ioctl_copy(struct test_device *test,
-			   const struct vfio_test_dma *dma)
+static int vfio_test_ioctl_copy(struct test_device *test,
+				const struct vfio_test_dma *dma)
 {
 	bool in = dma->op == VFIO_TEST_WRITE || dma->op == VFIO_TEST_POKE ||
 		  dma->op == VFIO_TEST_WRITE_KTHREAD;
@@ -271,14 +273,14 @@ static int test_ioctl_copy(struct test_device *test,
 		return -ENOMEM;
 	ret = in && copy_from_user(buf, data, dma->length) ? -EFAULT : 0;
 	if (!ret)
-		ret = test_copy(test, dma, buf);
+		ret = vfio_test_copy(test, dma, buf);
 	if (!ret && !in && copy_to_user(data, buf, dma->length))
 		ret = -EFAULT;
 	kfree(buf);
 	return ret;
 }
 
-static long test_ioctl_dma(struct test_device *test, void __user *arg)
+static long vfio_test_ioctl_dma(struct test_device *test, void __user *arg)
 {
 	struct vfio_test_dma dma;
 
@@ -290,19 +292,19 @@ static long test_ioctl_dma(struct test_device *test, void __user *arg)
 	switch (dma.op) {
 	case VFIO_TEST_PIN:
 	case VFIO_TEST_PIN_WRITE:
-		return test_pin(test, &dma);
+		return vfio_test_pin(test, &dma);
 	case VFIO_TEST_UNPIN:
-		return test_unpin(test, dma.iova);
+		return vfio_test_unpin(test, dma.iova);
 	case VFIO_TEST_READ ... VFIO_TEST_WRITE_KTHREAD:
 	case VFIO_TEST_PEEK:
 	case VFIO_TEST_POKE:
-		return test_ioctl_copy(test, &dma);
+		return vfio_test_ioctl_copy(test, &dma);
 	default:
 		return -EINVAL;
 	}
 }
 
-static long test_ioctl_state(struct test_device *test, void __user *arg)
+static long vfio_test_ioctl_state(struct test_device *test, void __user *arg)
 {
 	struct vfio_test_state state = { .argsz = sizeof(state) };
 
@@ -313,7 +315,7 @@ static long test_ioctl_state(struct test_device *test, void __user *arg)
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
-static void test_virqfd_thread(void *opaque, void *data)
+static void vfio_test_virqfd_thread(void *opaque, void *data)
 {
 	struct test_virqfd *slot = data;
 
@@ -321,7 +323,7 @@ static void test_virqfd_thread(void *opaque, void *data)
 	atomic_inc(&slot->done);
 }
 
-static long test_ioctl_virqfd(struct test_device *test, void __user *arg)
+static long vfio_test_ioctl_virqfd(struct test_device *test, void __user *arg)
 {
 	struct vfio_test_virqfd virqfd;
 	struct test_virqfd *slot;
@@ -338,9 +340,9 @@ static long test_ioctl_virqfd(struct test_device *test, void __user *arg)
 			vfio_virqfd_disable(&slot->virqfd);
 		} else {
 			slot->delay = virqfd.delay;
-			ret = vfio_virqfd_enable(test, NULL, test_virqfd_thread,
-						 slot, &slot->virqfd,
-						 virqfd.fd);
+			ret = vfio_virqfd_enable(test, NULL,
+						 vfio_test_virqfd_thread, slot,
+						 &slot->virqfd, virqfd.fd);
 		}
 	}
 	virqfd.done = atomic_read(&slot->done);
@@ -349,27 +351,27 @@ static long test_ioctl_virqfd(struct test_device *test, void __user *arg)
 	return ret;
 }
 
-static long test_ioctl(struct vfio_device *vdev, unsigned int cmd,
-		       unsigned long arg)
+static long vfio_test_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			    unsigned long arg)
 {
 	struct test_device *test = to_test_device(vdev);
 
 	switch (cmd) {
 	case VFIO_TEST_DMA:
-		return test_ioctl_dma(test, (void __user *)arg);
+		return vfio_test_ioctl_dma(test, (void __user *)arg);
 	case VFIO_TEST_STATE:
-		return test_ioctl_state(test, (void __user *)arg);
+		return vfio_test_ioctl_state(test, (void __user *)arg);
 	case VFIO_TEST_IMPORT:
 		return test_import_ioctl(&test->import, (void __user *)arg);
 	case VFIO_TEST_VIRQFD:
-		return test_ioctl_virqfd(test, (void __user *)arg);
+		return vfio_test_ioctl_virqfd(test, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
 }
 
 /* As drivers of 6.12 do it, without match_token_uuid() */
-static int test_match(struct vfio_device *vdev, char *buf)
+static int vfio_test_match(struct vfio_device *vdev, char *buf)
 {
 	const char *name = dev_name(vdev->dev);
 	size_t len = strlen(name);
@@ -383,20 +385,20 @@ static int test_match(struct vfio_device *vdev, char *buf)
 
 static const struct vfio_device_ops test_ops = {
 	.name = "vfio-test",
-	.init = test_init,
-	.release = test_release,
+	.init = vfio_test_init,
+	.release = vfio_test_release,
 	.bind_iommufd = vfio_iommufd_emulated_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
 	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
 	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
-	.open_device = test_open,
-	.close_device = test_close,
-	.ioctl = test_ioctl,
-	.match = test_match,
-	.dma_unmap = test_dma_unmap,
+	.open_device = vfio_test_open,
+	.close_device = vfio_test_close,
+	.ioctl = vfio_test_ioctl,
+	.match = vfio_test_match,
+	.dma_unmap = vfio_test_dma_unmap,
 };
 
-static int test_probe(struct platform_device *pdev)
+static int vfio_test_probe(struct platform_device *pdev)
 {
 	struct test_device *test;
 	int ret;
@@ -412,7 +414,7 @@ static int test_probe(struct platform_device *pdev)
 	return ret;
 }
 
-static void test_remove(struct platform_device *pdev)
+static void vfio_test_remove(struct platform_device *pdev)
 {
 	struct test_device *test = platform_get_drvdata(pdev);
 
@@ -421,8 +423,8 @@ static void test_remove(struct platform_device *pdev)
 }
 
 static struct platform_driver test_driver = {
-	.probe = test_probe,
-	.remove = test_remove,
+	.probe = vfio_test_probe,
+	.remove = vfio_test_remove,
 	.driver = {
 		.name = VFIO_TEST_DEVICE,
 	},
@@ -431,7 +433,7 @@ static struct platform_driver test_driver = {
 
 static struct platform_device *test_pdev;
 
-static int __init test_module_init(void)
+static int __init vfio_test_module_init(void)
 {
 	int ret;
 
@@ -449,14 +451,14 @@ static int __init test_module_init(void)
 	return 0;
 }
 
-static void __exit test_module_exit(void)
+static void __exit vfio_test_module_exit(void)
 {
 	platform_device_unregister(test_pdev);
 	platform_driver_unregister(&test_driver);
 }
 
-module_init(test_module_init);
-module_exit(test_module_exit);
+module_init(vfio_test_module_init);
+module_exit(vfio_test_module_exit);
 
 MODULE_DESCRIPTION("VFIO: a software device for selftests");
 MODULE_LICENSE("GPL");
