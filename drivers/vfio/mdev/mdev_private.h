@@ -9,14 +9,12 @@ int __init mdev_bus_register(void);
 void mdev_bus_unregister(void);
 extern const struct bus_type mdev_bus_type;
 
-/* mdev_core.c */
+/* mdev_device.c */
 int mdev_device_create(struct mdev_type *type, const guid_t *uuid);
-int mdev_device_remove(struct mdev_device *mdev);
+int mdev_device_del_cb(struct device *dev, void *data);
 
 /* mdev_sysfs.c */
 int mdev_parent_add_types(struct mdev_parent *parent);
 void mdev_parent_del_types(struct mdev_parent *parent);
-int mdev_device_add_files(struct mdev_device *mdev);
-void mdev_device_del_files(struct mdev_device *mdev);
 
 #endif

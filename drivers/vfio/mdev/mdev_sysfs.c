@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mediated devices in sysfs: mdev_supported_types of the parents, links and the
- * remove file of the devices.
+ * mdev_supported_types of the parents, in sysfs.
  */
-#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -227,75 +225,4 @@ void mdev_parent_del_types(struct mdev_parent *parent)
 	for (i = 0; i < parent->nr_types; i++)
 		mdev_type_del(parent->types[i]);
 	kset_unregister(parent->mdev_types_kset);
-}
-
-static ssize_t remove_store(struct device *dev, struct device_attribute *attr,
-			    const char *buf, size_t count)
-{
-	unsigned long val;
-	int ret;
-
-	ret = kstrtoul(buf, 0, &val);
-	if (ret)
-		return -EINVAL;
-	if (!val)
-		return count;
-	/* Whoever unregisters the parent does not wait for a file that is gone */
-	get_device(dev);
-	/* False for all but one who try at the same time */
-	if (device_remove_file_self(dev, attr))
-		ret = mdev_device_remove(to_mdev_device(dev));
-	put_device(dev);
-	return ret ? ret : count;
-}
-static DEVICE_ATTR_WO(remove);
-
-static struct attribute *mdev_device_attrs[] = {
-	&dev_attr_remove.attr,
-	NULL,
-};
-
-static const struct attribute_group mdev_device_group = {
-	.attrs = mdev_device_attrs,
-};
-
-/**
- * mdev_device_add_files - link a device and its type, and let it be removed
- * @mdev: the device, complete
- *
- * Return: 0 or -errno, and then nothing is left of it.
- */
-int mdev_device_add_files(struct mdev_device *mdev)
-{
-	struct mdev_type *type = mdev->type;
-	int ret;
-
-	ret = sysfs_create_link(type->devices_kobj, &mdev->dev.kobj,
-				dev_name(&mdev->dev));
-	if (ret)
-		return ret;
-	ret = sysfs_create_link(&mdev->dev.kobj, &type->kobj, "mdev_type");
-	if (ret)
-		goto err_unlink_device;
-	ret = device_add_group(&mdev->dev, &mdev_device_group);
-	if (ret)
-		goto err_unlink_type;
-	return 0;
-
-err_unlink_type:
-	sysfs_remove_link(&mdev->dev.kobj, "mdev_type");
-err_unlink_device:
-	sysfs_remove_link(type->devices_kobj, dev_name(&mdev->dev));
-	return ret;
-}
-
-/**
- * mdev_device_del_files - undo mdev_device_add_files()
- * @mdev: the device
- */
-void mdev_device_del_files(struct mdev_device *mdev)
-{
-	device_remove_group(&mdev->dev, &mdev_device_group);
-	sysfs_remove_link(&mdev->dev.kobj, "mdev_type");
-	sysfs_remove_link(mdev->type->devices_kobj, dev_name(&mdev->dev));
 }

@@ -272,8 +272,9 @@ stock("bars-stay-claimed", PCI + "barmap.c", "vfio_pci_release_barmaps", "\t\tpc
 stock("close-without-reset", PCI + "vfio_pci_core.c", "vfio_pci_reset_for_next_user", "\t    !__pci_reset_function_locked(pdev))\n", "\t    true)\n", "vfio/vfio_pci_reset:reset_by_close")
 
 # ---- mdev
-stock("mdev-failed-probe-keeps-uuid", VFIO + "mdev/mdev_core.c", "mdev_device_create", "err_put:\n\tput_device(&mdev->dev);\n", "err_put:\n", "vfio/vfio_mdev_mtty:probe_fails")
-stock("mdev-uuid-twice", VFIO + "mdev/mdev_core.c", "mdev_device_alloc", "if (mdev_find(uuid))", "if (0)", "vfio/vfio_mdev_mtty:create_errors",
+stock("mdev-no-instances", VFIO + "mdev/mdev_core.c", "mdev_register_parent", "mdev_driver->max_instances", "0", "vfio/vfio_mdev_mdpy")
+stock("mdev-failed-probe-keeps-uuid", VFIO + "mdev/mdev_device.c", "mdev_device_create", "err_put:\n\tput_device(&mdev->dev);\n", "err_put:\n", "vfio/vfio_mdev_mtty:probe_fails")
+stock("mdev-uuid-twice", VFIO + "mdev/mdev_device.c", "mdev_device_alloc", "if (mdev_find(uuid))", "if (0)", "vfio/vfio_mdev_mtty:create_errors",
       why="the driver core refuses a second device of a name with the same error, and says so in the log")
 stock("mdev-any-length", VFIO + "mdev/mdev_sysfs.c", "create_store", "(count > UUID_STRING_LEN && buf[UUID_STRING_LEN] != '\\n')", "false", "vfio/vfio_mdev_mtty:create_errors")
 stock("mdev-not-removed", VFIO + "mdev/mdev_driver.c", "mdev_remove", "\tif (drv->remove)\n", "\tif (0)\n", "vfio/vfio_mdev_mtty:attributes")
