@@ -47,11 +47,11 @@
 
 /* What confines a device's DMA */
 enum vfio_iommu_kind {
-	/* an IOMMU */
+	/* An IOMMU */
 	VFIO_IOMMU_PHYSICAL,
-	/* the core: the device is software and asks for each access */
+	/* The core: the device is software and asks for each access */
 	VFIO_IOMMU_EMULATED,
-	/* nothing */
+	/* Nothing */
 	VFIO_IOMMU_NONE,
 };
 
@@ -76,7 +76,7 @@ struct vfio_device_file {
 	bool ready;
 	const char *refusal;
 
-	spinlock_t kvm_lock;	/* owns kvm */
+	spinlock_t kvm_lock;	/* Owns kvm */
 	struct kvm *kvm;
 };
 
@@ -295,20 +295,20 @@ struct vfio_group {
 	struct work_struct leave_work;
 	struct iommufd_ctx *leaving;
 
-	struct mutex setup_lock;	/* see above */
+	struct mutex setup_lock;	/* See above */
 	const char *refusal;
 
-	struct mutex lock;	/* owns what follows, to cdev_opens */
+	struct mutex lock;	/* Owns what follows, to cdev_opens */
 	struct iommu_group *iommu_group;
 	struct file *opened_file;
 	struct iommufd_ctx *iommufd;
 	unsigned int device_files;
 	unsigned int cdev_opens;
 
-	struct mutex devices_lock;	/* owns devices */
+	struct mutex devices_lock;	/* Owns devices */
 	struct list_head devices;
 
-	spinlock_t kvm_lock;	/* owns kvm */
+	spinlock_t kvm_lock;	/* Owns kvm */
 	struct kvm *kvm;
 };
 

@@ -57,11 +57,11 @@ struct mdev_parent {
 	struct device *dev;
 	struct mdev_driver *mdev_driver;
 	struct kset *mdev_types_kset;
-	/* write: the parent goes away; read: a device is made or removed */
+	/* Write: the parent goes away; read: a device is made or removed */
 	struct rw_semaphore unreg_sem;
 	struct mdev_type **types;
 	unsigned int nr_types;
-	/* left of mdev_driver.max_instances, if that is set */
+	/* Left of mdev_driver.max_instances, if that is set */
 	atomic_t available_instances;
 };
 

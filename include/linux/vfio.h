@@ -48,7 +48,7 @@ struct vfio_group;
  */
 struct vfio_device_set {
 	void *set_id;
-	struct mutex lock;	/* see above */
+	struct mutex lock;	/* See above */
 	struct list_head device_list;
 	unsigned int device_count;
 };
@@ -125,7 +125,7 @@ struct vfio_device {
 #endif
 	refcount_t refcount;
 	unsigned int open_count;
-	struct mutex attach_lock;	/* see above */
+	struct mutex attach_lock;	/* See above */
 	struct completion comp;
 	struct iommufd_access *iommufd_access;
 	void (*put_kvm)(struct kvm *kvm);

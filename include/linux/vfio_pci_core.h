@@ -21,7 +21,7 @@
 #include <linux/vfio.h>
 #include <linux/xarray.h>
 
-/* A device file is divided in regions of 1 TiB each; user ABI. */
+/* A device file is divided in regions of 1 TiB each; user ABI */
 #define VFIO_PCI_OFFSET_SHIFT		40
 #define VFIO_PCI_OFFSET_TO_INDEX(off)	((off) >> VFIO_PCI_OFFSET_SHIFT)
 #define VFIO_PCI_INDEX_TO_OFFSET(index)	((u64)(index) << VFIO_PCI_OFFSET_SHIFT)
@@ -195,10 +195,10 @@ struct vfio_pci_core_device {
 	struct pci_dev		*pdev;
 
 	void __iomem		*barmap[PCI_STD_NUM_BARS];
-	struct mutex		barmap_lock; /* see above */
+	struct mutex		barmap_lock; /* See above */
 	bool			bar_mmap_supported[PCI_STD_NUM_BARS];
 	struct iommufd_mmio	*lent_bar[PCI_STD_NUM_BARS];
-	struct mutex		rom_lock; /* see above */
+	struct mutex		rom_lock; /* See above */
 	size_t			rom_size;
 	bool			rom_probed;
 	int			num_regions;
@@ -206,19 +206,19 @@ struct vfio_pci_core_device {
 
 	struct vfio_pci_config	*config;
 	u8			*vconfig;
-	struct mutex		config_lock; /* see above */
+	struct mutex		config_lock; /* See above */
 	u32			rbar[7];
 	u32			asls;
 
-	/* Written at run time under different locks, hence not bit-fields. */
+	/* Written at run time under different locks, hence not bit-fields */
 	bool			virq_disabled;
 	bool			needs_reset;
 	bool			pm_intx_masked;
 	bool			pm_runtime_engaged;
 	bool			sriov_active;
 
-	spinlock_t		irqlock; /* see above */
-	struct mutex		igate; /* see above */
+	spinlock_t		irqlock; /* See above */
+	struct mutex		igate; /* See above */
 	struct xarray		ctx;
 	struct vfio_pci_intx	intx;
 	int			irq_type;
@@ -227,7 +227,7 @@ struct vfio_pci_core_device {
 	u16			msix_size;
 	u32			msix_offset;
 
-	/* Written before the device can be opened or while it is enabled. */
+	/* Written before the device can be opened or while it is enabled */
 	bool			has_dyn_msix:1;
 	bool			pci_2_3:1;
 	bool			reset_works:1;
@@ -245,7 +245,7 @@ struct vfio_pci_core_device {
 	struct vfio_pci_eventfd __rcu *req_trigger;
 	struct eventfd_ctx	*pm_wake_eventfd_ctx;
 	struct list_head	dummy_resources_list;
-	struct mutex		ioeventfds_lock; /* see above */
+	struct mutex		ioeventfds_lock; /* See above */
 	struct list_head	ioeventfds_list;
 
 	struct vfio_pci_vf_token	*vf_token;

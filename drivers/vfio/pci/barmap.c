@@ -23,7 +23,7 @@ int vfio_pci_core_setup_barmap(struct vfio_pci_core_device *vdev, int bar)
 	void __iomem *io;
 	int ret;
 
-	/* pairs with smp_store_release() below */
+	/* Pairs with smp_store_release() below */
 	if (smp_load_acquire(&vdev->barmap[bar]))
 		return 0;
 
@@ -39,7 +39,7 @@ int vfio_pci_core_setup_barmap(struct vfio_pci_core_device *vdev, int bar)
 		pci_release_selected_regions(pdev, 1 << bar);
 		return -ENOMEM;
 	}
-	/* pairs with smp_load_acquire() above */
+	/* Pairs with smp_load_acquire() above */
 	smp_store_release(&vdev->barmap[bar], io);
 	return 0;
 }

@@ -49,7 +49,7 @@ static void vfio_pci_build_set_regs(struct vfio_pci_config *c, unsigned int pos,
 {
 	unsigned int i;
 
-	/* a table may describe more registers than this device has */
+	/* A table may describe more registers than this device has */
 	for (i = 0; i < regs->nr; i++)
 		if (regs->reg[i].off + regs->reg[i].width <= len)
 			vfio_pci_build_set_reg(c, pos, &regs->reg[i]);
@@ -131,7 +131,7 @@ static void vfio_pci_build_remember(struct vfio_pci_config *c, u16 id,
 	default:
 		return;
 	}
-	/* of two, the kernel uses the first one, too */
+	/* Of two, the kernel uses the first one, too */
 	if (!*slot)
 		*slot = pos;
 }
@@ -307,7 +307,7 @@ static int vfio_pci_build_cap(struct vfio_pci_config *c,
 
 	vfio_pci_build_set_regs(c, pos, len,
 				&cap->regs[cap->second && cap->second(full)]);
-	/* what is cut off is not there */
+	/* What is cut off is not there */
 	if (!l->extended && len >= min(full, 8))
 		vfio_pci_build_remember(c, l->cap[i].id, pos);
 	return !l->extended && c->msi == pos ? vfio_pci_build_msi(c, d, len) :
@@ -408,7 +408,7 @@ static void vfio_pci_build_fix_header(struct vfio_pci_config *c,
 		unsigned int reg = PCI_BASE_ADDRESS_0 + 4 * i;
 		u32 keep = get_unaligned_le32(c->write + reg);
 
-		/* a VF's BARs are in its PF */
+		/* A VF's BARs are in its PF */
 		keep &= d->is_virtfn ? 0 : get_unaligned_le32(c->shadow + reg);
 		put_unaligned_le32(keep | (d->bar[i].size ? d->bar[i].flags : 0),
 				   c->shadow + reg);
@@ -450,7 +450,7 @@ static struct vfio_pci_config *vfio_pci_build_alloc(unsigned int size)
 	c->write = c->virt + size;
 	c->sticky = c->write + size;
 	c->claimed = c->sticky + size;
-	/* until it is claimed */
+	/* Until it is claimed */
 	memset(c->write, 0xff, size);
 	return c;
 }

@@ -17,16 +17,16 @@
 
 /* Not in pci_regs.h: Device Control 2, 10-Bit Tag Requester Enable */
 #define DEVCTL2_10BIT_TAG	0x1000
-/* and End-End TLP Prefix Blocking */
+/* And End-End TLP Prefix Blocking */
 #define DEVCTL2_EETLP_BLOCK	0x8000
-/* and Device Status, Emergency Power Reduction Detected */
+/* And Device Status, Emergency Power Reduction Detected */
 #define DEVSTA_EMERGENCY	0x0040
-/* and VF Resizable BAR */
+/* And VF Resizable BAR */
 #define EXT_CAP_ID_VF_REBAR	0x24
-/* and Device 3 */
+/* And Device 3 */
 #define EXT_CAP_ID_DEV3		0x2f
 
-/* Header type 0. BARs and the ROM BAR depend on their sizes, see config_build.c. */
+/* Header type 0. BARs and the ROM BAR depend on their sizes, see config_build.c */
 static const struct cfg_reg header_regs[] = {
 	/* A VF answers ffff here, the user deserves better */
 	{ PCI_VENDOR_ID, 4, .virt = ~0U },
@@ -320,7 +320,7 @@ static bool vfio_pci_exp_has_devctl2(unsigned int len)
 }
 
 static const struct cfg_cap std_caps[] = {
-	/* the null capability has no registers */
+	/* The null capability has no registers */
 	[0] = { CAP_HIDDEN, 4 },
 	[PCI_CAP_ID_PM] = { CAP_SHOWN, PCI_PM_SIZEOF,
 			  .regs = { { pm_regs, ARRAY_SIZE(pm_regs) } } },
@@ -361,7 +361,7 @@ static const struct cfg_cap std_caps[] = {
 static int vfio_pci_err_len(const struct vfio_pci_config_desc *d,
 			    unsigned int pos)
 {
-	/* up to the TLP Prefix Log; shorter ones are clipped by what follows */
+	/* Up to the TLP Prefix Log; shorter ones are clipped by what follows */
 	return 0x48;
 }
 
@@ -385,7 +385,7 @@ static int vfio_pci_vc_len(const struct vfio_pci_config_desc *d,
 		phases = 64;
 	else if (cap2 & PCI_VC_CAP2_32_PHASE)
 		phases = 32;
-	/* the offset counts 16 bytes, a phase takes 4 bits */
+	/* The offset counts 16 bytes, a phase takes 4 bits */
 	tbl = (cap2 >> 24) * 16;
 	if (tbl && phases)
 		len = max(len, tbl + phases / 2);
@@ -398,7 +398,7 @@ static int vfio_pci_rcld_len(const struct vfio_pci_config_desc *d,
 	u32 dw;
 	int ret = vfio_pci_desc_read(d, pos + 4, &dw);
 
-	/* header, self description, reserved; then 16 bytes for each link */
+	/* Header, self description, reserved; then 16 bytes for each link */
 	return ret ?: 0x10 + 0x10 * ((dw >> 8) & 0xff);
 }
 
@@ -487,7 +487,7 @@ static int vfio_pci_tph_len(const struct vfio_pci_config_desc *d,
  * - Integrity and Data Encryption (0x30): keys are the host's and the port's.
  */
 static const struct cfg_cap ext_caps[] = {
-	/* no registers, and the place of what is taken out at the start */
+	/* No registers, and the place of what is taken out at the start */
 	[0] = { CAP_HIDDEN, 4 },
 	[PCI_EXT_CAP_ID_ERR] = { CAP_SHOWN, .len_fn = vfio_pci_err_len,
 			  .regs = { { err_regs, ARRAY_SIZE(err_regs) } } },
@@ -566,7 +566,7 @@ const struct cfg_cap *vfio_pci_find_cap(bool extended, u16 id)
 			return &unknown_cap;
 		cap = &std_caps[id];
 	}
-	/* a hole in the table */
+	/* A hole in the table */
 	if (!cap->len && !cap->len_fn)
 		return &unknown_cap;
 	return cap;

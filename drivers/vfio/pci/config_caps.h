@@ -36,11 +36,11 @@ struct cfg_regs {
 };
 
 enum cfg_cap_kind {
-	/* taken out of the list, its registers read-only */
+	/* Taken out of the list, its registers read-only */
 	CAP_HIDDEN = 0,
-	/* visible; registers that are not mentioned are read-only */
+	/* Visible; registers that are not mentioned are read-only */
 	CAP_SHOWN,
-	/* visible; everything behind the capability's header is writable */
+	/* Visible; everything behind the capability's header is writable */
 	CAP_RAW,
 };
 

@@ -76,7 +76,7 @@ static int vfio_pci_dmabuf_attach(struct dma_buf *dmabuf,
 {
 	struct vfio_pci_dmabuf *buf = dmabuf->priv;
 
-	/* there is no copy in memory that others could use */
+	/* There is no copy in memory that others could use */
 	if (!attachment->peer2peer)
 		return -EOPNOTSUPP;
 	if (!READ_ONCE(buf->vdev))
@@ -140,7 +140,7 @@ static int vfio_pci_dmabuf_map_segments(struct device *dev,
 							       dir);
 				return -EIO;
 			}
-			/* for the device only: there are no pages */
+			/* For the device only: there are no pages */
 			sg_set_page(sg, NULL, n, 0);
 			sg_dma_address(sg) = addr;
 			sg_dma_len(sg) = n;
@@ -213,7 +213,7 @@ static void vfio_pci_dmabuf_release(struct dma_buf *dmabuf)
 	struct vfio_pci_core_device *vdev = xchg(&buf->vdev, NULL);
 
 	if (vdev) {
-		/* the device may be about to be closed, but it stays */
+		/* The device may be about to be closed, but it stays */
 		scoped_guard(rwsem_write, &vdev->memory_lock)
 			list_del_init(&buf->entry);
 		vfio_device_put_registration(&vdev->vdev);
@@ -248,7 +248,7 @@ static void vfio_pci_dmabuf_revoke_one(struct vfio_pci_dmabuf *buf)
 		buf->revoked = true;
 		dma_buf_move_notify(buf->dmabuf);
 	}
-	/* without importers, no fence is about this memory */
+	/* Without importers, no fence is about this memory */
 	if (!list_empty(&buf->dmabuf->attachments))
 		dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false,
 				      MAX_SCHEDULE_TIMEOUT);
@@ -378,7 +378,7 @@ static int vfio_pci_dmabuf_append_range(struct vfio_pci_dmabuf *buf,
 	if (check_add_overflow(new->offset, new->length, &end) ||
 	    end > bar_size)
 		return -EINVAL;
-	/* a file cannot be larger than that */
+	/* A file cannot be larger than that */
 	if (check_add_overflow(*total, new->length, total) ||
 	    *total > LLONG_MAX)
 		return -EINVAL;
@@ -438,7 +438,7 @@ static int vfio_pci_dmabuf_export(struct vfio_pci_core_device *vdev,
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	int fd;
 
-	/* not refused: the caller has the device open */
+	/* Not refused: the caller has the device open */
 	if (WARN_ON(!vfio_device_try_get_registration(&vdev->vdev))) {
 		vfio_pci_dmabuf_free(buf);
 		return -ENODEV;
@@ -463,7 +463,7 @@ static int vfio_pci_dmabuf_export(struct vfio_pci_core_device *vdev,
 		list_add_tail(&buf->entry, &vdev->dmabufs);
 	}
 
-	/* the last step: from here on the file is the user's */
+	/* The last step: from here on the file is the user's */
 	fd = dma_buf_fd(buf->dmabuf, open_flags & O_CLOEXEC);
 	if (fd < 0)
 		dma_buf_put(buf->dmabuf);
@@ -514,7 +514,7 @@ int vfio_pci_feature_dma_buf(struct vfio_pci_core_device *vdev, u32 flags,
 	if (ret)
 		return ret;
 
-	/* claims the BAR, as mmap() does */
+	/* Claims the BAR, as mmap() does */
 	if (get.region_index > VFIO_PCI_BAR5_REGION_INDEX ||
 	    vfio_pci_core_setup_barmap(vdev, get.region_index))
 		return -ENODEV;

@@ -20,13 +20,13 @@
 
 #define OPREGION_SIGNATURE	"IntelGraphicsMem"
 #define OPREGION_SIZE		SZ_8K
-/* its own length field has 16 bits; more is no table */
+/* Its own length field has 16 bits; more is no table */
 #define OPREGION_VBT_MAX	SZ_1M
 
-/* in the OpRegion */
+/* In the OpRegion */
 #define OPREGION_SIZE_KB	0x10
 #define OPREGION_VERSION	0x16
-/* the raw video BIOS table that is too large for the OpRegion */
+/* The raw video BIOS table that is too large for the OpRegion */
 #define OPREGION_RVDA		0x3ba
 #define OPREGION_RVDS		0x3c2
 
@@ -152,7 +152,7 @@ static int vfio_pci_igd_opregion_probe_vbt(struct vfio_pci_igd *igd,
 	u64 rvda = get_unaligned_le64(base + OPREGION_RVDA), last;
 	u32 rvds = get_unaligned_le32(base + OPREGION_RVDS);
 
-	/* the fields came with 2.0, where the address is absolute */
+	/* The fields came with 2.0, where the address is absolute */
 	if (igd->version < 0x0200 || !rvda || !rvds)
 		return 0;
 	if (igd->version >= 0x0201 &&
@@ -311,7 +311,7 @@ void vfio_pci_igd_probe(struct vfio_pci_core_device *vdev,
 			struct vfio_pci_igd *igd)
 {
 	igd->error = -ENODEV;
-	/* integrated: on the root bus of the processor */
+	/* Integrated: on the root bus of the processor */
 	if (!vdev->has_asls || !pci_is_root_bus(vdev->pdev->bus) ||
 	    !vdev->asls || vdev->asls == ~0U)
 		return;
@@ -334,7 +334,7 @@ int vfio_pci_igd_init(struct vfio_pci_core_device *vdev,
 	ret = vfio_pci_igd_opregion_init(vdev, igd);
 	if (ret)
 		return ret;
-	/* a display without VGA is not primary and has no use for the rest */
+	/* A display without VGA is not primary and has no use for the rest */
 	if (vdev->pdev->class >> 8 != PCI_CLASS_DISPLAY_VGA)
 		return 0;
 	ret = vfio_pci_igd_bridge_init(vdev, PCI_DEVFN(0, 0),

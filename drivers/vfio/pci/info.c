@@ -119,7 +119,7 @@ static int vfio_pci_bar_info(struct vfio_pci_core_device *vdev,
 	if (!vdev->bar_mmap_supported[info->index])
 		return 0;
 
-	/* the vector table is protected by interrupt remapping, not by us */
+	/* The vector table is protected by interrupt remapping, not by us */
 	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 	if (info->index != vdev->msix_bar)
 		return 0;

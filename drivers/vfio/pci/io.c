@@ -345,7 +345,7 @@ ssize_t vfio_pci_core_do_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
 					    count, iswrite);
 
 	while (count) {
-		/* a batch ends where a register may end */
+		/* A batch ends where a register may end */
 		size_t n = min_t(size_t, count, IO_BATCH - (off & 7));
 
 		if (iswrite && copy_from_user(bounce, buf, n))

@@ -167,7 +167,7 @@ int vfio_pci_ioeventfd(struct vfio_pci_core_device *vdev,
 		return -EINVAL;
 	if (ioe.flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK)
 		return -EINVAL;
-	/* the flag of a width is the width */
+	/* The flag of a width is the width */
 	width = ioe.flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
 	if (hweight8(width) != 1 || ioe.fd < -1)
 		return -EINVAL;
@@ -176,11 +176,11 @@ int vfio_pci_ioeventfd(struct vfio_pci_core_device *vdev,
 	pos = ioe.offset & VFIO_PCI_OFFSET_MASK;
 	if (index > VFIO_PCI_BAR5_REGION_INDEX)
 		return -EINVAL;
-	/* registers are written whole, and a page fault must not be needed */
+	/* Registers are written whole, and a page fault must not be needed */
 	if (!pci_resource_start(vdev->pdev, index) || pos & (width - 1) ||
 	    pos + width > pci_resource_len(vdev->pdev, index))
 		return -EINVAL;
-	/* the vectors are the kernel's */
+	/* The vectors are the kernel's */
 	if (index == vdev->msix_bar &&
 	    vfio_pci_range_overlaps(pos, width, vdev->msix_offset,
 				    vdev->msix_size))

@@ -25,7 +25,7 @@ static struct iommufd_mmio *vfio_pci_lend_vma(struct vm_area_struct *vma,
 		return NULL;
 	*offset += uptr - vma->vm_start;
 
-	/* The mapping keeps the device open, so that it is enabled. */
+	/* The mapping keeps the device open, so that it is enabled */
 	guard(rwsem_write)(&vdev->memory_lock);
 	mmio = vfio_pci_p2p_lend(vdev, bar);
 	return mmio ? mmio : ERR_PTR(-ENOMEM);

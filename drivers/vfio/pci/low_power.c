@@ -128,7 +128,7 @@ int vfio_pci_feature_low_power_exit(struct vfio_pci_core_device *vdev,
 
 	if (ret != 1)
 		return ret;
-	/* this ioctl has resumed the device already */
+	/* This ioctl has resumed the device already */
 	vfio_pci_low_power_exit(vdev);
 	return 0;
 }
@@ -146,7 +146,7 @@ static int vfio_pci_runtime_suspend(struct device *dev)
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_set_power_state(vdev, PCI_D0);
 
-	/* a line that is shared goes on being interrupted by others */
+	/* A line that is shared goes on being interrupted by others */
 	vfio_pci_intx_suspend(vdev);
 	return 0;
 }
@@ -179,7 +179,7 @@ static int vfio_pci_runtime_resume(struct device *dev)
 }
 #endif
 
-/* Without callbacks for system sleep: the PCI core's defaults do. */
+/* Without callbacks for system sleep: the PCI core's defaults do */
 const struct dev_pm_ops vfio_pci_pm_ops = {
 	SET_RUNTIME_PM_OPS(vfio_pci_runtime_suspend, vfio_pci_runtime_resume,
 			   NULL)

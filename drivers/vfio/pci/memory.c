@@ -42,7 +42,7 @@ void vfio_pci_memory_restore(struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held_write(&vdev->memory_lock);
 
-	/* a hot reset comes here also for devices that are not enabled */
+	/* A hot reset comes here also for devices that are not enabled */
 	if (!vdev->config || !vfio_pci_memory_enabled(vdev))
 		return;
 	vfio_pci_p2p_restore(vdev);
@@ -97,7 +97,7 @@ u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev)
 	u16 cmd = 0;
 
 	down_write(&vdev->memory_lock);
-	/* its registers tell the user; nothing answers in D3hot */
+	/* Its registers tell the user; nothing answers in D3hot */
 	if (vdev->pdev->current_state != PCI_D0)
 		vfio_pci_set_power_state(vdev, PCI_D0);
 	vfio_pci_command_update(vdev, PCI_COMMAND_MEMORY, PCI_COMMAND_MEMORY,
@@ -113,7 +113,7 @@ u16 vfio_pci_memory_lock_and_enable(struct vfio_pci_core_device *vdev)
 void vfio_pci_memory_unlock_and_restore(struct vfio_pci_core_device *vdev,
 					u16 cmd)
 {
-	/* setting up MSI has changed other bits, which stay */
+	/* Setting up MSI has changed other bits, which stay */
 	if (!(cmd & PCI_COMMAND_MEMORY))
 		vfio_pci_command_update(vdev, PCI_COMMAND_MEMORY, 0, NULL);
 	vfio_pci_memory_unlock(vdev);

@@ -229,7 +229,7 @@ static int vfio_pci_mmap_bar(struct vfio_pci_core_device *vdev,
 	if (start + len > PAGE_ALIGN(pci_resource_len(vdev->pdev, bar)))
 		return -EINVAL;
 
-	/* claims the BAR: userspace must not map what somebody else uses */
+	/* Claims the BAR: userspace must not map what somebody else uses */
 	ret = vfio_pci_core_setup_barmap(vdev, bar);
 	if (ret)
 		return ret;
@@ -263,7 +263,7 @@ int vfio_pci_core_mmap(struct vfio_device *core_vdev,
 
 	if (index >= VFIO_PCI_NUM_REGIONS + vdev->num_regions)
 		return -EINVAL;
-	/* a private copy of registers makes no sense */
+	/* A private copy of registers makes no sense */
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 

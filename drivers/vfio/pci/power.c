@@ -54,7 +54,7 @@ int vfio_pci_set_power_state(struct vfio_pci_core_device *vdev,
 		vdev->pm_save = pci_store_saved_state(pdev);
 	}
 
-	/* what the user wrote to it in D3hot holds when that is over, too */
+	/* What the user wrote to it in D3hot holds when that is over, too */
 	if (vdev->pm_save && vfio_pci_is_d3(old))
 		pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 

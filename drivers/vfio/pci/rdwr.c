@@ -25,7 +25,7 @@ static ssize_t vfio_pci_bar_rw(struct vfio_pci_core_device *vdev,
 		return -EINVAL;
 	count = min_t(u64, count, resource_size(res) - pos);
 
-	/* pairs with smp_store_release() in vfio_pci_core_setup_barmap() */
+	/* Pairs with smp_store_release() in vfio_pci_core_setup_barmap() */
 	io = smp_load_acquire(&vdev->barmap[bar]);
 	if (!io) {
 		ret = vfio_pci_core_setup_barmap(vdev, bar);
@@ -33,7 +33,7 @@ static ssize_t vfio_pci_bar_rw(struct vfio_pci_core_device *vdev,
 			return ret;
 		io = vdev->barmap[bar];
 	}
-	/* the vectors are the kernel's */
+	/* The vectors are the kernel's */
 	if (bar == vdev->msix_bar) {
 		hole = vdev->msix_offset;
 		hole_end = hole + vdev->msix_size;

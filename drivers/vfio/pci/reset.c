@@ -92,7 +92,7 @@ int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held_write(&vdev->memory_lock);
 
-	/* a reset starts and ends in D0 */
+	/* A reset starts and ends in D0 */
 	vfio_pci_set_power_state(vdev, PCI_D0);
 	ret = vfio_pci_try_reset(vdev->pdev);
 	vfio_pci_config_restore(vdev);
@@ -253,7 +253,7 @@ static int vfio_pci_fill_affected(struct pci_dev *pdev, void *ctx)
 		iommu_group_put(group);
 	}
 
-	/* devices may appear between counting and this: the user asks again */
+	/* Devices may appear between counting and this: the user asks again */
 	if (info->count < info->max)
 		info->devices[info->count] = dep;
 	info->count++;
@@ -284,7 +284,7 @@ int vfio_pci_get_hot_reset_info(struct vfio_pci_core_device *vdev,
 	if (!vfio_pci_can_hot_reset(vdev->pdev))
 		return -ENODEV;
 
-	/* no more memory than there are devices, whatever the user has room for */
+	/* No more memory than there are devices, whatever the user has room for */
 	vfio_pci_walk_affected(vdev->pdev, vfio_pci_count_affected, &count);
 	info.max = min_t(u32, count,
 			 (hdr.argsz - minsz) / sizeof(*info.devices));
@@ -400,14 +400,14 @@ static void vfio_pci_prepare_for_reset(struct pci_dev *pdev)
 
 	if (handlers && handlers->reset_prepare)
 		handlers->reset_prepare(pdev);
-	/* whatever state it was in, it comes out of the reset in D0 */
+	/* Whatever state it was in, it comes out of the reset in D0 */
 	pci_set_power_state(pdev, PCI_D0);
-	/* one that does not answer gets back what was saved when it did */
+	/* One that does not answer gets back what was saved when it did */
 	pci_read_config_dword(pdev, PCI_COMMAND, &command);
 	if (PCI_POSSIBLE_ERROR(command))
 		return;
 	pci_save_state(pdev);
-	/* no DMA, and no interrupt from a device that is not set up */
+	/* No DMA, and no interrupt from a device that is not set up */
 	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
 }
 
@@ -518,13 +518,13 @@ static int vfio_pci_dev_set_hot_reset(struct vfio_pci_core_device *vdev,
 	ret = vfio_pci_dev_set_check_claim(vdev, claim);
 	if (ret)
 		return ret;
-	/* no device may be suspended, nor suspend itself, while all are reset */
+	/* No device may be suspended, nor suspend itself, while all are reset */
 	ret = vfio_pci_dev_set_pm_get(dev_set);
 	if (ret)
 		return ret;
 
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
-		/* several locks of one class, but only under the set's lock */
+		/* Several locks of one class, but only under the set's lock */
 		down_write_nest_lock(&cur->memory_lock, &dev_set->lock);
 		if (cur->vdev.open_count)
 			vfio_pci_memory_zap(cur);
@@ -594,7 +594,7 @@ static int vfio_pci_hot_reset_by_groups(struct vfio_pci_core_device *vdev,
 	int ret;
 
 	vfio_pci_walk_affected(vdev->pdev, vfio_pci_count_affected, &affected);
-	/* more groups than devices make no sense */
+	/* More groups than devices make no sense */
 	if (!count || count > affected)
 		return -EINVAL;
 	claim.files = vfio_pci_get_group_files(fds, count);
@@ -623,7 +623,7 @@ int vfio_pci_hot_reset(struct vfio_pci_core_device *vdev,
 		return -EFAULT;
 	if (hdr.argsz < minsz || hdr.flags)
 		return -EINVAL;
-	/* each way of opening a device has its own way of proving ownership */
+	/* Each way of opening a device has its own way of proving ownership */
 	if (!!hdr.count == vfio_device_cdev_opened(&vdev->vdev))
 		return -EINVAL;
 	if (!vfio_pci_can_hot_reset(vdev->pdev))
@@ -649,7 +649,7 @@ void vfio_pci_reset_unused_set(struct vfio_device_set *dev_set)
 	struct pci_dev *pdev;
 	bool needed = false;
 
-	/* the one that is being closed still counts */
+	/* The one that is being closed still counts */
 	if (vfio_device_set_open_count(dev_set) > 1)
 		return;
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list)

@@ -27,7 +27,7 @@
  * @users: VFs that are open
  */
 struct vfio_pci_vf_token {
-	struct mutex	lock; /* owns all that follows */
+	struct mutex	lock; /* Owns all that follows */
 	uuid_t		uuid;
 	unsigned int	users;
 };
@@ -296,7 +296,7 @@ int vfio_pci_feature_vf_token(struct vfio_pci_core_device *vdev, u32 flags,
 
 	if (!vdev->vf_token)
 		return -ENOTTY;
-	/* there is no reading: it would tell the secret of an earlier user */
+	/* There is no reading: it would tell the secret of an earlier user */
 	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET,
 				 sizeof(uuid));
 	if (ret != 1)

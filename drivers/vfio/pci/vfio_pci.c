@@ -135,7 +135,7 @@ static int vfio_pci_open_device(struct vfio_device *core_vdev)
 		return ret;
 
 	ret = vfio_pci_igd_init(vdev, &dev->igd);
-	/* most devices, and some integrated graphics, have nothing of the kind */
+	/* Most devices, and some integrated graphics, have nothing of the kind */
 	if (ret && ret != -ENODEV) {
 		dev_warn_ratelimited(&vdev->pdev->dev,
 				     "no regions of integrated graphics: %d\n",

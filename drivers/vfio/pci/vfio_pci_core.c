@@ -89,7 +89,7 @@ static bool vfio_pci_intx_is_broken(struct pci_dev *pdev)
 		return false;
 
 	switch (pdev->device) {
-	/* the 700 series of network controllers and its relatives */
+	/* The 700 series of network controllers and its relatives */
 	case 0x1572:
 	case 0x1574:
 	case 0x1580 ... 0x1581:
@@ -117,11 +117,11 @@ static void vfio_pci_probe_intx(struct vfio_pci_core_device *vdev)
 			vdev->pci_2_3 = pci_intx_mask_supported(pdev);
 		}
 	}
-	/* firmware's view of what the line is connected to counts, too */
+	/* Firmware's view of what the line is connected to counts, too */
 	if (!pdev->irq || pdev->irq == IRQ_NOTCONNECTED)
 		vdev->nointx = true;
 
-	/* as the user finds it */
+	/* As the user finds it */
 	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
 	if (vdev->pci_2_3 && cmd & PCI_COMMAND_INTX_DISABLE)
 		pci_write_config_word(pdev, PCI_COMMAND,
@@ -155,7 +155,7 @@ static int vfio_pci_enable_powered(struct vfio_pci_core_device *vdev)
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
 
-	/* bus mastering is no part of the state that is restored on close */
+	/* Bus mastering is no part of the state that is restored on close */
 	pci_clear_master(pdev);
 	ret = pci_enable_device(pdev);
 	if (ret)
@@ -237,7 +237,7 @@ static void vfio_pci_reset_for_next_user(struct vfio_pci_core_device *vdev,
 {
 	struct pci_dev *pdev = vdev->pdev;
 
-	/* no interrupt may come from a device without a driver */
+	/* No interrupt may come from a device without a driver */
 	pci_write_config_word(pdev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
 	if (vdev->reset_works && locked && pci_device_is_present(pdev) &&
 	    !__pci_reset_function_locked(pdev))
@@ -281,7 +281,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held(&vdev->vdev.dev_set->lock);
 
-	/* the user may have left it suspended, and in D3hot */
+	/* The user may have left it suspended, and in D3hot */
 	vfio_pci_low_power_exit(vdev);
 	pm_runtime_resume(&pdev->dev);
 	scoped_guard(rwsem_write, &vdev->memory_lock)
@@ -298,7 +298,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	vfio_pci_irqs_release(vdev);
 	vfio_pci_ioeventfds_release(vdev);
 	vfio_pci_release_regions(vdev);
-	/* who wakes a PF for its VFs looks at it */
+	/* Who wakes a PF for its VFs looks at it */
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_config_free(vdev);
 	vfio_pci_release_barmaps(vdev);
@@ -551,7 +551,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
 
-	/* both are mistakes of a driver */
+	/* Both are mistakes of a driver */
 	if (WARN_ON(vdev != dev_get_drvdata(&pdev->dev)) ||
 	    WARN_ON(!vfio_pci_migration_is_complete(&vdev->vdev)))
 		return -EINVAL;
@@ -571,7 +571,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 		goto err_vf;
 
 	vfio_pci_power_register(vdev);
-	/* from here on, others of the set may want to reset it */
+	/* From here on, others of the set may want to reset it */
 	ret = vfio_assign_device_set(&vdev->vdev, vfio_pci_reset_set_id(vdev));
 	if (ret)
 		goto err_power;
@@ -675,7 +675,7 @@ module_init(vfio_pci_core_init);
 static void __exit vfio_pci_core_cleanup(void)
 {
 	vfio_pci_lender_exit();
-	/* callbacks of ours, see irqs.c */
+	/* Callbacks of ours, see irqs.c */
 	rcu_barrier();
 }
 module_exit(vfio_pci_core_cleanup);

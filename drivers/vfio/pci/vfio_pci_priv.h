@@ -32,7 +32,7 @@ vfio_pci_memory_enabled(const struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held(&vdev->memory_lock);
 
-	/* where the enable bit is not implemented, decoding is always on */
+	/* Where the enable bit is not implemented, decoding is always on */
 	return !vfio_pci_is_d3(vdev->pdev->current_state) &&
 	       !vdev->pm_runtime_engaged &&
 	       (vdev->pdev->no_command_memory ||

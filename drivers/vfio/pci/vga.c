@@ -89,7 +89,7 @@ int vfio_pci_vga_register(struct vfio_pci_core_device *vdev)
 	if (!vfio_pci_is_vga(pdev))
 		return 0;
 
-	/* a firmware framebuffer would go on drawing to its BAR */
+	/* A firmware framebuffer would go on drawing to its BAR */
 	ret = aperture_remove_conflicting_pci_devices(pdev,
 						      vdev->vdev.ops->name);
 	if (ret)

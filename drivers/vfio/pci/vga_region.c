@@ -98,7 +98,7 @@ static ssize_t vfio_pci_vga_range_rw(struct vfio_pci_core_device *vdev,
 	int ret = 0;
 
 	while (done < count) {
-		/* a batch ends where a register may end */
+		/* A batch ends where a register may end */
 		size_t n = min_t(size_t, count - done,
 				 VGA_BATCH - ((off + done) & 7));
 

@@ -188,7 +188,7 @@ void test_import_detach(struct test_import *import)
 	if (!import->attachment)
 		return;
 	dmabuf = import->attachment->dmabuf;
-	/* what is notified of after that finds nothing to be done */
+	/* What is notified of after that finds nothing to be done */
 	dma_resv_lock(dmabuf->resv, NULL);
 	vfio_test_import_unmap(import, import->attachment);
 	dma_resv_unlock(dmabuf->resv);

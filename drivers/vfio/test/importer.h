@@ -21,7 +21,7 @@ struct sg_table;
  * @let_go: unmaps
  */
 struct test_import {
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	struct dma_buf_attachment *attachment;
 	struct pci_dev *pdev;
 	u32 flags;

@@ -38,11 +38,11 @@ struct test_virqfd {
  */
 struct test_device {
 	struct vfio_device vdev;
-	struct mutex lock;	/* see above */
+	struct mutex lock;	/* See above */
 	struct list_head pins;
 	unsigned int unmaps;
 	struct test_import import;
-	struct mutex virqfd_lock[VFIO_TEST_NR_VIRQFDS];	/* see above */
+	struct mutex virqfd_lock[VFIO_TEST_NR_VIRQFDS];	/* See above */
 	struct test_virqfd virqfds[VFIO_TEST_NR_VIRQFDS];
 };
 
@@ -121,7 +121,7 @@ static void vfio_test_close(struct vfio_device *vdev)
 
 	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
 		vfio_virqfd_disable(&test->virqfds[i].virqfd);
-	/* What is still pinned can only be given back as long as it is bound. */
+	/* What is still pinned can only be given back as long as it is bound */
 	WARN_ON(!vdev->iommufd_access);
 	scoped_guard(mutex, &test->import.lock)
 		test_import_detach(&test->import);

@@ -23,15 +23,15 @@ enum vfio_test_op {
 	/* vfio_dma_rw() from or to data */
 	VFIO_TEST_READ,
 	VFIO_TEST_WRITE,
-	/* the same in a kernel thread */
+	/* The same in a kernel thread */
 	VFIO_TEST_READ_KTHREAD,
 	VFIO_TEST_WRITE_KTHREAD,
 	/* vfio_pin_pages(), for writing or not; kept until unpinned or unmapped */
 	VFIO_TEST_PIN,
 	VFIO_TEST_PIN_WRITE,
-	/* undo the pin that began at iova */
+	/* Undo the pin that began at iova */
 	VFIO_TEST_UNPIN,
-	/* through the pages pinned there, not by IOVA */
+	/* Through the pages pinned there, not by IOVA */
 	VFIO_TEST_PEEK,
 	VFIO_TEST_POKE,
 };
@@ -70,7 +70,7 @@ enum vfio_test_import_op {
 	VFIO_TEST_IMPORT_ATTACH,
 	VFIO_TEST_IMPORT_MAP,
 	VFIO_TEST_IMPORT_STATE,
-	/* unmaps, too */
+	/* Unmaps, too */
 	VFIO_TEST_IMPORT_DETACH,
 };
 

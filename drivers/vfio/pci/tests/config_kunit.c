@@ -18,7 +18,7 @@
 /* Where tests put their one capability */
 #define STD_POS	0x50
 #define EXT_POS	0x100
-/* from one capability to the next */
+/* From one capability to the next */
 #define NEXT_OFF	0x40
 
 /**
@@ -158,7 +158,7 @@ struct expect {
 };
 
 static const struct expect std_expect[] = {
-	/* not a capability */
+	/* Not a capability */
 	{ .id = 0x00, .len = 4 },
 	{ .id = PCI_CAP_ID_PM, .shown = true, .len = 8,
 	  .init = { 0x0008 },
@@ -171,7 +171,7 @@ static const struct expect std_expect[] = {
 		   { PCI_VPD_DATA, 4, 0xffffffff, 0xffffffff } } },
 	{ .id = PCI_CAP_ID_SLOTID, .shown = true, .len = 4 },
 	{ .id = PCI_CAP_ID_CHSWP, .shown = true, .len = 4 },
-	/* slave or primary interface block */
+	/* Slave or primary interface block */
 	{ .id = PCI_CAP_ID_HT, .shown = true, .len = 28 },
 	{ .id = PCI_CAP_ID_DBG, .len = 4 },
 	{ .id = PCI_CAP_ID_CCRC, .len = 4 },
@@ -182,7 +182,7 @@ static const struct expect std_expect[] = {
 	{ .id = PCI_CAP_ID_MSIX, .shown = true, .len = 12 },
 	{ .id = PCI_CAP_ID_AF, .shown = true, .len = 6,
 	  .reg = { { PCI_AF_CTRL, 1, 1, 1 } } },
-	/* flattening portal bridge, and what may come */
+	/* Flattening portal bridge, and what may come */
 	{ .id = 0x15, .to_next = true, .len = NEXT_OFF },
 	{ .id = 0x16, .to_next = true, .len = NEXT_OFF },
 	{ .id = 0xfe, .to_next = true, .len = NEXT_OFF },
@@ -191,19 +191,19 @@ static const struct expect std_expect[] = {
 #define UNC	0x03fff031
 
 static const struct expect ext_expect[] = {
-	/* of the two status registers, the bits that are not RW1C are RsvdZ */
+	/* Of the two status registers, the bits that are not RW1C are RsvdZ */
 	{ .id = PCI_EXT_CAP_ID_ERR, .shown = true, .len = 0x48,
 	  .reg = { { 0x04, 4, UNC, 0, 0xffffffff }, { 0x08, 4, UNC },
 		   { 0x0c, 4, UNC }, { 0x10, 4, 0xf1c1, 0, 0xffffffff },
 		   { 0x14, 4, 0xf1c1 }, { 0x18, 4, 0x140 } } },
-	/* one virtual channel, no arbitration table */
+	/* One virtual channel, no arbitration table */
 	{ .id = PCI_EXT_CAP_ID_VC, .shown = true, .len = 0x1c },
 	{ .id = PCI_EXT_CAP_ID_VC9, .shown = true, .len = 0x1c },
 	{ .id = PCI_EXT_CAP_ID_MFVC, .shown = true, .len = 0x1c },
 	{ .id = PCI_EXT_CAP_ID_DSN, .shown = true, .len = 12 },
 	{ .id = PCI_EXT_CAP_ID_PWR, .shown = true, .len = 16,
 	  .reg = { { 4, 1, 0xff } } },
-	/* three links */
+	/* Three links */
 	{ .id = PCI_EXT_CAP_ID_RCLD, .shown = true, .len = 0x40,
 	  .init = { 0x0300 } },
 	{ .id = PCI_EXT_CAP_ID_RCILC, .len = 12 },
@@ -221,7 +221,7 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_MCAST, .shown = true, .len = 40 },
 	{ .id = PCI_EXT_CAP_ID_PRI, .shown = true, .len = 16 },
 	{ .id = PCI_EXT_CAP_ID_AMD_XXX, .to_next = true, .len = NEXT_OFF },
-	/* two resizable BARs */
+	/* Two resizable BARs */
 	{ .id = PCI_EXT_CAP_ID_REBAR, .shown = true, .len = 4 + 2 * 8,
 	  .init = { 0, 2 << 5 } },
 	/* 17 substates */
@@ -230,7 +230,7 @@ static const struct expect ext_expect[] = {
 	/* 5 steering tags in the capability */
 	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12 + 12,
 	  .init = { 4 << 16 | 0x200 } },
-	/* no steering tags; and 5 in the table of MSI-X */
+	/* No steering tags; and 5 in the table of MSI-X */
 	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12,
 	  .init = { 4 << 16 } },
 	{ .id = PCI_EXT_CAP_ID_TPH, .shown = true, .len = 12,
@@ -239,7 +239,7 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_SECPCI, .len = 0x2c },
 	{ .id = PCI_EXT_CAP_ID_PMUX, .len = 16 },
 	{ .id = PCI_EXT_CAP_ID_PASID, .len = 8 },
-	/* light-weight notification */
+	/* Light-weight notification */
 	{ .id = 0x1c, .to_next = true, .len = NEXT_OFF },
 	{ .id = PCI_EXT_CAP_ID_DPC, .len = 12 },
 	{ .id = PCI_EXT_CAP_ID_L1SS, .shown = true, .len = 0x14 },
@@ -255,7 +255,7 @@ static const struct expect ext_expect[] = {
 	{ .id = PCI_EXT_CAP_ID_DOE, .len = 0x18 },
 	/* Device 3 */
 	{ .id = 0x2f, .len = 0x10 },
-	/* encryption of the link, and others with lengths that nobody knows */
+	/* Encryption of the link, and others with lengths that nobody knows */
 	{ .id = 0x30, .to_next = true, .len = NEXT_OFF },
 	{ .id = 0x20, .to_next = true, .len = NEXT_OFF },
 	{ .id = 0x2d, .to_next = true, .len = NEXT_OFF },
@@ -422,7 +422,7 @@ static void msi_layouts(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, c->msi, STD_POS);
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->write + STD_POS + 2),
 				PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
-		/* as long as SET_IRQS has not enabled it */
+		/* As long as SET_IRQS has not enabled it */
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(c->shadow + STD_POS + 2),
 				m->flags | 3 << 1);
 		KUNIT_EXPECT_EQ(test, c->msi_qmax, 3);
@@ -440,15 +440,15 @@ static void msi_layouts(struct kunit *test)
 		if (m->mask) {
 			u8 *w = c->write + STD_POS + m->mask;
 
-			/* one for each vector */
+			/* One for each vector */
 			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0xff);
-			/* pending bits are the device's */
+			/* Pending bits are the device's */
 			w = c->write + STD_POS + m->mask + 4;
 			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0);
 			w = c->virt + STD_POS + m->mask + 4;
 			KUNIT_EXPECT_EQ(test, get_unaligned_le32(w), 0);
 		}
-		/* nothing of it reaches the device by itself */
+		/* Nothing of it reaches the device by itself */
 		for (off = 2; off < m->len; off++)
 			KUNIT_EXPECT_EQ_MSG(test, c->write[STD_POS + off] &
 					    ~c->virt[STD_POS + off], 0,
@@ -473,7 +473,7 @@ static void msi_impossible(struct kunit *test)
 			get_unaligned_le32(c->write + STD_POS + PCI_MSI_MASK_64),
 			0xffffffff);
 
-	/* the next capability begins in the middle, or nothing is behind */
+	/* The next capability begins in the middle, or nothing is behind */
 	f = fake_alloc(test);
 	add_cap(f, STD_POS, PCI_CAP_ID_MSI);
 	add_cap(f, STD_POS + PCI_MSI_MASK_64, PCI_CAP_ID_VNDR);
@@ -526,7 +526,7 @@ static void express_layouts(struct kunit *test)
 		s = c->sticky + STD_POS;
 		KUNIT_EXPECT_EQ(test, c->exp, STD_POS);
 		KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], STD_POS);
-		/* all but phantom functions */
+		/* All but phantom functions */
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(w + 0x08), 0xfdff);
 		KUNIT_EXPECT_EQ(test, get_unaligned_le16(v + 0x08), devctl_virt);
 		for (off = 0x0a; off < e->len; off++) {
@@ -544,7 +544,7 @@ static void express_layouts(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, s[off], off == 0x0a ? 0x4f : 0,
 					    "layout %u at %#x", i, off);
 		if (e->devctl2) {
-			/* all but ARI forwarding */
+			/* All but ARI forwarding */
 			KUNIT_EXPECT_EQ(test, get_unaligned_le16(w + 0x28),
 					0xffdf);
 			KUNIT_EXPECT_EQ(test, get_unaligned_le16(v + 0x28),
@@ -578,7 +578,7 @@ struct len_case {
 static void hypertransport_layouts(struct kunit *test)
 {
 	static const struct len_case cases[] = {
-		/* slave or primary, host or secondary interface */
+		/* Slave or primary, host or secondary interface */
 		{ 0x00000000, 28 },
 		{ 0x1f000000, 28 },
 		{ 0x20000000, 24 },
@@ -588,7 +588,7 @@ static void hypertransport_layouts(struct kunit *test)
 		{ 0xa8010000, 12 },
 		{ 0xa8020000, 4 },
 		{ 0xa8030000, 4 },
-		/* interrupt discovery and configuration: index and data */
+		/* Interrupt discovery and configuration: index and data */
 		{ 0x80000000, 8 },
 	};
 	unsigned int i;
@@ -611,7 +611,7 @@ static void hypertransport_layouts(struct kunit *test)
 static void virtual_channels(struct kunit *test)
 {
 	static const struct len_case cases[] = {
-		/* without a table, whatever arbitration there is */
+		/* Without a table, whatever arbitration there is */
 		{ 0x00000000, 0x10 + 4 * 12 },
 		{ 0x0000000e, 0x10 + 4 * 12 },
 		{ 0x05000001, 0x10 + 4 * 12 },
@@ -645,7 +645,7 @@ static void variable_lengths(struct kunit *test)
 	struct vfio_pci_config *c;
 	struct fake *f;
 
-	/* vendor specific: its own length, here 0x1b */
+	/* Vendor specific: its own length, here 0x1b */
 	f = fake_alloc(test);
 	add_cap(f, STD_POS, PCI_CAP_ID_VNDR);
 	f->image[STD_POS + 2] = 0x1b;
@@ -675,7 +675,7 @@ static void variable_lengths(struct kunit *test)
 			0x200c0000);
 	KUNIT_EXPECT_FALSE(test, c->claimed[STD_POS + 24]);
 
-	/* enhanced allocation, three entries of 2, 3 and 5 dwords: read-only */
+	/* Enhanced allocation, three entries of 2, 3 and 5 dwords: read-only */
 	f = fake_alloc(test);
 	add_cap(f, STD_POS, PCI_CAP_ID_EA);
 	f->image[STD_POS + 2] = 3;
@@ -766,7 +766,7 @@ static void virtual_function(struct kunit *test)
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_VENDOR_ID, ~0U),
 			0x56781234);
-	/* decodes for ever, and has no interrupt pin */
+	/* Decodes for ever, and has no interrupt pin */
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_COMMAND, 0) & 0xffff,
 			PCI_COMMAND_MEMORY);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, PCI_COMMAND, 0xffff) &
@@ -781,7 +781,7 @@ static void virtual_function(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[PCI_INTERRUPT_PIN], 0);
 }
 
-/* What is written to ASLS is read back, and does not reach the hardware. */
+/* What is written to ASLS is read back, and does not reach the hardware */
 static void intel_display(struct kunit *test)
 {
 	struct fake *f = fake_alloc(test);
@@ -792,7 +792,7 @@ static void intel_display(struct kunit *test)
 	KUNIT_EXPECT_EQ(test,
 			vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS, ~0U), ~0U);
 
-	/* what it has by now is not looked at */
+	/* What it has by now is not looked at */
 	put32(f, PCI_INTEL_ASLS, 0x2000);
 	f->desc.intel_display = true;
 	f->desc.asls = 0x7f000000;
@@ -804,7 +804,7 @@ static void intel_display(struct kunit *test)
 	vfio_pci_config_write_shadow(c, PCI_INTEL_ASLS, ~0U, 0x1000);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_INTEL_ASLS,
 						    0x7f000000), 0x1000);
-	/* its neighbors are as they were */
+	/* Its neighbors are as they were */
 	KUNIT_EXPECT_EQ(test,
 			vfio_pci_config_hw_bits(c, PCI_INTEL_ASLS - 4, ~0U),
 			~0U);
@@ -838,7 +838,7 @@ static void bar_sizing(struct kunit *test)
 	put32(f, PCI_ROM_ADDRESS, 0xfe000001);
 	c = build(test, f);
 
-	/* as the device has them */
+	/* As the device has them */
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_BASE_ADDRESS_0, 0),
 			0xc001);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, PCI_BASE_ADDRESS_1, 0),
@@ -869,7 +869,7 @@ static void bar_sizing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_and_read(c, PCI_BASE_ADDRESS_2, 0), 0xc);
 	KUNIT_EXPECT_EQ(test, write_and_read(c, PCI_ROM_ADDRESS, 0x1800), 0);
 
-	/* and none of it is written to the device */
+	/* And none of it is written to the device */
 	for (i = PCI_BASE_ADDRESS_0; i <= PCI_BASE_ADDRESS_5; i += 4)
 		KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, i, ~0U), 0);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, PCI_ROM_ADDRESS, ~0U),
@@ -915,7 +915,7 @@ static void linking(struct kunit *test)
 	struct fake *f = fake_alloc(test);
 	struct vfio_pci_config *c;
 
-	/* hidden at the start, in the middle and at the end */
+	/* Hidden at the start, in the middle and at the end */
 	add_cap(f, 0x40, PCI_CAP_ID_EA);
 	add_cap(f, 0x60, PCI_CAP_ID_PM);
 	add_cap(f, 0x70, PCI_CAP_ID_SHPC);
@@ -932,7 +932,7 @@ static void linking(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[0x51], 0);
 	KUNIT_EXPECT_EQ(test, c->pm, 0x60);
 	KUNIT_EXPECT_EQ(test, c->msix, 0x50);
-	/* the null capability leads on */
+	/* The null capability leads on */
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x100), 0x20000000);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x200), 0x30010001);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x300), 0x00010003);
@@ -962,7 +962,7 @@ static void broken_lists(struct kunit *test)
 	struct vfio_pci_config *c;
 	struct fake *f;
 
-	/* a loop of two; a loop of one */
+	/* A loop of two; a loop of one */
 	f = fake_alloc(test);
 	add_cap(f, 0x40, PCI_CAP_ID_PM);
 	add_cap(f, 0x50, PCI_CAP_ID_MSIX);
@@ -973,7 +973,7 @@ static void broken_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[0x51], 0);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x100), 0x00010003);
 
-	/* a loop that does not come back to the start */
+	/* A loop that does not come back to the start */
 	f = fake_alloc(test);
 	add_cap(f, 0x40, PCI_CAP_ID_PM);
 	add_cap(f, 0x50, PCI_CAP_ID_MSIX);
@@ -984,7 +984,7 @@ static void broken_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[0x51], 0x60);
 	KUNIT_EXPECT_EQ(test, c->shadow[0x61], 0);
 
-	/* into the header */
+	/* Into the header */
 	f = fake_alloc(test);
 	add_cap(f, 0x40, PCI_CAP_ID_PM);
 	f->image[0x41] = 0x10;
@@ -994,7 +994,7 @@ static void broken_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_shadow(c, 0x100), 0x00010003);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + 0x10), 0);
 
-	/* at the very end, longer than there is room */
+	/* At the very end, longer than there is room */
 	f = fake_alloc(test);
 	add_cap(f, 0xfc, PCI_CAP_ID_EXP);
 	add_ext_cap(f, 0, 0x100, PCI_EXT_CAP_ID_DSN);
@@ -1002,7 +1002,7 @@ static void broken_lists(struct kunit *test)
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + 0xffc), 0);
 
-	/* one into the other: neither takes registers of the other's */
+	/* One into the other: neither takes registers of the other's */
 	f = fake_alloc(test);
 	add_cap(f, 0x40, PCI_CAP_ID_VNDR);
 	f->image[0x42] = 0xff;
@@ -1012,7 +1012,7 @@ static void broken_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + 0x48), 0);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(c->write + 0x50), 0);
 
-	/* no list at all */
+	/* No list at all */
 	f = fake_alloc(test);
 	put16(f, PCI_STATUS, 0);
 	f->image[PCI_CAPABILITY_LIST] = 0x40;
@@ -1020,7 +1020,7 @@ static void broken_lists(struct kunit *test)
 	c = build(test, f);
 	KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], 0);
 
-	/* a device that is gone */
+	/* A device that is gone */
 	f = fake_alloc(test);
 	memset(f->image, 0xff, sizeof(f->image));
 	c = build(test, f);
@@ -1049,7 +1049,7 @@ static void fill_random(struct rnd_state *rnd, struct fake *f)
 
 	prandom_bytes_state(rnd, f->image, sizeof(f->image));
 	put16(f, PCI_STATUS, PCI_STATUS_CAP_LIST);
-	/* ids that exist, so that the lists get somewhere */
+	/* Ids that exist, so that the lists get somewhere */
 	for (pos = 0x40; pos < 0x100; pos += 4)
 		f->image[pos] = prandom_u32_state(rnd) % 0x18;
 	for (pos = 0x100; pos < 0x1000; pos += 4)
@@ -1079,7 +1079,7 @@ static void random_devices(struct kunit *test)
 		for (pos = PCI_BASE_ADDRESS_0; pos <= PCI_ROM_ADDRESS; pos += 4)
 			KUNIT_EXPECT_EQ(test, 0,
 					vfio_pci_config_hw_bits(c, pos, ~0U));
-		/* the list that the user sees ends, and is not writable */
+		/* The list that the user sees ends, and is not writable */
 		pos = c->shadow[PCI_CAPABILITY_LIST];
 		for (n = 0; pos && n <= 48; n++) {
 			KUNIT_EXPECT_EQ(test, 0,
@@ -1101,24 +1101,24 @@ static void merging(struct kunit *test)
 	add_ext_cap(f, 0, EXT_POS, PCI_EXT_CAP_ID_ERR);
 	c = build(test, f);
 
-	/* errors that were found are not cleared by a write that is not theirs */
+	/* Errors that were found are not cleared by a write that is not theirs */
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_value(c, STD_POS + 8, 0x000f,
 						       0x000f0000, 0x0005),
 			0x0005);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_value(c, PCI_COMMAND, 0x0006,
 						       0xf9100107, 0x0000),
 			0x00100101);
-	/* and are cleared by one that is */
+	/* And are cleared by one that is */
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_bits(c, EXT_POS + 4, ~0U), UNC);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_hw_value(c, EXT_POS + 4, UNC,
 						       0xffffffff, 0x10),
 			0x10);
 
-	/* virtual bits from the shadow, the rest from the device */
+	/* Virtual bits from the shadow, the rest from the device */
 	vfio_pci_config_write_shadow(c, STD_POS + 8, 0xffff, 0x2abf);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, STD_POS + 8, 0xc0de5d5f),
 			0xc0de2dbf);
-	/* only the lanes of the access */
+	/* Only the lanes of the access */
 	vfio_pci_config_write_shadow(c, STD_POS + 8, 0x00ff, 0);
 	KUNIT_EXPECT_EQ(test, vfio_pci_config_merge(c, STD_POS + 8, 0), 0x2000);
 }

@@ -100,7 +100,7 @@ static int fake_write(struct pci_bus *bus, unsigned int devfn, int where,
 			       !lockdep_is_held(&f->core.irqlock);
 	}
 	for (i = 0; i < size; i++, val >>= 8) {
-		/* reads as zero */
+		/* Reads as zero */
 		if (where + i == AF_POS + PCI_AF_CTRL)
 			f->resets += val & PCI_AF_CTRL_FLR;
 		else
@@ -142,7 +142,7 @@ static void fake_init_pci(struct fake_device *f)
 	pdev->vpd.cap = VPD_POS;
 	pdev->vpd.len = VPD_SIZE;
 	pdev->reset_methods[0] = AF_FLR_METHOD;
-	/* no need to wait for what takes no time */
+	/* No need to wait for what takes no time */
 	pdev->imm_ready = 1;
 }
 
@@ -224,13 +224,13 @@ static void vpd_read(struct kunit *test)
 
 	user_write(test, f, VPD_POS + PCI_VPD_ADDR, 2, 0x0010);
 	KUNIT_EXPECT_EQ(test, f->transfers, 1);
-	/* the user looks at what was transferred, and not at the device */
+	/* The user looks at what was transferred, and not at the device */
 	reads = f->reads;
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), 0x8010);
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0x13121110);
 	KUNIT_EXPECT_EQ(test, f->reads, reads);
 
-	/* by bytes: it is the one with the flag that starts a transfer */
+	/* By bytes: it is the one with the flag that starts a transfer */
 	user_write(test, f, VPD_POS + PCI_VPD_ADDR, 1, 0x24);
 	KUNIT_EXPECT_EQ(test, f->transfers, 1);
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), 0x8024);
@@ -239,7 +239,7 @@ static void vpd_read(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), 0x8024);
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0x27262524);
 
-	/* together with the header, which stays */
+	/* Together with the header, which stays */
 	user_write(test, f, VPD_POS, 4, 0x0008ffff);
 	KUNIT_EXPECT_EQ(test, f->transfers, 3);
 	KUNIT_EXPECT_EQ(test, user_read(test, f, VPD_POS, 4), 0x80080003);
@@ -250,7 +250,7 @@ static void vpd_write(struct kunit *test)
 {
 	struct fake_device *f = fake_alloc(test, 0);
 
-	/* nothing happens before there is an address */
+	/* Nothing happens before there is an address */
 	user_write(test, f, VPD_POS + PCI_VPD_DATA, 4, 0xdeadbeef);
 	KUNIT_EXPECT_EQ(test, f->transfers, 0);
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0xdeadbeef);
@@ -262,7 +262,7 @@ static void vpd_write(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(f->vpd + 8), 0xdeadbeef);
 	KUNIT_EXPECT_EQ(test, get_unaligned_le32(f->vpd + 12), 0x0f0e0d0c);
 
-	/* and back */
+	/* And back */
 	user_write(test, f, VPD_POS + PCI_VPD_DATA, 4, 0);
 	user_write(test, f, VPD_POS + PCI_VPD_ADDR, 2, 0x0008);
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0xdeadbeef);
@@ -278,7 +278,7 @@ static void vpd_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), VPD_SIZE);
 	user_write(test, f, VPD_POS + PCI_VPD_ADDR, 2, 0x8000 | VPD_SIZE);
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), 0x8000 | VPD_SIZE);
-	/* addresses are multiples of 4 */
+	/* Addresses are multiples of 4 */
 	user_write(test, f, VPD_POS + PCI_VPD_ADDR, 2, 0x8006);
 	KUNIT_EXPECT_EQ(test, vpd_addr(test, f), 0x8006);
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0xdeadbeef);
@@ -289,7 +289,7 @@ static void af_reset(struct kunit *test)
 {
 	struct fake_device *f = fake_alloc(test, PCI_AF_CAP_TP | PCI_AF_CAP_FLR);
 
-	/* no reset: a zero, other bits of the register, another register */
+	/* No reset: a zero, other bits of the register, another register */
 	user_write(test, f, AF_POS + PCI_AF_CTRL, 1, 0);
 	user_write(test, f, AF_POS + PCI_AF_CTRL, 1, 0xfe);
 	user_write(test, f, AF_POS + PCI_AF_STATUS, 1, 1);
@@ -298,13 +298,13 @@ static void af_reset(struct kunit *test)
 	user_write(test, f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	user_write(test, f, AF_POS + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR);
 	KUNIT_EXPECT_EQ(test, f->resets, 1);
-	/* the bit reads as zero; what the user had set up is there again */
+	/* The bit reads as zero; what the user had set up is there again */
 	KUNIT_EXPECT_EQ(test, user_read(test, f, AF_POS + PCI_AF_CTRL, 1), 0);
 	KUNIT_EXPECT_EQ(test, user_read(test, f, PCI_COMMAND, 2),
 			PCI_COMMAND_MEMORY);
 	KUNIT_EXPECT_EQ(test, f->image[PCI_COMMAND], PCI_COMMAND_MEMORY);
 
-	/* together with its neighbours */
+	/* Together with its neighbours */
 	user_write(test, f, AF_POS + PCI_AF_CTRL, 2, 0xffff);
 	KUNIT_EXPECT_EQ(test, f->resets, 2);
 	KUNIT_EXPECT_EQ(test, f->image[AF_POS + PCI_AF_STATUS], 0);
@@ -322,7 +322,7 @@ static void af_incapable(struct kunit *test)
 
 		user_write(test, f, AF_POS + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR);
 		KUNIT_EXPECT_EQ(test, f->resets, 0);
-		/* the capability was looked at, and nothing was tried */
+		/* The capability was looked at, and nothing was tried */
 		KUNIT_EXPECT_EQ(test, f->reads, reads + 1);
 	}
 }

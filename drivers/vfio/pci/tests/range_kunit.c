@@ -27,7 +27,7 @@ static void walk(struct kunit *test, u64 off, size_t count,
 		KUNIT_ASSERT_GT(test, s.len, 0);
 		KUNIT_ASSERT_LE(test, s.len, left);
 		if (!s.hole) {
-			/* a register is accessed whole and in place */
+			/* A register is accessed whole and in place */
 			KUNIT_EXPECT_LE(test, s.len, max_width);
 			KUNIT_EXPECT_EQ(test, s.len & (s.len - 1), 0);
 			KUNIT_EXPECT_EQ(test, pos & (s.len - 1), 0);
