@@ -20,7 +20,7 @@ int __init vfio_cdev_init(void)
 	ret = alloc_chrdev_region(&vfio_cdev_devt, 0, MINORMASK + 1,
 				  "vfio-dev");
 	if (ret)
-		pr_err("no device numbers for vfio-dev (%d)\n", ret);
+		pr_err("cannot allocate device numbers for vfio-dev: %d\n", ret);
 	return ret;
 }
 
@@ -137,16 +137,17 @@ static int vfio_df_cdev_bind(struct vfio_device_file *df,
 
 	/* One file at a time, and that only once */
 	if (df->ready)
-		return vfio_df_refuse(df, -EINVAL, "bind: bound already");
+		return vfio_df_refuse(df, -EINVAL,
+				      "bind: the device is already bound");
 	/* The last may have closed it, and still be unbinding it */
 	if (device->open_count || device->iommufd_bound)
 		return vfio_df_refuse(df, -EINVAL,
-				      "bind: bound through another file");
+				      "bind: the device is bound through another file");
 
 	ret = vfio_device_match_token(device, token);
 	if (ret)
 		return vfio_df_refuse(df, ret,
-				      "bind: the VF token is missing, wrong or not wanted");
+				      "bind: the VF token is missing, wrong or not expected");
 
 	/* KVM takes its pointer back under the same lock before it goes away */
 	spin_lock(&df->kvm_lock);
@@ -252,12 +253,12 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 	ret = vfio_device_block_group(device);
 	if (ret)
 		return vfio_df_refuse(df, ret,
-				      "bind: the group is open, see /dev/vfio");
+				      "bind: the group of the device is open, see /dev/vfio");
 
 	ictx = iommufd_ctx_from_fd(bind.iommufd);
 	if (IS_ERR(ictx)) {
 		ret = vfio_df_refuse(df, PTR_ERR(ictx),
-				     "bind: the fd is not that of an iommufd");
+				     "bind: the fd is not an iommufd");
 		goto err_unblock;
 	}
 

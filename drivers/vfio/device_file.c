@@ -27,7 +27,7 @@ static int vfio_device_pm_get(struct vfio_device *device)
 
 	ret = pm_runtime_resume_and_get(dev);
 	if (ret) {
-		dev_info_ratelimited(dev, "cannot be resumed (%d)\n", ret);
+		dev_info_ratelimited(dev, "cannot resume the device: %d\n", ret);
 		return -EIO;
 	}
 	return 0;

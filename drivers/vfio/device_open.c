@@ -29,7 +29,7 @@ struct vfio_device_file *vfio_df_alloc(struct vfio_device *device)
 
 /*
  * Undo what bind_iommufd() did, and the attachment. Both wait for what else the
- * user does to its iommufd, so the lock of the set is dropped meanwhile. Until
+ * user does to its iommufd, so the lock of the set is dropped around it. Until
  * @iommufd_bound is cleared, nobody opens the device.
  */
 static void vfio_device_unbind(struct vfio_device *device)

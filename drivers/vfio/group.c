@@ -56,13 +56,13 @@ int __init vfio_group_init(const struct file_operations *fops)
 
 	ret = class_register(&vfio_group_class);
 	if (ret) {
-		pr_err("class vfio cannot be registered (%d)\n", ret);
+		pr_err("cannot register the class vfio: %d\n", ret);
 		goto err_wq;
 	}
 
 	ret = alloc_chrdev_region(&vfio_group_devt, 0, MINORMASK + 1, "vfio");
 	if (ret) {
-		pr_err("no device numbers for groups (%d)\n", ret);
+		pr_err("cannot allocate device numbers for groups: %d\n", ret);
 		goto err_class;
 	}
 	return 0;
@@ -197,7 +197,7 @@ static int vfio_group_take_container(struct vfio_group *group,
 		return -ENODEV;
 	if (group->iommufd)
 		return vfio_group_refuse(group, -EINVAL,
-					 "set container: there is one");
+					 "set container: a container is already set");
 	if (group->kind == VFIO_IOMMU_NONE &&
 	    (!capable(CAP_SYS_RAWIO) || !vfio_noiommu_allowed()))
 		return -EPERM;
@@ -222,7 +222,7 @@ static int vfio_group_take_container(struct vfio_group *group,
  * Drivers of the kernel may have the group again. The container does not know
  * yet, see vfio_group_leave_container().
  *
- * Return: the container with the reference, or NULL if there is none.
+ * Return: the container with the reference, or NULL if the group was in none.
  */
 struct iommufd_ctx *vfio_group_drop_container(struct vfio_group *group)
 {
@@ -289,7 +289,7 @@ static void vfio_group_leave_work(struct work_struct *work)
 }
 
 /*
- * The last device has left. Who can still come: (1) the one file that is open,
+ * The last device has left. What can still come: (1) the one file that is open,
  * for which there is nothing left to do once @iommu_group is NULL; (2) its
  * container, whose user may be busy in there for as long as it likes. The driver
  * of the device, which is being unbound, does not wait for that. Files of devices
@@ -394,7 +394,7 @@ int vfio_device_join_group(struct vfio_device *device,
 		if (!iommu_group) {
 			if (!vfio_noiommu_allowed()) {
 				dev_warn(device->dev,
-					 "not behind an IOMMU, so not for userspace\n");
+					 "refused: the device is not behind an IOMMU\n");
 				return -EINVAL;
 			}
 			kind = VFIO_IOMMU_NONE;
@@ -420,7 +420,7 @@ int vfio_device_join_group(struct vfio_device *device,
 	if (kind == VFIO_IOMMU_NONE) {
 		add_taint(TAINT_USER, LOCKDEP_STILL_OK);
 		dev_warn(device->dev,
-			 "nothing confines its DMA: kernel tainted by vfio-noiommu\n");
+			 "no IOMMU confines the DMA of this device: kernel tainted by vfio-noiommu\n");
 	}
 	device->iommu_kind = kind;
 	device->group = group;

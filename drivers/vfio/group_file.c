@@ -221,7 +221,7 @@ static long vfio_group_ioctl_get_device_fd(struct vfio_group *group,
 		return vfio_group_refuse(group, PTR_ERR(device),
 					 PTR_ERR(device) == -ENODEV ?
 					 "get device: the group has no such device" :
-					 "get device: the VF token is missing, wrong or not wanted");
+					 "get device: the VF token is missing, wrong or not expected");
 	}
 
 	fd = get_unused_fd_flags(O_CLOEXEC);

@@ -89,7 +89,7 @@ void vfio_iommufd_physical_unbind(struct vfio_device *vdev)
 	struct iommufd_device *idev = vdev->iommufd_device;
 
 	vfio_iommufd_physical_detach_ioas(vdev);
-	/* Who looks at it from another device of the set has it no more */
+	/* From here on, other devices of the set do not find it */
 	scoped_guard(mutex, &vdev->dev_set->lock)
 		vdev->iommufd_device = NULL;
 	iommufd_device_unbind(idev);
@@ -186,7 +186,7 @@ void vfio_iommufd_emulated_unbind(struct vfio_device *vdev)
 	struct iommufd_access *access = vdev->iommufd_access;
 
 	vfio_iommufd_emulated_detach_ioas(vdev);
-	/* Who looks at it from another device of the set has it no more */
+	/* From here on, other devices of the set do not find it */
 	scoped_guard(mutex, &vdev->dev_set->lock)
 		vdev->iommufd_access = NULL;
 	iommufd_access_destroy(access);

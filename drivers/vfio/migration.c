@@ -86,7 +86,7 @@ static enum vfio_device_mig_state vfio_mig_next_hop(unsigned int cur,
  * @device: the device; its migration_flags say which states it supports
  * @cur_fsm: the state that the device is in
  * @new_fsm: the state that the user wants
- * @next_fsm: becomes the state to which the driver shall move the device now
+ * @next_fsm: becomes the state to which the driver moves the device now
  *
  * The driver implements the direct arcs between the states, and calls this until
  * @next_fsm is @new_fsm. States that the device does not support are passed

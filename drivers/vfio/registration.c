@@ -11,7 +11,7 @@
 
 #include "vfio.h"
 
-/* How long the user of a device has between two requests to give it back */
+/* How long the user of a device has between two requests to release it */
 #define VFIO_REQUEST_INTERVAL	(10 * HZ)
 
 /**
@@ -61,7 +61,7 @@ static void vfio_device_say_who(struct vfio_device *device)
 	if (!pid)
 		return;
 	dev_notice(device->dev,
-		   "waiting until its user closes it; %*pE (%d) has opened it last\n",
+		   "waiting for the user to close the device; last opened by %*pE (%d)\n",
 		   (int)strlen(device->opener_comm), device->opener_comm, pid);
 }
 
@@ -96,7 +96,7 @@ void vfio_device_drain(struct vfio_device *device)
 			if (rc < 0) {
 				interrupted = true;
 				dev_warn(device->dev,
-					 "in use; task \"%s\" (%d) has to wait until the user closes it\n",
+					 "device in use; task \"%s\" (%d) is blocked until the user closes it\n",
 					 current->comm, task_pid_nr(current));
 			}
 		}

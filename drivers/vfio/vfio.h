@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rooms of the VFIO core, as they see each other.
+ * The files of the VFIO core, as they see each other.
  */
 #ifndef __VFIO_VFIO_H__
 #define __VFIO_VFIO_H__

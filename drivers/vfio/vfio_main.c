@@ -113,7 +113,7 @@ err_free_index:
  *
  * Drivers use vfio_alloc_device(). Calls &vfio_device_ops.init.
  *
- * Return: the device, to be given back with vfio_put_device(), or an ERR_PTR().
+ * Return: the device, to be released by vfio_put_device(), or an ERR_PTR().
  */
 struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 				       const struct vfio_device_ops *ops)
@@ -157,7 +157,7 @@ static int vfio_device_publish(struct vfio_device *device,
 	if (device->iommu_kind == VFIO_IOMMU_PHYSICAL &&
 	    !device_iommu_capable(device->dev, IOMMU_CAP_CACHE_COHERENCY)) {
 		dev_warn(device->dev,
-			 "its IOMMU does not keep DMA coherent with the caches\n");
+			 "refused: the IOMMU does not keep DMA coherent with the caches\n");
 		ret = -EINVAL;
 		goto err_leave_group;
 	}
@@ -274,7 +274,7 @@ static int __init vfio_init(void)
 
 	ret = class_register(&vfio_dev_class);
 	if (ret) {
-		pr_err("class vfio-dev cannot be registered (%d): is another VFIO loaded or built in?\n",
+		pr_err("cannot register the class vfio-dev: %d (is another VFIO loaded or built in?)\n",
 		       ret);
 		goto err_virqfd;
 	}

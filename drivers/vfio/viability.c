@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who stands in the way of taking a device: its group can be had only when no
- * member is in the hands of a driver that does DMA by itself.
+ * What keeps a device from being taken: its group is available only while no
+ * member is bound to a driver that does DMA by itself.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>

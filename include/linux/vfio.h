@@ -42,7 +42,7 @@ struct vfio_group;
  * @lock: held around open_device() and close_device() of every member, and by
  *        a driver that needs the whole set to hold still, as for a bus reset.
  *        Owns @device_list. The members may belong to several users, so nobody
- *        who holds it waits for a user's memory
+ *        the holder waits for a user's memory
  * @device_list: the members, linked by vfio_device.dev_set_list
  * @device_count: number of members, owned by the lock of the set of all sets
  */
@@ -285,8 +285,8 @@ struct vfio_log_ops {
  * @supported_ops: VFIO_DEVICE_FEATURE_GET and/or VFIO_DEVICE_FEATURE_SET
  * @minsz: bytes of data that a GET or SET needs at least
  *
- * Return: 1 if the driver shall carry the request out; otherwise what
- * device_feature() shall return: 0 for a probe that finds the feature, -EINVAL
+ * Return: 1 if the driver is to carry out the request; otherwise what
+ * device_feature() returns: 0 for a probe that finds the feature, -EINVAL
  * for a request that is malformed or asks for an operation beyond
  * @supported_ops.
  */
@@ -314,7 +314,7 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
  * @dev: the device
  * @ops: the driver's callbacks
  *
- * Return: the structure, to be given back with vfio_put_device(), or an
+ * Return: the structure, to be released by vfio_put_device(), or an
  * ERR_PTR().
  */
 #define vfio_alloc_device(dev_struct, member, dev, ops)				\
@@ -325,7 +325,7 @@ struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,
 		     struct dev_struct, member)
 
 /**
- * vfio_put_device - give back what vfio_alloc_device() returned
+ * vfio_put_device - release what vfio_alloc_device() returned
  * @device: the device
  */
 static inline void vfio_put_device(struct vfio_device *device)

@@ -49,7 +49,7 @@ int mdev_register_parent(struct mdev_parent *parent, struct device *dev,
 
 	ret = class_compat_create_link(mdev_bus_compat_class, dev, NULL);
 	if (ret)
-		dev_warn(dev, "no link in the class mdev_bus (%d)\n", ret);
+		dev_warn(dev, "cannot create a link in the class mdev_bus: %d\n", ret);
 
 	mdev_parent_uevent(parent, "MDEV_STATE=registered");
 	return 0;

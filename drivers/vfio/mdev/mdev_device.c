@@ -178,7 +178,7 @@ err_del:
 
 /**
  * mdev_device_create - make a mediated device
- * @type: what it shall be an instance of
+ * @type: what it is an instance of
  * @uuid: its name
  *
  * Return: 0; -ENODEV if the parent is going away; -EUSERS if no instance is
@@ -191,7 +191,7 @@ int mdev_device_create(struct mdev_type *type, const guid_t *uuid)
 	struct mdev_device *mdev;
 	int ret;
 
-	/* Who unregisters waits for the attribute through which we come */
+	/* Unregistering waits for the attribute through which we come */
 	if (!down_read_trylock(&parent->unreg_sem))
 		return -ENODEV;
 
@@ -221,7 +221,7 @@ out_unlock:
 	return ret;
 }
 
-/* With unreg_sem held, by who cleared active or by who takes them all */
+/* With unreg_sem held, by the task that cleared active or that removes all */
 static void mdev_device_del(struct mdev_device *mdev)
 {
 	struct mdev_parent *parent = mdev->type->parent;

@@ -307,7 +307,7 @@ static int vfio_pci_build_cap(struct vfio_pci_config *c,
 
 	vfio_pci_build_set_regs(c, pos, len,
 				&cap->regs[cap->second && cap->second(full)]);
-	/* What is cut off is not there */
+	/* What is clipped is not there */
 	if (!l->extended && len >= min(full, 8))
 		vfio_pci_build_remember(c, l->cap[i].id, pos);
 	return !l->extended && c->msi == pos ? vfio_pci_build_msi(c, d, len) :
@@ -418,7 +418,7 @@ static void vfio_pci_build_fix_header(struct vfio_pci_config *c,
 			   c->shadow + PCI_ROM_ADDRESS);
 }
 
-/* PME# is not the user's, so no state shall look capable of it */
+/* PME# is not the user's, so no state may look capable of it */
 static void vfio_pci_build_fix_caps(struct vfio_pci_config *c)
 {
 	if (c->pm) {

@@ -142,7 +142,7 @@ u32 vfio_pci_config_lanes(unsigned int pos, unsigned int count)
 }
 
 /**
- * vfio_pci_config_next_write - cut a write into accesses
+ * vfio_pci_config_next_write - split a write into accesses
  * @bits: the bits of the register that are to be written
  * @lane: byte of the register to start at; on return, where to write
  *

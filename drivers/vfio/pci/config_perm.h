@@ -89,7 +89,7 @@ struct vfio_pci_bar_desc {
  * @device: device id
  * @is_virtfn: the device is a virtual function
  * @no_command_memory: Memory Space Enable is not implemented
- * @no_intx: the device shall look as if it had no interrupt pin
+ * @no_intx: the device looks as if it had no interrupt pin
  * @intel_display: ASLS, the address of the OpRegion, is the kernel's
  * @asls: what the user finds in it
  * @bar: the BARs; the upper half of a 64-bit BAR is an entry without size

@@ -3,14 +3,14 @@
  * Parts of a BAR as a dma-buf: VFIO_DEVICE_FEATURE_DMA_BUF.
  *
  * A dma-buf is device memory with a file of its own, which can be given to
- * somebody who shall not have the device. It does not keep the device open. The
+ * somebody who must not have the device. It does not keep the device open. The
  * memory is taken back from importers whenever CPUs lose it, too: see memory.c;
  * and for good when the device is closed, because then it is the next user's.
  *
  * Importers are of two kinds. iommufd maps the BAR as it does for p2p.c, so
  * that taking the BAR back ends these mappings as well. Drivers attach to the
- * dma-buf; they must be able to do without struct pages, and to let go of the
- * memory when they are told to.
+ * dma-buf; they must be able to do without struct pages, and to unmap the memory
+ * when they are told to.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
@@ -236,7 +236,7 @@ static void vfio_pci_dmabuf_wait_unmapped(struct vfio_pci_dmabuf *buf)
 	while (!wait_event_timeout(buf->unmapped, !READ_ONCE(buf->nr_maps),
 				   10 * HZ))
 		dev_warn_ratelimited(&buf->pdev->dev,
-				     "waiting for an importer of its dma-buf to let go of it\n");
+				     "waiting for an importer to unmap a dma-buf of the device\n");
 }
 
 static void vfio_pci_dmabuf_revoke_one(struct vfio_pci_dmabuf *buf)

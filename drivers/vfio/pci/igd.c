@@ -145,7 +145,7 @@ static const struct vfio_pci_regops opregion_ops = {
 	.release = vfio_pci_igd_opregion_release,
 };
 
-/* The table outside of the OpRegion, if there is one */
+/* The table outside of the OpRegion, if any */
 static int vfio_pci_igd_opregion_probe_vbt(struct vfio_pci_igd *igd,
 					   const void *base, u32 addr)
 {

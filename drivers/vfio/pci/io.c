@@ -276,7 +276,7 @@ static int vfio_pci_reg_access_tested(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-/* One whole register, as nearly all accesses are: no need to cut anything */
+/* One whole register, as nearly all accesses are: nothing to split */
 static ssize_t vfio_pci_register_rw(struct vfio_pci_core_device *vdev,
 				    bool test_mem, void __iomem *io,
 				    char __user *buf, size_t width,

@@ -56,7 +56,7 @@ static void vfio_pci_ioeventfd_write(struct vfio_pci_ioeventfd *ioe)
 	}
 }
 
-/* In atomic context: if the lock is not to be had at once, the thread waits */
+/* In atomic context: if the lock is not free, the thread waits for it */
 static int vfio_pci_ioeventfd_handler(void *opaque, void *data)
 {
 	struct vfio_pci_ioeventfd *ioe = opaque;

@@ -4,9 +4,9 @@
  * user permits.
  *
  * A device in use holds a runtime PM reference. With VFIO_DEVICE_FEATURE_LOW_
- * POWER_ENTRY the user gives it back, so that the device is suspended whenever
- * nobody is accessing it; its memory cannot be accessed meanwhile, because that
- * is not seen by us.
+ * POWER_ENTRY the user drops it, and the device is suspended whenever nobody is
+ * accessing it. Its memory cannot be mapped then, because such accesses are not
+ * seen by us.
  */
 #include <linux/eventfd.h>
 #include <linux/pm_runtime.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Cutting a read or write of a region into single accesses.
+ * Splitting a read or write of a region into single accesses.
  */
 #include <linux/export.h>
 #include <linux/minmax.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Cutting a read or write of a region into single accesses.
+ * Splitting a read or write of a region into single accesses.
  */
 #ifndef __VFIO_PCI_RANGE_H__
 #define __VFIO_PCI_RANGE_H__

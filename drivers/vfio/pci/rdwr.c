@@ -83,7 +83,7 @@ static ssize_t vfio_pci_device_rw(struct vfio_pci_core_device *vdev,
 		return 0;
 
 	if (pm_runtime_resume_and_get(&vdev->pdev->dev)) {
-		pci_info_ratelimited(vdev->pdev, "cannot be powered up\n");
+		pci_info_ratelimited(vdev->pdev, "cannot resume the device for an access\n");
 		return -EIO;
 	}
 	ret = vfio_pci_region_rw(vdev, buf, count, ppos, iswrite);

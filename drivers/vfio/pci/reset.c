@@ -5,7 +5,7 @@
  *
  * A hot reset hits all devices there, so its caller must own all of them. All
  * are members of one dev_set, whose lock keeps them from being opened, closed
- * or leaving meanwhile; a device that is not a member, because it has another
+ * or removed; a device that is not a member, because it has another
  * driver or none, forbids the hot reset.
  */
 #include <linux/file.h>
@@ -422,7 +422,7 @@ static void vfio_pci_restore_after_reset(struct pci_dev *pdev)
 
 /*
  * pci_reset_bus() locks, and afterwards unlocks, the devices that it finds on
- * the bus, and these may be others when one is plugged in meanwhile. The members
+ * the bus, and these are others if one has been plugged in. The members
  * of the set stay the same: they are all that was on the bus.
  */
 static int vfio_pci_dev_set_reset_bus(struct vfio_device_set *dev_set,
@@ -492,7 +492,7 @@ static int vfio_pci_dev_set_check_claim(struct vfio_pci_core_device *vdev,
 		if (vfio_pci_claim_covers(claim, &cur->vdev))
 			continue;
 		pci_info_ratelimited(vdev->pdev,
-				     "no hot reset: %s is not shown to be the user's\n",
+				     "hot reset refused: the user has not proven ownership of %s\n",
 				     pci_name(cur->pdev));
 		return -EINVAL;
 	}
@@ -512,7 +512,7 @@ static int vfio_pci_dev_set_hot_reset(struct vfio_pci_core_device *vdev,
 	pdev = vfio_pci_dev_set_resettable(dev_set);
 	if (!pdev) {
 		pci_info_ratelimited(vdev->pdev,
-				     "no hot reset: it would reset devices that vfio-pci does not have\n");
+				     "hot reset refused: it would reset devices that are not bound to vfio-pci\n");
 		return -EINVAL;
 	}
 	ret = vfio_pci_dev_set_check_claim(vdev, claim);

@@ -59,10 +59,10 @@ static int vfio_pci_vf_notifier(struct notifier_block *nb, unsigned long action,
 
 	if (action == BUS_NOTIFY_ADD_DEVICE) {
 		if (device_set_driver_override(dev, vdev->vdev.ops->name))
-			pci_warn(vdev->pdev, "no memory to keep VF %s for %s\n",
+			pci_warn(vdev->pdev, "out of memory: VF %s is not reserved for %s\n",
 				 pci_name(pdev), vdev->vdev.ops->name);
 		else
-			pci_info(vdev->pdev, "VF %s is kept for %s\n",
+			pci_info(vdev->pdev, "VF %s is reserved for %s\n",
 				 pci_name(pdev), vdev->vdev.ops->name);
 	} else if (action == BUS_NOTIFY_BOUND_DRIVER) {
 		drv = pci_dev_driver(pdev);
@@ -352,7 +352,7 @@ err_list:
  * vfio_pci_sriov_disable - remove all VFs
  * @vdev: a PF
  *
- * Waits until their users have let go of them.
+ * Waits until their users have closed them.
  */
 void vfio_pci_sriov_disable(struct vfio_pci_core_device *vdev)
 {

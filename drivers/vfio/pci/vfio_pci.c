@@ -91,10 +91,10 @@ static bool vfio_pci_is_denied(struct pci_dev *pdev)
 	if (!pci_match_id(denied, pdev))
 		return false;
 	if (disable_denylist) {
-		pci_warn(pdev, "is on the deny list, which is disabled: its user can bring the machine down\n");
+		pci_warn(pdev, "on the deny list, which is disabled: the user of this device can bring the machine down\n");
 		return false;
 	}
-	pci_warn(pdev, "is on the deny list, see the module parameter disable_denylist\n");
+	pci_warn(pdev, "refused: on the deny list, see the module parameter disable_denylist\n");
 	return true;
 }
 
@@ -138,7 +138,7 @@ static int vfio_pci_open_device(struct vfio_device *core_vdev)
 	/* Most devices, and some integrated graphics, have nothing of the kind */
 	if (ret && ret != -ENODEV) {
 		dev_warn_ratelimited(&vdev->pdev->dev,
-				     "no regions of integrated graphics: %d\n",
+				     "cannot add the regions of integrated graphics: %d\n",
 				     ret);
 		vfio_pci_core_disable(vdev);
 		return ret;

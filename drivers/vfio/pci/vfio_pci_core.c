@@ -170,7 +170,7 @@ static int vfio_pci_enable_powered(struct vfio_pci_core_device *vdev)
 	pci_save_state(pdev);
 	vdev->pci_saved_state = pci_store_saved_state(pdev);
 	if (!vdev->pci_saved_state)
-		pci_dbg(pdev, "no memory to save its state\n");
+		pci_dbg(pdev, "out of memory: the state of the device is not saved\n");
 
 	vfio_pci_probe_intx(vdev);
 	ret = vfio_pci_config_init(vdev);
@@ -252,15 +252,15 @@ static void vfio_pci_restore_device(struct vfio_pci_core_device *vdev)
 
 	vdev->needs_reset = true;
 	if (pci_load_and_free_saved_state(pdev, &vdev->pci_saved_state)) {
-		pci_dbg(pdev, "its state was not saved\n");
+		pci_dbg(pdev, "the state of the device was not saved\n");
 		if (!vdev->reset_works)
 			return;
 		pci_save_state(pdev);
 	}
 	/*
 	 * An unbind that is waiting for this user holds the locks; then the
-	 * reset is done when that goes on. Somebody who holds the bridge's lets
-	 * go of it before the device is opened again, which resets it, too.
+	 * reset is done when that goes on. Somebody who holds the bridge's drops
+	 * it before the device is opened again, which resets it, too.
 	 */
 	bridge = vfio_pci_trylock_bridge(pdev);
 	locked = bridge && pci_dev_trylock(pdev);
@@ -298,7 +298,7 @@ void vfio_pci_core_disable(struct vfio_pci_core_device *vdev)
 	vfio_pci_irqs_release(vdev);
 	vfio_pci_ioeventfds_release(vdev);
 	vfio_pci_release_regions(vdev);
-	/* Who wakes a PF for its VFs looks at it */
+	/* Looked at when a PF is woken for its VFs */
 	scoped_guard(rwsem_write, &vdev->memory_lock)
 		vfio_pci_config_free(vdev);
 	vfio_pci_release_barmaps(vdev);
@@ -409,10 +409,10 @@ void vfio_pci_core_request(struct vfio_device *core_vdev, unsigned int count)
 	if (vfio_pci_notify_request(vdev)) {
 		if (!(count % 10))
 			pci_notice_ratelimited(vdev->pdev,
-					       "asked its user to give it back (%u)\n",
+					       "asked the user to release the device (%u)\n",
 					       count);
 	} else if (!count) {
-		pci_warn(vdev->pdev, "its user cannot be asked to give it back: no request eventfd is set\n");
+		pci_warn(vdev->pdev, "cannot ask the user to release the device: no request eventfd is set\n");
 	}
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_request);
@@ -511,7 +511,7 @@ static bool vfio_pci_migration_is_complete(const struct vfio_device *core)
 	return true;
 }
 
-/* The runtime PM reference that the PCI core holds around probe is given back */
+/* Drop the runtime PM reference that the PCI core holds around probe */
 static void vfio_pci_power_register(struct vfio_pci_core_device *vdev)
 {
 	struct device *dev = &vdev->pdev->dev;
@@ -558,7 +558,7 @@ int vfio_pci_core_register_device(struct vfio_pci_core_device *vdev)
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
 	if (pci_num_vf(pdev)) {
-		pci_warn(pdev, "not taken: it has VFs enabled\n");
+		pci_warn(pdev, "refused: VFs of the device are enabled, disable them first\n");
 		return -EBUSY;
 	}
 
@@ -589,7 +589,7 @@ err_vf:
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_device);
 
-/* Who locks a bridge wants the devices below it next, so do not wait for long */
+/* A task that locks a bridge locks devices below it next, so do not wait long */
 static bool vfio_pci_lock_bridge_for_unbind(struct pci_dev *pdev)
 {
 	unsigned int tries;
@@ -599,7 +599,7 @@ static bool vfio_pci_lock_bridge_for_unbind(struct pci_dev *pdev)
 			return true;
 		msleep(20);
 	}
-	pci_warn(pdev, "is not reset for its next driver: the bridge above it is busy\n");
+	pci_warn(pdev, "not reset before the next driver: the upstream bridge is busy\n");
 	return false;
 }
 
@@ -630,7 +630,7 @@ static void vfio_pci_reset_before_unbind(struct vfio_pci_core_device *vdev)
  * @vdev: the device
  *
  * To be called by the driver's remove, with the device lock held. Asks users to
- * give it back, and waits until they have.
+ * close it, and waits until they have.
  */
 void vfio_pci_core_unregister_device(struct vfio_pci_core_device *vdev)
 {
@@ -648,7 +648,7 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_unregister_device);
  * @pdev: the device
  * @state: of its link
  *
- * The user is told, and is the one who can recover.
+ * The user is told, and can recover the device.
  *
  * Return: PCI_ERS_RESULT_CAN_RECOVER.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The rooms of vfio-pci-core, as they see each other.
+ * The files of vfio-pci-core, as they see each other.
  */
 #ifndef __VFIO_PCI_PRIV_H__
 #define __VFIO_PCI_PRIV_H__

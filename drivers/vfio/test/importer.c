@@ -178,7 +178,7 @@ static int vfio_test_import_state(struct test_import *import,
 }
 
 /**
- * test_import_detach - let go of an imported dma-buf, if there is one
+ * test_import_detach - detach from the imported dma-buf, if any
  * @import: of whom; its lock is held
  */
 void test_import_detach(struct test_import *import)

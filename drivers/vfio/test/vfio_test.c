@@ -121,7 +121,7 @@ static void vfio_test_close(struct vfio_device *vdev)
 
 	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
 		vfio_virqfd_disable(&test->virqfds[i].virqfd);
-	/* What is still pinned can only be given back as long as it is bound */
+	/* What is still pinned can be unpinned only as long as the device is bound */
 	WARN_ON(!vdev->iommufd_access);
 	scoped_guard(mutex, &test->import.lock)
 		test_import_detach(&test->import);

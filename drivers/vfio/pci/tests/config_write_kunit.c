@@ -268,7 +268,7 @@ static void vpd_write(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vpd_data(test, f), 0xdeadbeef);
 }
 
-/* What cannot be transferred looks as if it went on for ever */
+/* What cannot be transferred looks as if it never ended */
 static void vpd_refused(struct kunit *test)
 {
 	struct fake_device *f = fake_alloc(test, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of cutting a read or write of a region into accesses, against a model
+ * Tests of splitting a read or write of a region into accesses, against a model
  * that looks at single bytes.
  */
 #include <kunit/test.h>
