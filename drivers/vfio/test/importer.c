@@ -178,10 +178,10 @@ static int vfio_test_import_state(struct test_import *import,
 }
 
 /**
- * test_import_detach - detach from the imported dma-buf, if any
+ * vfio_test_import_detach - detach from the imported dma-buf, if any
  * @import: of whom; its lock is held
  */
-void test_import_detach(struct test_import *import)
+void vfio_test_import_detach(struct test_import *import)
 {
 	struct dma_buf *dmabuf;
 
@@ -211,7 +211,7 @@ static int vfio_test_import_do(struct test_import *import,
 	case VFIO_TEST_IMPORT_STATE:
 		return vfio_test_import_state(import, arg);
 	case VFIO_TEST_IMPORT_DETACH:
-		test_import_detach(import);
+		vfio_test_import_detach(import);
 		return 0;
 	default:
 		return -EINVAL;
@@ -219,13 +219,13 @@ static int vfio_test_import_do(struct test_import *import,
 }
 
 /**
- * test_import_ioctl - VFIO_TEST_IMPORT
+ * vfio_test_import_ioctl - VFIO_TEST_IMPORT
  * @import: of the device
  * @uarg: the user's argument
  *
  * Return: 0 or a negative errno.
  */
-long test_import_ioctl(struct test_import *import, void __user *uarg)
+long vfio_test_import_ioctl(struct test_import *import, void __user *uarg)
 {
 	struct vfio_test_import arg;
 	int ret;
@@ -241,20 +241,20 @@ long test_import_ioctl(struct test_import *import, void __user *uarg)
 }
 
 /**
- * test_import_init - prepare to import
+ * vfio_test_import_init - prepare to import
  * @import: of a device
  */
-void test_import_init(struct test_import *import)
+void vfio_test_import_init(struct test_import *import)
 {
 	mutex_init(&import->lock);
 	INIT_DELAYED_WORK(&import->let_go, vfio_test_let_go_work);
 }
 
 /**
- * test_import_destroy - undo test_import_init()
+ * vfio_test_import_destroy - undo vfio_test_import_init()
  * @import: of a device, which nobody has open
  */
-void test_import_destroy(struct test_import *import)
+void vfio_test_import_destroy(struct test_import *import)
 {
 	mutex_destroy(&import->lock);
 }

@@ -31,9 +31,9 @@ struct test_import {
 	struct delayed_work let_go;
 };
 
-void test_import_init(struct test_import *import);
-void test_import_destroy(struct test_import *import);
-void test_import_detach(struct test_import *import);
-long test_import_ioctl(struct test_import *import, void __user *uarg);
+void vfio_test_import_init(struct test_import *import);
+void vfio_test_import_destroy(struct test_import *import);
+void vfio_test_import_detach(struct test_import *import);
+long vfio_test_import_ioctl(struct test_import *import, void __user *uarg);
 
 #endif

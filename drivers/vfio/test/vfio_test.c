@@ -60,7 +60,7 @@ static int vfio_test_init(struct vfio_device *vdev)
 		mutex_init(&test->virqfd_lock[i]);
 	mutex_init(&test->lock);
 	INIT_LIST_HEAD(&test->pins);
-	test_import_init(&test->import);
+	vfio_test_import_init(&test->import);
 	return 0;
 }
 
@@ -71,7 +71,7 @@ static void vfio_test_release(struct vfio_device *vdev)
 
 	for (i = 0; i < VFIO_TEST_NR_VIRQFDS; i++)
 		mutex_destroy(&test->virqfd_lock[i]);
-	test_import_destroy(&test->import);
+	vfio_test_import_destroy(&test->import);
 	mutex_destroy(&test->lock);
 }
 
@@ -124,7 +124,7 @@ static void vfio_test_close(struct vfio_device *vdev)
 	/* What is still pinned can be unpinned only as long as the device is bound */
 	WARN_ON(!vdev->iommufd_access);
 	scoped_guard(mutex, &test->import.lock)
-		test_import_detach(&test->import);
+		vfio_test_import_detach(&test->import);
 	guard(mutex)(&test->lock);
 	vfio_test_unpin_range(test, 0, U64_MAX);
 }
@@ -362,7 +362,7 @@ static long vfio_test_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	case VFIO_TEST_STATE:
 		return vfio_test_ioctl_state(test, (void __user *)arg);
 	case VFIO_TEST_IMPORT:
-		return test_import_ioctl(&test->import, (void __user *)arg);
+		return vfio_test_import_ioctl(&test->import, (void __user *)arg);
 	case VFIO_TEST_VIRQFD:
 		return vfio_test_ioctl_virqfd(test, (void __user *)arg);
 	default:
