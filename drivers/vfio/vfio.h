@@ -41,8 +41,8 @@
  * of that, its registration is kept by &vfio_device.refcount: one for the driver
  * and one for each open file. vfio_unregister_group_dev() drops the first, so
  * that no new file can be opened, and returns when the last file is closed. So
- * whoever holds a vfio_device_file may use the device, its driver and its group
- * without another thought.
+ * the holder of a vfio_device_file may use the device, its driver and its group
+ * without further locks.
  */
 
 /* What confines a device's DMA */

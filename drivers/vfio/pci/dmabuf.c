@@ -230,7 +230,7 @@ static const struct dma_buf_ops dmabuf_ops = {
 	.release = vfio_pci_dmabuf_release,
 };
 
-/* Nobody has got hold of a new table in the meantime: it is revoked */
+/* No importer gets a new table in the meantime: the memory is revoked */
 static void vfio_pci_dmabuf_wait_unmapped(struct vfio_pci_dmabuf *buf)
 {
 	while (!wait_event_timeout(buf->unmapped, !READ_ONCE(buf->nr_maps),
@@ -270,8 +270,8 @@ static void vfio_pci_dmabuf_restore_one(struct vfio_pci_dmabuf *buf)
  * vfio_pci_dmabuf_revoke - take the memory of all dma-bufs back
  * @vdev: an enabled device; memory_lock is held for writing
  *
- * Importers have unmapped it when this returns. What iommufd has mapped is not
- * the business of this function, see vfio_pci_p2p_revoke().
+ * Importers have unmapped it when this returns. What iommufd has mapped
+ * is unmapped by vfio_pci_p2p_revoke().
  */
 void vfio_pci_dmabuf_revoke(struct vfio_pci_core_device *vdev)
 {

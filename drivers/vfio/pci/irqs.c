@@ -233,7 +233,7 @@ void vfio_pci_irqs_release(struct vfio_pci_core_device *vdev)
 	else if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		vfio_pci_msi_disable(vdev);
 	vdev->virq_disabled = false;
-	/* As the next user, or the next driver, has to find them */
+	/* The next user, or the next driver, must find them unmasked */
 	vfio_pci_msi_unmask(vdev);
 }
 

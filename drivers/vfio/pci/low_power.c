@@ -34,7 +34,7 @@ static void vfio_pci_low_power_exit_locked(struct vfio_pci_core_device *vdev)
  * vfio_pci_low_power_exit - forbid low power again
  * @vdev: an enabled device
  *
- * The caller sees to it that the device is resumed.
+ * The caller must make sure that the device is resumed.
  */
 void vfio_pci_low_power_exit(struct vfio_pci_core_device *vdev)
 {
@@ -166,10 +166,10 @@ static int vfio_pci_runtime_resume(struct device *dev)
 	struct vfio_pci_core_device *vdev = dev_get_drvdata(dev);
 
 	/*
-	 * A wake-up that the user is told of happens once. It is set up by who
-	 * keeps the device resumed, so that without it there is nothing to lock:
-	 * error recovery resumes devices with pci_bus_sem held, which resets
-	 * take under memory_lock.
+	 * The user is told of one wake-up. It is set up while the device is kept
+	 * resumed, so without one set up there is nothing to lock: error
+	 * recovery resumes devices with pci_bus_sem held, which resets take
+	 * under memory_lock.
 	 */
 	if (READ_ONCE(vdev->pm_wake_eventfd_ctx))
 		vfio_pci_wake_up_once(vdev);

@@ -155,7 +155,7 @@ static int vfio_pci_enable_powered(struct vfio_pci_core_device *vdev)
 	struct pci_dev *pdev = vdev->pdev;
 	int ret;
 
-	/* Bus mastering is no part of the state that is restored on close */
+	/* Bus mastering is not part of the state that is restored on close */
 	pci_clear_master(pdev);
 	ret = pci_enable_device(pdev);
 	if (ret)
