@@ -12,7 +12,7 @@ import time
 
 import debian
 from kernels import KERNELS
-from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, inside, lock,
+from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, follow_us, inside, lock,
                   replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
 
 # What our sources take the place of; it is never extracted.
@@ -166,7 +166,7 @@ def long_make(argv, cwd, what):
     ours = re.compile(r"drivers/(iommu/iommufd|vfio)/.*(warning|error)|\*\*\*|\berror:")
     files, told = 0, time.monotonic()
     process = subprocess.Popen(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=True, errors="replace", text=True)
+                               stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=follow_us(), errors="replace", text=True)
     try:
         with open(log, "w") as copy:
             for line in process.stdout:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import build
 import guest
 import logscan
-from util import BUILD, CLONE, HERE, JOBS, ROOT, Fail, chroot_argv, inside, replace_tree, say
+from util import BUILD, CLONE, HERE, JOBS, ROOT, Fail, chroot_argv, follow_us, inside, replace_tree, say
 
 HOME = BUILD / "fuzz"
 SOURCE = HERE.parent / "fuzz"
@@ -76,6 +77,7 @@ class Uml:
         with open(self.out / "console.log", "wb") as log:
             self.process = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, start_new_session=True,
+                                            preexec_fn=follow_us(signal.SIGKILL),
                                             env=dict(os.environ, TMPDIR=str(scratch), **NO_RSEQ))
         self.begin = time.monotonic()
 

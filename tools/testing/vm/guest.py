@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import kernels
 import machine
 import verdict
 from machine import Options
-from util import BUILD, CACHE, CLONE, REPO, SRV, lock, replace_tree, say
+from util import BUILD, CACHE, CLONE, REPO, SRV, follow_us, lock, replace_tree, say
 
 
 def accelerator():
@@ -91,6 +92,7 @@ def boot_in(folder, kernel, opts, accel, logs):
         talk = channels.Conversation(opts, log)
         argv = machine.qemu_argv(opts, kernel, folder, accel, talk.remote())
         process = subprocess.Popen(argv, pass_fds=talk.remote().values(), start_new_session=not opts.shell,
+                                   preexec_fn=follow_us(signal.SIGKILL),
                                    stdin=None if opts.shell else subprocess.DEVNULL,
                                    stdout=None if opts.shell else errors, stderr=errors)
         talk.close()

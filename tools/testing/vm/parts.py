@@ -4,6 +4,7 @@
 import os
 import re
 import resource
+import signal
 import subprocess
 import time
 
@@ -18,7 +19,7 @@ import plan
 import system
 from kernels import KERNELS
 from report import collect, single, tell_skipped
-from util import BUILD, CLONE, REPO, Fail, inside, say
+from util import BUILD, CLONE, REPO, Fail, follow_us, inside, say
 
 # Why tests skip themselves when there are no drivers for tests
 NEEDS_TEST_MODULES = re.compile(r"IOMMUFD_TEST|driver \w\S+ is not loaded")
@@ -38,6 +39,7 @@ def run_kunit(suites=None):
     try:
         done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=600, text=True, errors="replace",
+                              preexec_fn=follow_us(signal.SIGKILL),
                               env=dict(os.environ, TMPDIR=str(scratch)))
         text = done.stdout
     except subprocess.TimeoutExpired as err:

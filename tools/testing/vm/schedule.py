@@ -13,7 +13,7 @@ import plan
 import selfcheck
 import static
 from report import tell, tell_skipped
-from util import BUILD, CLONE, HERE, JOBS, Fail, lock, say
+from util import BUILD, CLONE, HERE, JOBS, Fail, follow_us, lock, say
 
 # What each part calls; a name that is nowhere fails here
 FUNCTIONS = {part.name: next(getattr(module, part.what) for module in (parts, static, selfcheck) if hasattr(module, part.what))
@@ -43,7 +43,7 @@ def part_process(part):
     found.unlink(missing_ok=True)
     with open(printed, "w") as log:
         process = subprocess.Popen([sys.executable, HERE / "vm.py", "check", part.name, "--results", found],
-                                   stdin=subprocess.DEVNULL, stdout=log)
+                                   stdin=subprocess.DEVNULL, stdout=log, preexec_fn=follow_us())
     return process, printed, found
 
 

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does the harness see what it is there to see? Its parsers on samples, and runs that have to fail."""
 
+import contextlib
 import re
+import subprocess
+import sys
+import time
 import unittest
+from pathlib import Path
 
 import guest
 import ktap
@@ -242,6 +247,32 @@ def boots():
     yield "a guest that does not report back fails the run", unless(result.status == verdict.GUEST_ERROR, result)
 
 
+def orphans():
+    """What is wrong with the end of a guest whose 'vm' was killed."""
+    argv = [sys.executable, HERE / "vm.py", "run", "--no-modules", "--name", "selfcheck-orphan", "--", "echo up; sleep 1000"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as vm:
+        said = vm.stdout.readline()
+        guests = guests_of(vm.pid)
+        vm.kill()
+    for _ in range(100):
+        if not guests_of(vm.pid):
+            break
+        time.sleep(0.1)
+    problems = [] if said == b"up\n" and guests else [f"no guest came up: {said}"]
+    return problems + [f"QEMU with process id {pid} is still there" for pid in guests_of(vm.pid)]
+
+
+def guests_of(pid):
+    """Processes that run the guests of a 'vm' with this id"""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"qemu" in b" ".join(words[:5]) and any(b"iommufd-vfio-run-%d-" % pid in word for word in words):
+                found.append(int(path.parent.name))
+    return found
+
+
 def harness(results, part):
     """All of that, as a part of the check."""
     for test in unittest.defaultTestLoader.loadTestsFromTestCase(Parsers):
@@ -251,3 +282,4 @@ def harness(results, part):
                [text.splitlines()[-1] for _, text in [*outcome.failures, *outcome.errors]])
     for name, problems in boots():
         single(results, f"harness: {name}", problems)
+    single(results, "harness: a guest ends with the process that started it", orphans())

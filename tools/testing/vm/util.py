@@ -2,6 +2,7 @@
 """Where things live, how commands are run, and how runs keep out of each other's way."""
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -60,11 +61,26 @@ def lock(name, shared=False):
         yield
 
 
+PR_SET_PDEATHSIG = 1
+prctl = ctypes.CDLL(None).prctl
+
+
+def follow_us(number=signal.SIGTERM):
+    """A preexec_fn for a child that gets this signal when we end, even if it is SIGKILL that ends us."""
+    parent = os.getpid()
+
+    def follow():
+        prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:		# too late
+            os._exit(1)
+    return follow
+
+
 def run(argv, what=None, **kwargs):
     """Run a command; what it is for is told when it fails. Nothing of it outlives us."""
     argv = [str(a) for a in argv]
     try:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **kwargs)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=follow_us(), **kwargs)
     except FileNotFoundError:
         raise Fail(f"{argv[0]} is not installed") from None
     try:
