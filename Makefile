@@ -22,6 +22,8 @@ MODPROBEDIR := $(MODROOT)/etc/modprobe.d
 # An initramfs that loads vfio early has a copy of the modules.
 INITRD = /boot/initrd.img-$(KREL)
 REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko' || update-initramfs -u -k $(KREL)
+# Does dpkg know the package there? Both would put modules, rules and settings into place.
+PACKAGED = $(shell dpkg-query --root=$(or $(MODROOT),/) -W -f '$${db:Status-Status}' iommufd-vfio-dkms 2>/dev/null)
 INSTALLED := $(addsuffix .ko,$(file <packaging/modules))
 # vfioctl, if it has been built
 PREFIX ?= /usr/local
@@ -31,7 +33,7 @@ COMPLETIONDIR := $(MODROOT)$(PREFIX)/share/bash-completion/completions
 HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
-.PHONY: all modules tools install uninstall tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
+.PHONY: all modules tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
 	check-stock check-more check-models check-clients check-installed check-debug fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
@@ -52,6 +54,8 @@ tools: ## Build vfioctl, its manual page and the example programs into build/too
 
 install: ## Install the built modules over the stock ones, with udev rules and modprobe settings (DESTDIR, INSTALL_MOD_PATH)
 	@test -n "$(MODULES)" || { echo "nothing is built for kernel '$(KREL)': run make first" >&2; exit 1; }
+	@test "$(PACKAGED)" != installed || { echo "The package iommufd-vfio-dkms is installed, which 'make install' would" \
+		"fight with. Stay with it, or remove it first: apt purge iommufd-vfio-dkms" >&2; exit 1; }
 	install -d $(MODDIR) $(UDEVDIR) $(MODPROBEDIR)
 	install -m 644 $(filter $(addprefix %/,$(INSTALLED)),$(MODULES)) $(MODDIR)/
 	install -m 644 packaging/60-iommufd-vfio.rules $(UDEVDIR)/
@@ -76,6 +80,9 @@ uninstall: ## Take away what install put there; the stock modules are in effect 
 	-rmdir $(MODDIR) 2>/dev/null
 	$(if $(DESTDIR),,depmod -b $(or $(INSTALL_MOD_PATH),/) $(KREL))
 	$(if $(MODROOT),,$(REFRESH_INITRD))
+
+deb: ## Build the Debian packages, which build the modules for every kernel by dkms, into build/deb/
+	@$(VM) deb
 
 tree: ## Lay the sources over Debian's kernel source; print where
 	@$(VM) tree

@@ -17,6 +17,7 @@ import guest
 import kernels
 import ktap
 import machine
+import package
 import parts
 import plan
 import schedule
@@ -69,6 +70,7 @@ def main():
     sub = commands.add_parser("modules", help="build the modules for the stock kernel")
     sub.add_argument("--werror", action="store_true", help="with W=1, warnings are errors")
     sub.add_argument("--test", action="store_true", help="with the mock IOMMU and other drivers for tests")
+    commands.add_parser("deb", help="build the Debian packages into build/deb/")
     commands.add_parser("tree", help="lay the sources over the kernel's")
     sub = commands.add_parser("kernel", help="build an in-tree kernel")
     sub.add_argument("which", choices=sorted(name for name, kernel in kernels.KERNELS.items() if kernel.in_tree))
@@ -102,6 +104,8 @@ def main():
         debian.root(args.packages, args.fresh)
     elif args.action == "modules":
         print(build.modules(args.werror, args.test))
+    elif args.action == "deb":
+        print(package.deb())
     elif args.action == "tree":
         print(build.tree())
     elif args.action == "kernel":
