@@ -31,6 +31,7 @@ struct eventfd_ctx;
 struct iommufd_mmio;
 struct seq_file;
 struct vfio_pci_config;
+struct vfio_pci_config_seen;
 struct vfio_pci_core_device;
 struct vfio_pci_region;
 struct vfio_pci_vf_token;
@@ -147,6 +148,8 @@ struct vfio_pci_intx {
  * @region: the device specific regions
  * @config: what userspace may see and change of configuration space
  * @vconfig: the virtual part of configuration space
+ * @config_seen: where capabilities were before anybody used the device, NULL until
+ *		 then
  * @config_lock: serializes writes to configuration space; outermost
  * @rbar: the real BARs and ROM BAR, to undo a reset behind our back
  * @asls: address of the OpRegion of an Intel display, before anybody used it
@@ -206,6 +209,7 @@ struct vfio_pci_core_device {
 
 	struct vfio_pci_config	*config;
 	u8			*vconfig;
+	struct vfio_pci_config_seen *config_seen;
 	struct mutex		config_lock; /* See above */
 	u32			rbar[7];
 	u32			asls;

@@ -10,6 +10,7 @@
 #include <linux/unaligned.h>
 #include <linux/vfio_pci_core.h>
 
+#include "config_caps.h"
 #include "config_perm.h"
 #include "vfio_pci_priv.h"
 
@@ -272,6 +273,33 @@ void vfio_pci_config_restore(struct vfio_pci_core_device *vdev)
 		pci_write_config_dword(vdev->pdev, PCI_INTEL_ASLS, vdev->asls);
 }
 
+static void forget_first(struct vfio_pci_core_device *vdev)
+{
+	kvfree(vdev->config_seen);
+	vdev->config_seen = NULL;
+}
+
+/**
+ * vfio_pci_config_first - read a register as it was before the first user
+ * @vdev: a device that is being enabled, after vfio_pci_config_init()
+ * @pos: position, a multiple of 4
+ * @val: the value
+ *
+ * Return: 0 or what reading the device returned.
+ */
+int vfio_pci_config_first(struct vfio_pci_core_device *vdev, unsigned int pos,
+			  u32 *val)
+{
+	const struct vfio_pci_config_desc desc = {
+		.size = vdev->pdev->cfg_size,
+		.read = desc_read,
+		.ctx = vdev,
+		.seen = vdev->config_seen,
+	};
+
+	return vfio_pci_desc_read(&desc, pos, val);
+}
+
 /**
  * vfio_pci_config_init - prepare configuration space for the user
  * @vdev: a device that is being enabled
@@ -294,22 +322,48 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 		.intel_display = is_intel_display(pdev),
 		.asls = vdev->asls,
 	};
+	bool first = !vdev->config_seen;
 	struct vfio_pci_config *config;
 	int ret;
 
 	ret = read_real_bars(vdev);
 	if (ret)
 		return ret;
+	if (first)
+		vdev->config_seen = kvzalloc(sizeof(*vdev->config_seen),
+					     GFP_KERNEL_ACCOUNT);
+	if (!vdev->config_seen)
+		return -ENOMEM;
+	desc.seen = vdev->config_seen;
 	describe_bars(vdev, &desc);
 	config = vfio_pci_config_build(&desc);
-	if (IS_ERR(config))
-		return PTR_ERR(config);
+	if (IS_ERR(config)) {
+		ret = PTR_ERR(config);
+		goto err_forget;
+	}
+	/* a device that does not answer is asked again when it is back */
+	if (first && PCI_POSSIBLE_ERROR(desc.seen->val[PCI_COMMAND / 4]))
+		forget_first(vdev);
 	scoped_guard(rwsem_write, &vdev->memory_lock) {
 		vdev->config = config;
 		vdev->vconfig = config->shadow;
 	}
 	vdev->extended_caps = config->size > PCI_CFG_SPACE_SIZE;
 	return 0;
+
+err_forget:
+	if (first)
+		forget_first(vdev);
+	return ret;
+}
+
+/**
+ * vfio_pci_config_release - undo vfio_pci_config_probe()
+ * @vdev: a device that goes away
+ */
+void vfio_pci_config_release(struct vfio_pci_core_device *vdev)
+{
+	forget_first(vdev);
 }
 
 /**

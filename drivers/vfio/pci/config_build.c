@@ -316,7 +316,8 @@ static int vfio_pci_build_cap(struct vfio_pci_config *c,
 
 /*
  * Reading the initial values of virtual bits comes last, when it is known which
- * registers have some: reading others may have side effects.
+ * registers have some: reading others may have side effects. Those of capabilities
+ * go with the list that was read, the others are what the device has now.
  */
 static int vfio_pci_build_fill_shadow(struct vfio_pci_config *c,
 				      const struct vfio_pci_config_desc *d)
@@ -328,7 +329,10 @@ static int vfio_pci_build_fill_shadow(struct vfio_pci_config *c,
 	for (reg = 0; reg < c->size; reg += 4) {
 		if (!get_unaligned_le32(c->virt + reg))
 			continue;
-		ret = d->read(d->ctx, reg, &dw);
+		if (d->seen && test_bit(reg / 4, d->seen->known))
+			ret = vfio_pci_desc_read(d, reg, &dw);
+		else
+			ret = d->read(d->ctx, reg, &dw);
 		if (ret)
 			return ret;
 		put_unaligned_le32(dw, c->shadow + reg);

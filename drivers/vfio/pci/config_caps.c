@@ -180,19 +180,30 @@ static const struct cfg_reg pwr_regs[] = {
  * vfio_pci_desc_read - read from a device that is described
  * @d: the description
  * @pos: position, rounded down to a multiple of 4
- * @val: what is there; behind the end, zero
+ * @val: what is there, or was there when it was read first; behind the end, zero
  *
  * Return: 0 or a negative errno.
  */
 int vfio_pci_desc_read(const struct vfio_pci_config_desc *d, unsigned int pos,
 		       u32 *val)
 {
-	pos &= ~3U;
+	unsigned int reg = pos / 4;
+	int ret;
+
 	if (pos >= d->size) {
 		*val = 0;
 		return 0;
 	}
-	return d->read(d->ctx, pos, val);
+	if (d->seen && test_bit(reg, d->seen->known)) {
+		*val = d->seen->val[reg];
+		return 0;
+	}
+	ret = d->read(d->ctx, 4 * reg, val);
+	if (!ret && d->seen) {
+		d->seen->val[reg] = *val;
+		__set_bit(reg, d->seen->known);
+	}
+	return ret;
 }
 
 static int vfio_pci_msi_len(const struct vfio_pci_config_desc *d,

@@ -5,6 +5,7 @@
 #ifndef __VFIO_PCI_CONFIG_PERM_H__
 #define __VFIO_PCI_CONFIG_PERM_H__
 
+#include <linux/bitmap.h>
 #include <linux/pci.h>
 #include <linux/types.h>
 
@@ -76,6 +77,20 @@ struct vfio_pci_bar_desc {
 	u32	flags;
 };
 
+/**
+ * struct vfio_pci_config_seen - what a device said of itself at first
+ * @known: registers that were read, by position / 4
+ * @val: what they had
+ *
+ * Where the capabilities are, and how long each is, decides what the user may
+ * write. A device that a user has had is not asked for that again: there are
+ * devices whose registers are in their memory, too.
+ */
+struct vfio_pci_config_seen {
+	DECLARE_BITMAP(known, PCI_CFG_SPACE_EXP_SIZE / 4);
+	u32	val[PCI_CFG_SPACE_EXP_SIZE / 4];
+};
+
 /* Where an Intel display has the address of its OpRegion: 4 bytes */
 #define PCI_INTEL_ASLS	0xfc
 
@@ -83,6 +98,8 @@ struct vfio_pci_bar_desc {
  * struct vfio_pci_config_desc - what the permissions are built from
  * @size: bytes of configuration space, 256 or 4096
  * @read: read the aligned 32 bits at @pos; 0 or a negative errno
+ * @seen: optional, goes before what @read finds; completed by what is read to
+ *	  find the capabilities
  * @hide: optional, told about each capability that is hidden
  * @ctx: first argument of @read and @hide
  * @vendor: vendor id (that of a VF cannot be read from it)
@@ -98,6 +115,7 @@ struct vfio_pci_bar_desc {
 struct vfio_pci_config_desc {
 	unsigned int	size;
 	int		(*read)(void *ctx, unsigned int pos, u32 *val);
+	struct vfio_pci_config_seen *seen;
 	void		(*hide)(void *ctx, bool extended, u16 id, u16 pos);
 	void		*ctx;
 	u16		vendor;

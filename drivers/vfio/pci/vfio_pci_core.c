@@ -492,6 +492,7 @@ void vfio_pci_core_release_dev(struct vfio_device *core_vdev)
 	mutex_destroy(&vdev->barmap_lock);
 	mutex_destroy(&vdev->config_lock);
 	mutex_destroy(&vdev->igate);
+	vfio_pci_config_release(vdev);
 	kfree(vdev->pm_save);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_release_dev);

@@ -51,6 +51,9 @@ int vfio_pci_get_irq_info(struct vfio_pci_core_device *vdev,
 int vfio_pci_config_init(struct vfio_pci_core_device *vdev);
 void vfio_pci_config_free(struct vfio_pci_core_device *vdev);
 void vfio_pci_config_probe(struct vfio_pci_core_device *vdev);
+void vfio_pci_config_release(struct vfio_pci_core_device *vdev);
+int vfio_pci_config_first(struct vfio_pci_core_device *vdev, unsigned int pos,
+			  u32 *val);
 void vfio_pci_config_restore(struct vfio_pci_core_device *vdev);
 void vfio_pci_config_msi_changed(struct vfio_pci_core_device *vdev);
 u32 vfio_pci_config_msi_mask(struct vfio_pci_core_device *vdev);

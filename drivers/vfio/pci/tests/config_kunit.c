@@ -1027,6 +1027,55 @@ static void broken_lists(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->shadow[PCI_CAPABILITY_LIST], 0);
 }
 
+/* What a user may write does not depend on what an earlier user did */
+static void remembered(struct kunit *test)
+{
+	struct vfio_pci_config_seen *seen;
+	struct vfio_pci_config *a, *b;
+	struct fake *f = fake_alloc(test);
+
+	seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	add_cap(f, STD_POS, PCI_CAP_ID_PM);
+	add_cap(f, STD_POS + NEXT_OFF, PCI_CAP_ID_MSI);
+	put16(f, STD_POS + NEXT_OFF + PCI_MSI_FLAGS,
+	      PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | 3 << 1);
+	add_ext_cap(f, 0, EXT_POS, PCI_EXT_CAP_ID_ERR);
+	add_ext_cap(f, EXT_POS, EXT_POS + 0x80, PCI_EXT_CAP_ID_VNDR);
+	put32(f, EXT_POS + 0x80 + PCI_VNDR_HEADER, 0x20 << 20);
+	f->desc.seen = seen;
+	a = build(test, f);
+
+	/* both lists are gone, MSI is short, what is nobody's long */
+	f->image[PCI_CAPABILITY_LIST] = 0;
+	put16(f, PCI_STATUS, 0);
+	f->image[STD_POS] = 0xff;
+	put16(f, STD_POS + NEXT_OFF + PCI_MSI_FLAGS, 0);
+	put32(f, EXT_POS, 0);
+	put32(f, EXT_POS + 0x80 + PCI_VNDR_HEADER, 0xfff << 20);
+	/* but this is what it is now */
+	f->image[PCI_INTERRUPT_LINE] = 7;
+	b = build(test, f);
+	KUNIT_EXPECT_MEMEQ(test, a->write, b->write, a->size);
+	KUNIT_EXPECT_MEMEQ(test, a->virt, b->virt, a->size);
+	KUNIT_EXPECT_MEMEQ(test, a->sticky, b->sticky, a->size);
+	KUNIT_EXPECT_MEMEQ(test, a->claimed, b->claimed, a->size);
+	KUNIT_EXPECT_EQ(test, STD_POS, b->pm);
+	KUNIT_EXPECT_EQ(test, STD_POS + NEXT_OFF, b->msi);
+	KUNIT_EXPECT_EQ(test, a->msi_mask, b->msi_mask);
+	KUNIT_EXPECT_EQ(test, 3, b->msi_qmax);
+	KUNIT_EXPECT_EQ(test, 0, a->shadow[PCI_INTERRUPT_LINE]);
+	KUNIT_EXPECT_EQ(test, 7, b->shadow[PCI_INTERRUPT_LINE]);
+	b->shadow[PCI_INTERRUPT_LINE] = 0;
+	KUNIT_EXPECT_MEMEQ(test, a->shadow, b->shadow, a->size);
+
+	/* it could be otherwise */
+	f->desc.seen = NULL;
+	b = build(test, f);
+	KUNIT_EXPECT_EQ(test, 0, b->pm);
+	KUNIT_EXPECT_MEMNEQ(test, a->write, b->write, a->size);
+}
+
 static void read_fails(struct kunit *test)
 {
 	struct fake *f = fake_alloc(test);
@@ -1187,6 +1236,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(linking),
 	KUNIT_CASE(no_pme),
 	KUNIT_CASE(broken_lists),
+	KUNIT_CASE(remembered),
 	KUNIT_CASE(read_fails),
 	KUNIT_CASE(random_devices),
 	KUNIT_CASE(merging),
