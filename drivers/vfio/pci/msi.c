@@ -373,6 +373,23 @@ static void msi_changed(struct vfio_pci_core_device *vdev)
 	vfio_pci_msi_mask_changed(vdev);
 }
 
+/*
+ * The PCI core asks the device anew where the table is that it writes to. Where
+ * it is was found to be harmless when there was no user yet.
+ */
+static bool msix_table_moved(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	u32 table = 0;
+	u16 flags = 0;
+
+	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
+	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);
+	return table != (vdev->msix_offset | vdev->msix_bar) ||
+	       ((flags & PCI_MSIX_FLAGS_QSIZE) + 1) * PCI_MSIX_ENTRY_SIZE !=
+	       vdev->msix_size;
+}
+
 static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 		      unsigned int nvec)
 {
@@ -383,6 +400,10 @@ static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 
 	if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
+	if (flag == PCI_IRQ_MSIX && msix_table_moved(vdev)) {
+		pci_notice_ratelimited(vdev->pdev, "no MSI-X: its table is not where it was before its first user\n");
+		return -EIO;
+	}
 
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	ret = pci_alloc_irq_vectors(vdev->pdev, 1, nvec, flag);

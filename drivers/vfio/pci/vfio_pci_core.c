@@ -128,11 +128,15 @@ static void vfio_pci_probe_intx(struct vfio_pci_core_device *vdev)
 				      cmd & ~PCI_COMMAND_INTX_DISABLE);
 }
 
+/*
+ * The kernel writes to the table wherever the device says that it is. One that
+ * does not end where its BAR does would be somebody else's memory.
+ */
 static void vfio_pci_probe_msix(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
-	u16 flags;
-	u32 table;
+	u32 flags, table, offset, size;
+	unsigned int bar;
 
 	vdev->msix_bar = 0xff;
 	vdev->msix_offset = 0;
@@ -141,12 +145,23 @@ static void vfio_pci_probe_msix(struct vfio_pci_core_device *vdev)
 	if (!pdev->msix_cap)
 		return;
 
-	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &flags);
-	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_TABLE, &table);
-	vdev->msix_bar = table & PCI_MSIX_TABLE_BIR;
-	vdev->msix_offset = table & PCI_MSIX_TABLE_OFFSET;
-	vdev->msix_size = ((flags & PCI_MSIX_FLAGS_QSIZE) + 1) *
-			  PCI_MSIX_ENTRY_SIZE;
+	if (vfio_pci_config_first(vdev, pdev->msix_cap, &flags) ||
+	    vfio_pci_config_first(vdev, pdev->msix_cap + PCI_MSIX_TABLE,
+				  &table))
+		return;
+	flags >>= 16;
+	size = ((flags & PCI_MSIX_FLAGS_QSIZE) + 1) * PCI_MSIX_ENTRY_SIZE;
+	offset = table & PCI_MSIX_TABLE_OFFSET;
+	bar = table & PCI_MSIX_TABLE_BIR;
+	if (bar >= PCI_STD_NUM_BARS ||
+	    (u64)offset + size > pci_resource_len(pdev, bar)) {
+		pci_notice_ratelimited(pdev, "has no MSI-X: the table would be outside of BAR %u\n",
+				       bar);
+		return;
+	}
+	vdev->msix_bar = bar;
+	vdev->msix_offset = offset;
+	vdev->msix_size = size;
 	vdev->has_dyn_msix = pci_msix_can_alloc_dyn(pdev);
 }
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices that change under their users: what was found before the first of them
+ * counts. Uses QEMU's nvme and vfio-test-config, which has it answer what a test
+ * wants.
+ */
+#include <stdlib.h>
+
+#include "kselftest_harness.h"
+#include "vfio_pci_util.h"
+
+#define PARAMETER	"/sys/module/vfio_test_config/parameters/read"
+#define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
+
+FIXTURE(changed)
+{
+	struct vp_dev d;
+	unsigned int msix;	/* capability */
+	__u32 vectors;
+	__u32 table;
+};
+
+static int answer(const struct vp_dev *d, unsigned int reg, __u32 val)
+{
+	char text[VU_NAME_MAX + 32];
+
+	snprintf(text, sizeof(text), "%s %x %x", d->bdf, reg, val);
+	return vu_write_file(PARAMETER, text);
+}
+
+static __u32 vectors(const struct vp_dev *d)
+{
+	struct vfio_irq_info info;
+
+	return vp_irq_info(d, MSIX, &info) ? UINT32_MAX : info.count;
+}
+
+FIXTURE_SETUP(changed)
+{
+	int ret;
+
+	vp_init(&self->d);
+	if (access(PARAMETER, F_OK) && system("modprobe -q vfio-test-config"))
+		SKIP(return, "the test driver vfio-test-config is not loaded");
+	ret = vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no nvme");
+	ASSERT_EQ(0, ret);
+	self->msix = vp_find_cap(&self->d, PCI_CAP_ID_MSIX);
+	ASSERT_NE(0, self->msix);
+	self->table = vp_cfg_get(&self->d, self->msix + PCI_MSIX_TABLE, 4);
+	self->vectors = vectors(&self->d);
+	ASSERT_LT(0, self->vectors);
+}
+
+FIXTURE_TEARDOWN(changed)
+{
+	if (!access(PARAMETER, F_OK))
+		EXPECT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+static int enable_msix(const struct vp_dev *d)
+{
+	int efd = eventfd(0, EFD_CLOEXEC), ret;
+
+	ret = vp_irq_fds(d, MSIX, 0, 1, &efd);
+	close(efd);
+	return ret;
+}
+
+/* The list of capabilities ends at once, or leads elsewhere */
+TEST_F(changed, list)
+{
+	__u32 first = vp_cfg_get(&self->d, PCI_CAPABILITY_LIST, 1);
+
+	ASSERT_NE(0, first);
+	vp_close_fds(&self->d);
+	ASSERT_EQ(0, answer(&self->d, PCI_CAPABILITY_LIST, 0));
+	ASSERT_EQ(0, vp_open_bdf(&self->d));
+	EXPECT_EQ(first, vp_cfg_get(&self->d, PCI_CAPABILITY_LIST, 1));
+	EXPECT_EQ(self->msix, vp_find_cap(&self->d, PCI_CAP_ID_MSIX));
+	/* and is as protected as it was */
+	vp_cfg_set(&self->d, self->msix + PCI_MSIX_TABLE, 4, ~self->table);
+	EXPECT_EQ(self->table,
+		  vp_cfg_get(&self->d, self->msix + PCI_MSIX_TABLE, 4));
+}
+
+/* Behind the BAR the kernel would write to what is somebody else's */
+TEST_F(changed, table_moves)
+{
+	const __u32 far = 0x7ffff000 | (self->table & PCI_MSIX_TABLE_BIR);
+	const unsigned int reg = self->msix + PCI_MSIX_TABLE;
+
+	vp_close_fds(&self->d);
+	ASSERT_EQ(0, answer(&self->d, reg, far));
+	ASSERT_EQ(0, vp_open_bdf(&self->d));
+	EXPECT_EQ(self->vectors, vectors(&self->d));
+	EXPECT_EQ(-EIO, enable_msix(&self->d));
+	/* while it is open, too */
+	ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	EXPECT_EQ(0, enable_msix(&self->d));
+	EXPECT_EQ(0, vp_irq_disable(&self->d, MSIX));
+	ASSERT_EQ(0, answer(&self->d, reg, self->table + 0x10));
+	EXPECT_EQ(-EIO, enable_msix(&self->d));
+	ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	EXPECT_EQ(0, enable_msix(&self->d));
+}
+
+TEST_F(changed, table_grows)
+{
+	__u32 flags = vp_cfg_get(&self->d, self->msix, 4);
+
+	ASSERT_EQ(0, answer(&self->d, self->msix,
+			    flags | (__u32)PCI_MSIX_FLAGS_QSIZE << 16));
+	EXPECT_EQ(-EIO, enable_msix(&self->d));
+	vp_close_fds(&self->d);
+	ASSERT_EQ(0, vp_open_bdf(&self->d));
+	EXPECT_EQ(self->vectors, vectors(&self->d));
+}
+
+/* Before the first user already: then there is no MSI-X, and all else is there */
+TEST_F(changed, table_outside)
+{
+	const unsigned int reg = self->msix + PCI_MSIX_TABLE;
+	const __u32 bir[] = { 0, 2, 5, 6, 7 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(bir) / sizeof(*bir); i++) {
+		EXPECT_EQ(0, vp_close(&self->d));
+		ASSERT_EQ(0, answer(&self->d, reg, 0x7ffff000 | bir[i]));
+		ASSERT_EQ(0, vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0));
+		EXPECT_EQ(0, vectors(&self->d));
+		EXPECT_EQ(-EINVAL, enable_msix(&self->d));
+		ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	}
+	EXPECT_EQ(0, vp_close(&self->d));
+	ASSERT_EQ(0, vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0));
+	EXPECT_EQ(self->vectors, vectors(&self->d));
+	EXPECT_EQ(0, enable_msix(&self->d));
+}
+
+TEST_HARNESS_MAIN
