@@ -259,6 +259,68 @@ void vfio_pci_config_probe(struct vfio_pci_core_device *vdev)
 							&vdev->asls);
 }
 
+/* The BAR @i as the kernel has assigned it; false if it has not */
+static bool assigned_bar(struct pci_dev *pdev, int i, u64 *addr, u32 *mask)
+{
+	struct resource *res = &pdev->resource[i];
+	struct pci_bus_region region;
+
+	if (!res->start ||
+	    res->flags & (IORESOURCE_UNSET | IORESOURCE_PCI_FIXED))
+		return false;
+	pcibios_resource_to_bus(pdev->bus, &region, res);
+	*addr = region.start;
+	*mask = (u32)(res->flags & IORESOURCE_IO ? PCI_BASE_ADDRESS_IO_MASK :
+						   PCI_BASE_ADDRESS_MEM_MASK);
+	return true;
+}
+
+static bool bar_differs(struct pci_dev *pdev, unsigned int reg, u32 val,
+			u32 mask)
+{
+	u32 now;
+
+	return !pci_read_config_dword(pdev, reg, &now) &&
+	       !PCI_POSSIBLE_ERROR(now) && (now ^ val) & mask;
+}
+
+/*
+ * A device that decodes other addresses than the kernel gave it answers for its
+ * neighbours, and is saved and restored like that by resets.
+ */
+static void restore_assigned_bars(struct vfio_pci_core_device *vdev)
+{
+	const u16 decode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+	struct pci_dev *pdev = vdev->pdev;
+	bool wide, lost;
+	u64 addr;
+	u32 mask;
+	u16 cmd;
+	int i;
+
+	if (pdev->is_virtfn)
+		return;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		unsigned int reg = PCI_BASE_ADDRESS_0 + 4 * i;
+
+		if (!assigned_bar(pdev, i, &addr, &mask))
+			continue;
+		wide = pdev->resource[i].flags & IORESOURCE_MEM_64;
+		lost = bar_differs(pdev, reg, addr, mask) ||
+		       (wide && bar_differs(pdev, reg + 4, addr >> 32, ~0U));
+		if (!lost)
+			continue;
+		vfio_pci_command_update(vdev, decode, 0, &cmd);
+		pci_write_config_dword(pdev, reg, addr);
+		if (wide)
+			pci_write_config_dword(pdev, reg + 4, addr >> 32);
+		vfio_pci_command_update(vdev, decode, cmd, NULL);
+		pci_notice_ratelimited(pdev, "BAR %d was not where it belongs\n",
+				       i);
+	}
+}
+
 /**
  * vfio_pci_config_restore - put back what is not in the state that PCI restores
  * @vdev: a device that was reset, or that is no longer in use
@@ -267,6 +329,7 @@ void vfio_pci_config_restore(struct vfio_pci_core_device *vdev)
 {
 	u32 now;
 
+	restore_assigned_bars(vdev);
 	if (vdev->has_asls &&
 	    !pci_read_config_dword(vdev->pdev, PCI_INTEL_ASLS, &now) &&
 	    now != vdev->asls)

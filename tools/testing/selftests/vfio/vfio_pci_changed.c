@@ -4,6 +4,7 @@
  * counts. Uses QEMU's nvme and vfio-test-config, which has it answer what a test
  * wants.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
@@ -138,6 +139,83 @@ TEST_F(changed, table_outside)
 	ASSERT_EQ(0, vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0));
 	EXPECT_EQ(self->vectors, vectors(&self->d));
 	EXPECT_EQ(0, enable_msix(&self->d));
+}
+
+FIXTURE(moved)
+{
+	struct vp_dev d;
+};
+
+FIXTURE_VARIANT(moved)
+{
+	unsigned int vendor;
+	unsigned int device;
+};
+
+/* One that cannot be reset by itself, and one that can, with a BAR of 64 bits */
+FIXTURE_VARIANT_ADD(moved, edu) {
+	.vendor = EDU_VENDOR, .device = EDU_DEVICE,
+};
+
+FIXTURE_VARIANT_ADD(moved, nvme) {
+	.vendor = NVME_VENDOR, .device = NVME_DEVICE,
+};
+
+FIXTURE_SETUP(moved)
+{
+	int ret;
+
+	vp_init(&self->d);
+	ret = vp_open(&self->d, variant->vendor, variant->device, 0);
+	if (ret == -ENODEV)
+		SKIP(return, "no such device");
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(moved)
+{
+	EXPECT_EQ(0, vp_close(&self->d));
+}
+
+static int config_of(const struct vp_dev *d)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* A BAR that decodes other addresses is put back before the next user comes */
+TEST_F(moved, bar)
+{
+	const __u32 memory = PCI_COMMAND_MEMORY;
+	const __u64 elsewhere = 0xff000000;
+	__u64 bar, now;
+	__u32 id;
+	int fd;
+
+	vp_cfg_set(&self->d, PCI_COMMAND, 2, memory);
+	id = vp_bar_get(&self->d, 0, 0);
+	EXPECT_NE(0xffffffff, id);
+	vp_close_fds(&self->d);
+	fd = config_of(&self->d);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(8, pread(fd, &bar, 8, PCI_BASE_ADDRESS_0));
+	/* address bits only; the upper half of edu's is another BAR, and is 0 */
+	ASSERT_EQ(4, pwrite(fd, &elsewhere, 4, PCI_BASE_ADDRESS_0));
+	ASSERT_EQ(8, pread(fd, &now, 8, PCI_BASE_ADDRESS_0));
+	ASSERT_NE(bar, now);
+
+	ASSERT_EQ(0, vp_open_bdf(&self->d));
+	ASSERT_EQ(8, pread(fd, &now, 8, PCI_BASE_ADDRESS_0));
+	EXPECT_EQ(bar, now);
+	vp_cfg_set(&self->d, PCI_COMMAND, 2, memory);
+	EXPECT_EQ(id, vp_bar_get(&self->d, 0, 0));
+	/* the state that is restored at the end is the right one */
+	vp_close_fds(&self->d);
+	ASSERT_EQ(8, pread(fd, &now, 8, PCI_BASE_ADDRESS_0));
+	EXPECT_EQ(bar, now);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN
