@@ -101,6 +101,7 @@ int vfio_df_open(struct vfio_device_file *df, struct iommufd_ctx *ictx)
 	vfio_device_note_opener(device);
 	/* Drivers look at the count in open_device() */
 	if (++device->open_count == 1) {
+		device->precopy_info_v2 = 0;
 		ret = vfio_device_first_open(device, ictx);
 		if (ret) {
 			device->open_count--;

@@ -6,6 +6,7 @@
 #include <linux/uaccess.h>
 
 #include "vfio.h"
+#include "vfio_uapi_ext.h"
 
 /*
  * Hand the file of a new data transfer session to the user. Consumes @file,
@@ -119,6 +120,21 @@ static int vfio_feature_migration(struct vfio_device *device, u32 flags,
 	return 0;
 }
 
+static int vfio_feature_mig_precopy_info_v2(struct vfio_device *device,
+					    u32 flags, size_t argsz)
+{
+	int ret;
+
+	if (!(device->migration_flags & VFIO_MIGRATION_PRE_COPY))
+		return -EINVAL;
+
+	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, 0);
+	if (ret != 1)
+		return ret;
+	WRITE_ONCE(device->precopy_info_v2, 1);
+	return 0;
+}
+
 /**
  * vfio_ioctl_device_feature - VFIO_DEVICE_FEATURE
  * @device: a device that is open
@@ -163,6 +179,8 @@ int vfio_ioctl_device_feature(struct vfio_device *device,
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
 		return vfio_feature_dma_logging_report(device, flags, data,
 						       size);
+	case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+		return vfio_feature_mig_precopy_info_v2(device, flags, size);
 	default:
 		if (!device->ops->device_feature)
 			return -ENOTTY;

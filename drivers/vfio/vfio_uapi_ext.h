@@ -2,7 +2,7 @@
 /*
  * User ABI that is newer than the uapi/linux/vfio.h of the kernel we build for.
  *
- * Numbers and layouts are mainline 7.2's. Each piece stands aside for a header
+ * Numbers and layouts are mainline 7.3's. Each piece stands aside for a header
  * that has it, so nothing here is seen twice.
  */
 #ifndef VFIO_UAPI_EXT_H
@@ -76,6 +76,19 @@ struct vfio_device_feature_dma_buf {
 	__u32	nr_ranges;
 	struct vfio_region_dma_range dma_ranges[] __counted_by(nr_ranges);
 };
+#endif
+
+/*
+ * On VFIO_DEVICE_FEATURE_SET, without data: from now on the flags of struct
+ * vfio_precopy_info are an output.
+ */
+#ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
+#define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2	12
+#endif
+
+/* There: new initial data is present on the stream, which counts anew */
+#ifndef VFIO_PRECOPY_INFO_REINIT
+#define VFIO_PRECOPY_INFO_REINIT	BIT(0)
 #endif
 
 #endif /* VFIO_UAPI_EXT_H */

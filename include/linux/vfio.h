@@ -19,6 +19,7 @@
 #include <linux/poll.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/uaccess.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/vfio.h>
@@ -67,6 +68,9 @@ struct vfio_device_set {
  *           Constant once registered
  * @dev_set_list: member of &vfio_device_set.device_list
  * @migration_flags: VFIO_MIGRATION_*. Constant once registered
+ * @precopy_info_v2: the user has opted in to VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
+ *                   since the device was opened: &vfio_precopy_info.flags is an
+ *                   output. See vfio_check_precopy_ioctl()
  * @kvm: the virtual machine that the opener works for, or NULL. Set before
  *       open_device() and cleared after close_device(); &vfio_device_set.lock
  * @index: the N of vfioN. Constant
@@ -115,6 +119,7 @@ struct vfio_device {
 	struct vfio_device_set *dev_set;
 	struct list_head dev_set_list;
 	unsigned int migration_flags;
+	u8 precopy_info_v2;
 	struct kvm *kvm;
 
 	/* Not for drivers */
@@ -302,6 +307,34 @@ static inline int vfio_check_feature(u32 flags, size_t argsz, u32 supported_ops,
 	if (!ops || argsz < minsz)
 		return -EINVAL;
 	return 1;
+}
+
+/**
+ * vfio_check_precopy_ioctl - judge an ioctl on the file of a migration
+ * @vdev: the device
+ * @cmd: the request
+ * @arg: its argument
+ * @info: what the user gave; with precopy_info_v2, flags is 0, for the driver to
+ *        set VFIO_PRECOPY_INFO_REINIT. Without, the driver leaves it as it is
+ *
+ * Return: 0 if this is a VFIO_MIG_GET_PRECOPY_INFO that the driver shall answer;
+ * -ENOTTY for another request, -EFAULT, or -EINVAL if @info is too short.
+ */
+static inline int vfio_check_precopy_ioctl(struct vfio_device *vdev,
+					   unsigned int cmd, unsigned long arg,
+					   struct vfio_precopy_info *info)
+{
+	const size_t minsz = offsetofend(struct vfio_precopy_info, dirty_bytes);
+
+	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
+		return -ENOTTY;
+	if (copy_from_user(info, (void __user *)arg, minsz))
+		return -EFAULT;
+	if (info->argsz < minsz)
+		return -EINVAL;
+	if (vdev->precopy_info_v2)
+		info->flags = 0;
+	return 0;
 }
 
 struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,

@@ -24,6 +24,8 @@ CHECKPATCH = [
     (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
     # vfio_alloc_device(), whose form drivers of other people depend on.
     (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
+    # Names of the user ABI
+    (r"/vfio_uapi_ext\.h$", "CAMELCASE"),
     # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; tables are
     # made by macros; and FIXTURE_DATA(x) * is not recognised as a type.
     (r"/tools/", "ARRAY_SIZE,BIT_MACRO,CAMELCASE,EMBEDDED_FUNCTION_NAME,LINE_SPACING,LONG_LINE_STRING,MACRO_ARG_REUSE,"

@@ -362,6 +362,9 @@ static int feature(int dev, __u32 argsz, __u32 flags)
 	return vu_ioctl(dev, VFIO_DEVICE_FEATURE, &arg);
 }
 
+/* Newer than the kernel's header */
+#define PRECOPY_INFO_V2	12	/* VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 */
+
 TEST_F(cdev, feature_errors)
 {
 	const __u32 get = VFIO_DEVICE_FEATURE_GET;
@@ -392,6 +395,9 @@ TEST_F(cdev, feature_errors)
 		EXPECT_EQ(-ENOTTY, feature(self->dev, 72, set | absent[i]));
 		EXPECT_EQ(-ENOTTY, feature(self->dev, 8, probe | absent[i]));
 	}
+	/* of whoever has no PRE_COPY state */
+	EXPECT_EQ(-EINVAL, feature(self->dev, 8, set | PRECOPY_INFO_V2));
+	EXPECT_EQ(-EINVAL, feature(self->dev, 8, probe | PRECOPY_INFO_V2));
 }
 
 TEST_F(cdev, close_in_every_order)

@@ -287,6 +287,9 @@ static int get_state(int dev, __u32 *state)
 	return ret ? ret : mig.data_fd == -1 ? 0 : -EBADE;
 }
 
+/* Newer than the kernel's header */
+#define PRECOPY_INFO_V2	12	/* VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 */
+
 FIXTURE(migration)
 {
 	bool there;
@@ -355,6 +358,24 @@ TEST_F(migration, features)
 			     VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size,
 			     sizeof(size)));
 	EXPECT_LT(0, size.stop_copy_length);
+}
+
+/* Only where there is a PRE_COPY state, for as long as the device is open */
+TEST_F(migration, precopy_info_v2)
+{
+	const __u32 probe = VFIO_DEVICE_FEATURE_PROBE | PRECOPY_INFO_V2;
+	const __u32 get = VFIO_DEVICE_FEATURE_GET;
+	const __u32 set = VFIO_DEVICE_FEATURE_SET;
+	char data[8] = {};
+
+	EXPECT_EQ(0, feature(self->from, probe, data, 0));
+	EXPECT_EQ(0, feature(self->from, probe | set, data, 0));
+	EXPECT_EQ(-EINVAL, feature(self->from, probe | get, data, 0));
+	EXPECT_EQ(-EINVAL, feature(self->from, PRECOPY_INFO_V2, data, 0));
+	EXPECT_EQ(-EINVAL, feature(self->from, get | PRECOPY_INFO_V2, data, 8));
+	EXPECT_EQ(0, feature(self->from, set | PRECOPY_INFO_V2, data, 0));
+	/* more than once, and with data that nobody reads */
+	EXPECT_EQ(0, feature(self->from, set | PRECOPY_INFO_V2, data, 8));
 }
 
 static int log_start(int dev, __u64 page_size, __u32 nr,
