@@ -314,7 +314,8 @@ static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
  * @arg: struct vfio_device_attach_iommufd_pt, of any age
  *
  * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID; -EINTR if
- * the caller is killed while another thread attaches or detaches; else what
+ * the caller is killed while another thread attaches or detaches; -EBUSY while
+ * the device or another one of its IOMMU group is being reset; else what
  * &vfio_device_ops.attach_ioas returns.
  */
 long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
@@ -343,6 +344,11 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 	if (mutex_lock_killable(&device->attach_lock))
 		return -EINTR;
 	pt_id = attach.pt_id;
+	if (vfio_device_is_resetting(device)) {
+		ret = vfio_df_refuse(df, -EBUSY,
+				     "attach: the device or one of its group is being reset");
+		goto out_unlock;
+	}
 	ret = device->ops->attach_ioas(device, &pt_id);
 	trace_vfio_device_attach(device, attach.pt_id, pt_id, ret);
 	if (ret)
@@ -353,6 +359,7 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 		trace_vfio_device_detach(device);
 		ret = -EFAULT;
 	}
+out_unlock:
 	mutex_unlock(&device->attach_lock);
 	return ret;
 }

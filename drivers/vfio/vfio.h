@@ -98,6 +98,9 @@ static inline int vfio_df_refuse(struct vfio_device_file *df, int errno,
 	return errno;
 }
 
+/* resetting.c */
+bool vfio_device_is_resetting(struct vfio_device *device);
+
 /* registration.c */
 void vfio_device_note_opener(struct vfio_device *device);
 void vfio_device_drain(struct vfio_device *device);

@@ -97,6 +97,8 @@ struct vfio_device_set {
  * @iommufd_attached: attached to a page table. @attach_lock
  * @cdev_opened: in use through the character device rather than through the
  *               group. &vfio_device_set.lock
+ * @resetting_entry: member of the list of devices that a user resets; see
+ *                   vfio_device_reset_begin()
  * @iommu_kind: what confines the device's DMA. Constant while registered
  * @opener_pid: who opened the device last, as the kernel's first namespace has it,
  *              or 0 if nobody has; for messages only, and written without a lock
@@ -140,6 +142,7 @@ struct vfio_device {
 	bool iommufd_bound;
 	bool iommufd_attached;
 	bool cdev_opened;
+	struct list_head resetting_entry;
 	unsigned int iommu_kind;
 	pid_t opener_pid;
 	char opener_comm[TASK_COMM_LEN];
@@ -377,6 +380,8 @@ unsigned int vfio_device_set_open_count(struct vfio_device_set *dev_set);
 struct vfio_device *
 vfio_find_device_in_devset(struct vfio_device_set *dev_set,
 			   struct device *dev);
+void vfio_device_reset_begin(struct vfio_device *device);
+void vfio_device_reset_end(struct vfio_device *device);
 
 int vfio_mig_get_next_state(struct vfio_device *device,
 			    enum vfio_device_mig_state cur_fsm,

@@ -92,10 +92,12 @@ int vfio_pci_reset_function_locked(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held_write(&vdev->memory_lock);
 
+	vfio_device_reset_begin(&vdev->vdev);
 	/* A reset starts and ends in D0 */
 	vfio_pci_set_power_state(vdev, PCI_D0);
 	ret = vfio_pci_try_reset(vdev->pdev);
 	vfio_pci_config_restore(vdev);
+	vfio_device_reset_end(&vdev->vdev);
 	vfio_pci_intx_sync(vdev);
 	trace_vfio_pci_reset(vdev, false, ret);
 	return ret;
@@ -528,12 +530,14 @@ static int vfio_pci_dev_set_hot_reset(struct vfio_pci_core_device *vdev,
 		down_write_nest_lock(&cur->memory_lock, &dev_set->lock);
 		if (cur->vdev.open_count)
 			vfio_pci_memory_zap(cur);
+		vfio_device_reset_begin(&cur->vdev);
 		vfio_pci_set_power_state(cur, PCI_D0);
 	}
 	ret = vfio_pci_dev_set_reset(dev_set, pdev);
 	trace_vfio_pci_reset(vdev, true, ret);
 	list_for_each_entry(cur, &dev_set->device_list, vdev.dev_set_list) {
 		vfio_pci_config_restore(cur);
+		vfio_device_reset_end(&cur->vdev);
 		vfio_pci_intx_sync(cur);
 		vfio_pci_memory_unlock(cur);
 	}

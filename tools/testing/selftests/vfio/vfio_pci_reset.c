@@ -185,6 +185,42 @@ static void *reset_loop(void *arg)
 	return NULL;
 }
 
+/* Move between two address spaces until a reset is in the way; 0 if none is */
+static int attach_until_busy(struct __test_metadata *_metadata,
+			     const struct vp_dev *d, int iommufd)
+{
+	__u32 ioas[2], pt;
+	int i, ret = 0;
+
+	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &ioas[0]));
+	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &ioas[1]));
+	for (i = 0; !ret && i < 2000; i++) {
+		pt = ioas[i % 2];
+		ret = vu_attach(d->fd, &pt);
+		usleep(500);
+	}
+	return ret;
+}
+
+/* A device has no place in an address space while it is being reset */
+TEST_F(function, attach_in_reset)
+{
+	struct resetter r = { .d = &self->d, .pause = 1000 };
+	pthread_t thread;
+	__u32 ioas, pt;
+
+	ASSERT_EQ(0, vu_ioas_alloc(self->d.iommufd, &ioas));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
+	EXPECT_EQ(-EBUSY, attach_until_busy(_metadata, &self->d,
+					    self->d.iommufd));
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	pt = ioas;
+	EXPECT_EQ(0, vu_attach(self->d.fd, &pt));
+	EXPECT_EQ(0, vu_detach(self->d.fd));
+}
+
 /* Accesses of all kinds while the device is being reset */
 TEST_F(function, reset_under_load)
 {
@@ -242,8 +278,11 @@ static int dma_set_up(struct vp_dev *d, struct dma *dma, int iommufd)
 	ret = vu_ioas_alloc(iommufd, &ioas);
 	if (!ret)
 		ret = vu_ioas_map(iommufd, ioas, dma->mem, DMA_LENGTH, DMA_IOVA);
-	if (!ret)
-		ret = vu_attach(d->fd, &ioas);
+	/* its mate may be resetting both */
+	while (!ret && (ret = vu_attach(d->fd, &ioas)) == -EBUSY) {
+		usleep(1000);
+		ret = 0;
+	}
 	if (!ret)
 		ret = vp_set_command(d, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY,
 				     0);
@@ -633,6 +672,21 @@ static void *hot_reset_loop(void *arg)
 		usleep(r->pause);
 	}
 	return NULL;
+}
+
+/* A mate of the group counts, too */
+TEST_F(bus, attach_in_reset)
+{
+	struct resetter r = { .d = &self->a, .pause = 1000 };
+	pthread_t thread;
+
+	ASSERT_EQ(0, open_both(&self->a, &self->b));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, hot_reset_loop, &r));
+	EXPECT_EQ(-EBUSY, attach_until_busy(_metadata, &self->b,
+					    self->a.iommufd));
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
 }
 
 /* One device resets the bus, while the other is opened, does DMA and is closed */
