@@ -8,11 +8,15 @@
 #include <pthread.h>
 
 #include "kselftest_harness.h"
-#include "edu.h"
-#include "fail_nth.h"
-#include "type1_calls.h"
+#include "../lib/edu.h"
+#include "../lib/fail_nth.h"
+#include "../lib/iommufd.h"
+#include "../lib/type1.h"
+
+PCI_BORROW(edu, pci_is_edu)
+
 #ifdef HAVE_MOCK_ABI
-#include "mock_calls.h"
+#include "../lib/mock.h"
 
 #define BASE	(32UL << 20)
 #define SIZE	(16UL << 20)
@@ -401,8 +405,7 @@ TEST_F(dirty, fail_nth)
 							       self->hwpt,
 							       true));
 
-		EXPECT_TRUE(!rc || rc == -ENOMEM || rc == -EFAULT);
-		EXPECT_TRUE(nth.injected || !rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, false));
 	}
 	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
@@ -416,8 +419,7 @@ TEST_F(dirty, fail_nth)
 		rc = fail_nth_run(&nth, get_dirty_bitmap(self->fd, self->hwpt,
 							 BASE, SIZE, self->pg,
 							 self->got, 0));
-		EXPECT_TRUE(!rc || rc == -ENOMEM || rc == -EFAULT);
-		EXPECT_TRUE(nth.injected || !rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		/* If it is not in the bitmap, then it is still in the table */
 		if (!bit_is_set(self->got, 0))
 			EXPECT_EQ(n, read_pages(self, 0, self->bits, 0));
@@ -526,11 +528,11 @@ TEST(real)
 	int fd, dev, rc;
 	bool can;
 
-	if (!cdev_find(is_edu, path))
+	if (!pci_find_cdev(pci_is_edu, path))
 		SKIP(return, "no edu device is bound to vfio-pci with a cdev");
 	fd = iommufd_open();
 	ASSERT_LE(0, fd);
-	dev = cdev_open(path);
+	dev = cdev_open_path(path);
 	ASSERT_LE(0, dev);
 	ASSERT_EQ(0, cdev_bind(dev, fd, &devid));
 	ASSERT_EQ(0, get_hw_info(fd, devid, NULL, 0, &info));

@@ -9,10 +9,12 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
-#include "mock_calls.h"
+#include "../../../lib/fdpass.h"
+#include "../lib/mock.h"
 
 #define BASE	(MOCK_APERTURE_START + (1UL << 20))
 #define PAGES	40
@@ -433,12 +435,12 @@ TEST_F(access, slow_memory_can_be_killed)
 		/* The parent keeps the descriptor and never answers */
 		uffd = uffd_open(mem, self->ps);
 		CHILD_CHECK(uffd >= 0);
-		CHILD_CHECK(!send_fds(sock, &uffd, 1));
+		CHILD_CHECK(!fds_send(sock, &uffd, 1));
 		CHILD_CHECK(!MAP_AT(mem, self->ps, BASE));
 		RW(BASE, 1, self->tmp, WRITE);
 		_exit(1);
 	}
-	if (recv_fds(sock, &uffd, 1))
+	if (fds_receive(sock, &uffd, 1))
 		SKIP(return, "no userfaultfd");
 	ASSERT_EQ(0, uffd_wait(uffd));
 	ASSERT_EQ(0, kill(pid, SIGKILL));

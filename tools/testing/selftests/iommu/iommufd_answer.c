@@ -6,12 +6,13 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #ifdef HAVE_MOCK_ABI
-#include "mock_calls.h"
+#include "../lib/mock.h"
 #else
-#include "iommufd_calls.h"
+#include "../lib/iommufd.h"
 #endif
 
 /* In the aperture of the mock */

@@ -9,8 +9,10 @@
 #include <sys/eventfd.h>
 
 #include "kselftest_harness.h"
-#include "edu.h"
-#include "fail_nth.h"
+#include "../../../lib/fdpass.h"
+#include "../lib/edu.h"
+#include "../lib/fail_nth.h"
+#include "../lib/iommufd.h"
 
 /* Within the 28 bits of the device */
 #define BASE	0x1000000UL
@@ -27,17 +29,8 @@ static struct edu {
 	char *buf;		/* two pages: to the device and back */
 } edu;
 
-static struct pci_loan testdev_loan;
-
-static __attribute__((constructor)) void borrow_testdev(void)
-{
-	pci_borrow(is_pci_testdev, &testdev_loan);
-}
-
-static __attribute__((destructor)) void return_testdev(void)
-{
-	pci_return(&testdev_loan);
-}
+PCI_BORROW(edu, pci_is_edu)
+PCI_BORROW(testdev, pci_is_testdev)
 
 /* The device is open, and there is an IOAS */
 FIXTURE(opened)
@@ -52,12 +45,12 @@ FIXTURE_SETUP(opened)
 	edu.bar = NULL;
 	edu.ps = page_size();
 	self->pinned = pages_pinned();
-	if (!cdev_find(is_edu, edu.path))
+	if (!pci_find_cdev(pci_is_edu, edu.path))
 		SKIP(return, "there is no edu, or vfio-pci cannot have it");
 	ASSERT_EQ(0, cdev_bdf(edu.path, edu.bdf));
 	edu.fd = iommufd_open();
 	ASSERT_LE(0, edu.fd);
-	edu.dev = cdev_open(edu.path);
+	edu.dev = cdev_open_path(edu.path);
 	ASSERT_LE(0, edu.dev) {
 		TH_LOG("%s: errno %d", edu.path, -edu.dev);
 	}
@@ -215,7 +208,7 @@ TEST_F(attached, bind_twice)
 	EXPECT_EQ(-EINVAL, cdev_bind(edu.dev, edu.fd, &devid));
 	EXPECT_EQ(-EINVAL, cdev_bind(edu.dev, other, &devid));
 	/* The same device, opened once more */
-	second = cdev_open(edu.path);
+	second = cdev_open_path(edu.path);
 	ASSERT_LE(0, second);
 	EXPECT_GT(0, cdev_bind(second, edu.fd, &devid));
 	EXPECT_GT(0, cdev_bind(second, other, &devid));
@@ -235,7 +228,7 @@ TEST_F(opened, bind_again_after_close)
 		ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
 		ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
 		ASSERT_EQ(0, close(edu.dev));
-		edu.dev = cdev_open(edu.path);
+		edu.dev = cdev_open_path(edu.path);
 		ASSERT_LE(0, edu.dev);
 		EXPECT_EQ(-ENOENT, obj_destroy(edu.fd, edu.devid));
 	}
@@ -684,7 +677,7 @@ TEST_F(opened, killed_with_everything)
 	edu.dev = -1;
 	pid = fork_with_socket(&sock);
 	if (!pid) {
-		int fd = iommufd_open(), dev = cdev_open(edu.path);
+		int fd = iommufd_open(), dev = cdev_open_path(edu.path);
 		char *mem = mem_private(1 << 20);
 		void *bar;
 		__u32 ioas, devid;
@@ -699,10 +692,8 @@ TEST_F(opened, killed_with_everything)
 			CHILD_CHECK(!ioas_map_at(fd, ioas, mem, 1 << 20,
 						 BASE + i * (1 << 20)));
 		/* And in the middle of a copy */
-		edu_write(bar, EDU_DMA_SRC, EDU_BUFFER);
-		edu_write(bar, EDU_DMA_DST, BASE);
-		edu_write(bar, EDU_DMA_COUNT, EDU_MAX_DMA);
-		edu_write(bar, EDU_DMA_CMD, EDU_DMA_START | EDU_DMA_TO_MEM);
+		edu_dma_begin(bar, EDU_BUFFER, BASE, EDU_MAX_DMA,
+			      EDU_DMA_TO_MEM);
 		sync_tell(sock);
 		pause();
 		_exit(1);
@@ -714,7 +705,7 @@ TEST_F(opened, killed_with_everything)
 	EXPECT_EQ(-SIGKILL, wait_child(pid));
 	EXPECT_EQ(self->pinned, pages_pinned());
 	/* The device is free for the next one, and works */
-	edu.dev = cdev_open(edu.path);
+	edu.dev = cdev_open_path(edu.path);
 	dma_faults_say(edu.bdf, "end");
 	ASSERT_LE(0, edu.dev);
 	ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
@@ -746,7 +737,7 @@ TEST_F(opened, mapper_and_driver_are_two_processes)
 		CHILD_CHECK(fd >= 0);
 		CHILD_CHECK(!ioas_alloc(fd, &ioas));
 		CHILD_CHECK(!ioas_map_at(fd, ioas, mem, edu.ps, BASE));
-		CHILD_CHECK(!send_fds(sock, &fd, 1));
+		CHILD_CHECK(!fds_send(sock, &fd, 1));
 		CHILD_CHECK(write(sock, &ioas, sizeof(ioas)) == sizeof(ioas));
 		CHILD_CHECK(!close(fd));
 		sync_wait(sock);
@@ -756,7 +747,7 @@ TEST_F(opened, mapper_and_driver_are_two_processes)
 		_exit(0);
 	}
 	close(edu.fd);
-	ASSERT_EQ(0, recv_fds(sock, &edu.fd, 1));
+	ASSERT_EQ(0, fds_receive(sock, &edu.fd, 1));
 	ASSERT_EQ(sizeof(edu.ioas), read(sock, &edu.ioas, sizeof(edu.ioas)));
 	ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
 	ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
@@ -790,13 +781,13 @@ TEST_F(opened, device_passed_over_socket)
 		__u32 devid;
 
 		fds[0] = iommufd_open();
-		fds[1] = cdev_open(edu.path);
+		fds[1] = cdev_open_path(edu.path);
 		CHILD_CHECK(fds[0] >= 0 && fds[1] >= 0);
 		CHILD_CHECK(!cdev_bind(fds[1], fds[0], &devid));
-		CHILD_CHECK(!send_fds(sock, fds, 2));
+		CHILD_CHECK(!fds_send(sock, fds, 2));
 		_exit(0);
 	}
-	ASSERT_EQ(0, recv_fds(sock, fds, 2));
+	ASSERT_EQ(0, fds_receive(sock, fds, 2));
 	EXPECT_EQ(0, wait_child(pid));
 	edu.fd = fds[0];
 	edu.dev = fds[1];
@@ -856,7 +847,7 @@ TEST_F(attached, close_while_bar_is_mapped)
 TEST_F(opened, close_without_bind)
 {
 	ASSERT_EQ(0, close(edu.dev));
-	edu.dev = cdev_open(edu.path);
+	edu.dev = cdev_open_path(edu.path);
 	ASSERT_LE(0, edu.dev);
 	ASSERT_EQ(0, close(edu.fd));
 	edu.fd = -1;
@@ -869,7 +860,7 @@ TEST_F(opened, close_bound_only)
 	ASSERT_EQ(0, close(edu.dev));
 	edu.fd = iommufd_open();
 	ASSERT_LE(0, edu.fd);
-	edu.dev = cdev_open(edu.path);
+	edu.dev = cdev_open_path(edu.path);
 	ASSERT_LE(0, edu.dev);
 	ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
 }
@@ -923,26 +914,6 @@ TEST_F(opened, memlock_at_attach)
 
 /* A failing allocation at every step */
 
-#define EXPECT_FAIL_NTH(rc)						\
-	do {								\
-		int __rc = (rc);					\
-									\
-		if (!nth.injected)					\
-			EXPECT_EQ(0, __rc);				\
-		EXPECT_TRUE(__rc == 0 || __rc == -ENOMEM ||		\
-			    __rc == -EFAULT) {				\
-			TH_LOG("round %u: %d", nth.n, __rc);		\
-		}							\
-	} while (0)
-
-#define EXPECT_SWEPT()							\
-	do {								\
-		EXPECT_FALSE(nth.injected);				\
-		EXPECT_LT(1, nth.n) {					\
-			TH_LOG("nothing could be made to fail");	\
-		}							\
-	} while (0)
-
 /*
  * To enable a device with an interrupt pin the kernel runs ACPI methods, and
  * ACPICA does not survive a failed allocation. So this takes one without.
@@ -957,13 +928,13 @@ TEST_F(opened, fail_bind)
 
 	if (why)
 		SKIP(return, "no fault injection: %s", why);
-	if (!cdev_find(is_without_intx, path))
+	if (!pci_find_cdev(pci_is_without_intx, path))
 		SKIP(return, "no device without INTx is bound to vfio-pci");
 	while (fail_nth_next(&nth)) {
-		dev = cdev_open(path);
+		dev = cdev_open_path(path);
 		ASSERT_LE(0, dev);
 		rc = fail_nth_run(&nth, cdev_bind(dev, edu.fd, &devid));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		if (rc) {
 			/* It can be tried again on the same file */
 			ASSERT_EQ(0, cdev_bind(dev, edu.fd, &devid)) {
@@ -972,7 +943,7 @@ TEST_F(opened, fail_bind)
 		}
 		ASSERT_EQ(0, close(dev));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&nth);
 	ASSERT_EQ(0, obj_destroy(edu.fd, edu.ioas));
 	EXPECT_TRUE(ctx_is_empty(edu.fd));
 }
@@ -989,7 +960,7 @@ TEST_F(opened, fail_attach)
 	ASSERT_EQ(0, MAP_AT(edu.buf, 2 * edu.ps, BASE));
 	while (fail_nth_next(&nth)) {
 		rc = fail_nth_run(&nth, cdev_attach_to(edu.dev, edu.ioas));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		EXPECT_EQ(rc ? self->pinned : self->pinned + 2,
 			  pages_pinned()) {
 			TH_LOG("round %u", nth.n);
@@ -997,7 +968,7 @@ TEST_F(opened, fail_attach)
 		EXPECT_EQ(0, cdev_detach(edu.dev));
 		ASSERT_EQ(self->pinned, pages_pinned());
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&nth);
 	ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
 	ASSERT_EQ(0, edu_start(edu.dev, &edu.bar));
 	ASSERT_EQ(0, edu_from_mem(edu.bar, BASE, 0, 64));
@@ -1020,11 +991,11 @@ TEST_F(attached, fail_replace)
 				 edu.ps, BASE));
 	while (fail_nth_next(&nth)) {
 		rc = fail_nth_run(&nth, cdev_attach_to(edu.dev, other));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		EXPECT_EQ(self->pinned + 1, pages_pinned());
 		ASSERT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&nth);
 	ASSERT_EQ(0, edu_fill(0x55));
 	ASSERT_EQ(0, edu_to_mem(edu.bar, BASE, 0, 64));
 	EXPECT_TRUE(all_are(edu.buf, 0x55, 64));
@@ -1044,13 +1015,13 @@ TEST_F(attached, fail_map)
 	memset(mem, 1, 1 << 20);
 	while (fail_nth_next(&nth)) {
 		rc = fail_nth_run(&nth, MAP_AT(mem, 1 << 20, BASE));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		EXPECT_EQ(rc ? -ENOENT : 0, UNMAP(BASE, 1 << 20));
 		ASSERT_EQ(self->pinned, pages_pinned()) {
 			TH_LOG("round %u leaks", nth.n);
 		}
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&nth);
 }
 
 TEST_F(attached, fail_copy)
@@ -1067,12 +1038,12 @@ TEST_F(attached, fail_copy)
 						     BASE + 0x100000,
 						     edu.ioas, BASE,
 						     2 * edu.ps));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&nth, rc);
 		EXPECT_EQ(rc ? -ENOENT : 0,
 			  UNMAP(BASE + 0x100000, 2 * edu.ps));
 		ASSERT_EQ(self->pinned + 2, pages_pinned());
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&nth);
 }
 
 /* Nothing that unmap needs can fail, but for the copies of its argument */

@@ -8,7 +8,8 @@
  * As a test it has no argument and takes QEMU's edu device.
  */
 #include "kselftest.h"
-#include "edu.h"
+#include "../lib/memory.h"
+#include "../lib/pci.h"
 
 /* [begin] */
 #include <errno.h>
@@ -110,8 +111,8 @@ int main(int argc, char **argv)
 	if (argc > 1) {
 		snprintf(path, sizeof(path), "%s", argv[1]);
 	} else {
-		pci_borrow(is_edu, &loan);
-		if (!cdev_find(is_edu, path)) {
+		pci_borrow(pci_is_edu, &loan);
+		if (!pci_find_cdev(pci_is_edu, path)) {
 			ksft_test_result_skip("no edu that vfio-pci can have\n");
 			ksft_finished();
 		}

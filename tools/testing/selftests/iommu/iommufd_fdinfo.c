@@ -4,10 +4,12 @@
  * space, on the mock IOMMU driver. How the memory really lies is read from
  * /proc/self/pagemap.
  */
+#include <linux/loop.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "kselftest_harness.h"
-#include "mock_calls.h"
+#include "../lib/mock.h"
 
 #define BASE	(MOCK_APERTURE_START + (1UL << 20))
 #define FAR	0x60000000UL

@@ -13,10 +13,12 @@
 #include <signal.h>
 #include <time.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "kselftest_harness.h"
-#include "iommufd_calls.h"
-#include "type1_calls.h"
+#include "../lib/iommufd.h"
+#include "../lib/type1.h"
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define CGROUP		CGROUP_ROOT "/iommufd_huge"

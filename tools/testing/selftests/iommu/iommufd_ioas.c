@@ -8,10 +8,12 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "kselftest_harness.h"
-#include "iommufd_calls.h"
+#include "../../../lib/fdpass.h"
+#include "../lib/iommufd.h"
 
 FIXTURE(ctx)
 {
@@ -1513,11 +1515,11 @@ TEST_F(ctx, passed_over_socket)
 		CHILD_CHECK(fd >= 0);
 		CHILD_CHECK(!ioas_alloc(fd, &id));
 		CHILD_CHECK(!ioas_map_at(fd, id, self->buf, self->ps, 0));
-		CHILD_CHECK(!send_fds(sock, &fd, 1));
+		CHILD_CHECK(!fds_send(sock, &fd, 1));
 		CHILD_CHECK(write(sock, &id, sizeof(id)) == sizeof(id));
 		_exit(0);
 	}
-	ASSERT_EQ(0, recv_fds(sock, &fd, 1));
+	ASSERT_EQ(0, fds_receive(sock, &fd, 1));
 	{
 		__u32 id;
 		__u64 len;

@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
-#include "mock_calls.h"
-#include "fail_nth.h"
+#include "../lib/mock.h"
+#include "../lib/fail_nth.h"
 
 #define BASE	(MOCK_APERTURE_START + (1UL << 20))
 /* Where no IOVA is chosen as long as there is room below */
@@ -2204,27 +2204,6 @@ FIXTURE_TEARDOWN(fail)
 	EXPECT_EQ(self->pinned, pages_pinned());
 }
 
-/* What an operation may answer in a round of fault injection */
-#define EXPECT_FAIL_NTH(rc)						\
-	do {								\
-		int __rc = (rc);					\
-									\
-		if (!self->nth.injected)				\
-			EXPECT_EQ(0, __rc);				\
-		EXPECT_TRUE(__rc == 0 || __rc == -ENOMEM ||		\
-			    __rc == -EFAULT) {				\
-			TH_LOG("round %u: %d", self->nth.n, __rc);	\
-		}							\
-	} while (0)
-
-#define EXPECT_SWEPT()							\
-	do {								\
-		EXPECT_FALSE(self->nth.injected);			\
-		EXPECT_LT(1, self->nth.n) {				\
-			TH_LOG("nothing could be made to fail");	\
-		}							\
-	} while (0)
-
 TEST_F(fail, ioas_alloc)
 {
 	__u32 id;
@@ -2232,11 +2211,11 @@ TEST_F(fail, ioas_alloc)
 
 	while (fail_nth_next(&self->nth)) {
 		rc = fail_nth_run(&self->nth, ioas_alloc(self->fd, &id));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		if (!rc)
 			EXPECT_EQ(0, obj_destroy(self->fd, id));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 	ASSERT_EQ(0, mock_detach(self->fd, &self->dev));
 	ASSERT_EQ(0, obj_destroy(self->fd, self->ioas));
 	EXPECT_TRUE(ctx_is_empty(self->fd));
@@ -2250,7 +2229,7 @@ TEST_F(fail, map)
 		rc = fail_nth_run(&self->nth,
 				  ioas_map_at(self->fd, self->ioas, self->buf,
 					      self->size, BASE));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		if (!rc)
 			EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt,
 						    BASE, self->size,
@@ -2261,7 +2240,7 @@ TEST_F(fail, map)
 			TH_LOG("round %u leaks", self->nth.n);
 		}
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 }
 
 TEST_F(fail, map_file)
@@ -2273,14 +2252,14 @@ TEST_F(fail, map_file)
 		rc = fail_nth_run(&self->nth,
 				  ioas_map_file_at(self->fd, self->ioas, memfd,
 						   0, self->size, BASE));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
 						       BASE, self->size));
 		ASSERT_EQ(self->pinned, pages_pinned()) {
 			TH_LOG("round %u leaks", self->nth.n);
 		}
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 	close(memfd);
 }
 
@@ -2320,13 +2299,13 @@ TEST_F(fail, copy)
 				  ioas_copy_at(self->fd, self->ioas,
 					       BASE + self->size, self->ioas,
 					       BASE, self->size));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
 						       BASE + self->size,
 						       self->size));
 		ASSERT_EQ(pinned, pages_pinned());
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 }
 
 TEST_F(fail, attach)
@@ -2342,14 +2321,14 @@ TEST_F(fail, attach)
 				  mock_attach(self->fd, ioas, &dev));
 		/* The device is new, and the driver core may not take it in */
 		if (!self->nth.injected || (rc != -ENODEV && rc != -EINVAL))
-			EXPECT_FAIL_NTH(rc);
+			EXPECT_FAIL_NTH(&self->nth, rc);
 		if (!rc)
 			EXPECT_EQ(0, mock_detach(self->fd, &dev));
 		ASSERT_EQ(self->pinned, pages_pinned()) {
 			TH_LOG("round %u leaks", self->nth.n);
 		}
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 	EXPECT_EQ(0, obj_destroy(self->fd, ioas));
 }
 
@@ -2367,7 +2346,7 @@ TEST_F(fail, replace)
 	while (fail_nth_next(&self->nth)) {
 		rc = fail_nth_run(&self->nth,
 				  mock_replace(self->fd, &self->dev, ioas));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		/* It was done, but its answer got lost, if that is EFAULT. */
 		if (rc != -EFAULT)
 			EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt,
@@ -2375,7 +2354,7 @@ TEST_F(fail, replace)
 						    rc ? self->buf : other));
 		ASSERT_EQ(0, mock_replace(self->fd, &self->dev, self->ioas));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 }
 
 TEST_F(fail, hwpt_alloc)
@@ -2389,11 +2368,11 @@ TEST_F(fail, hwpt_alloc)
 		rc = fail_nth_run(&self->nth,
 				  hwpt_alloc(self->fd, self->dev.idev,
 					     self->ioas, 0, &hwpt));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		if (!rc)
 			EXPECT_EQ(0, obj_destroy(self->fd, hwpt));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 }
 
 TEST_F(fail, access_pin)
@@ -2413,14 +2392,14 @@ TEST_F(fail, access_pin)
 				  mock_access_pin(self->fd, access, BASE,
 						  self->size, self->buf, 0,
 						  &id));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		if (!rc)
 			EXPECT_EQ(0, mock_access_unpin(self->fd, access, id));
 		ASSERT_EQ(pinned, pages_pinned()) {
 			TH_LOG("round %u leaks", self->nth.n);
 		}
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 	close(access);
 }
 
@@ -2438,7 +2417,7 @@ TEST_F(fail, allow_iovas)
 		rc = fail_nth_run(&self->nth,
 				  ioas_allow_iovas(self->fd, self->ioas, ranges,
 						   ARRAY_SIZE(ranges)));
-		EXPECT_FAIL_NTH(rc);
+		EXPECT_FAIL_NTH(&self->nth, rc);
 		/* A failed one leaves no part of the list */
 		EXPECT_EQ(rc ? 0 : -ENOSPC,
 			  ioas_map(self->fd, self->ioas, self->buf, self->size,
@@ -2448,7 +2427,7 @@ TEST_F(fail, allow_iovas)
 						self->size));
 		ASSERT_EQ(0, ioas_allow_iovas(self->fd, self->ioas, NULL, 0));
 	}
-	EXPECT_SWEPT();
+	EXPECT_SWEPT(&self->nth);
 }
 
 TEST_HARNESS_MAIN

@@ -5,7 +5,7 @@
  * to a certain page table.
  */
 #include "kselftest_harness.h"
-#include "mock_calls.h"
+#include "../lib/mock.h"
 
 #define NO_DIRTY	MOCK_FLAGS_DEVICE_NO_DIRTY
 #define BUF_PAGES	16

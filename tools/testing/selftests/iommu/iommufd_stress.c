@@ -15,9 +15,9 @@
 
 #include "kselftest_harness.h"
 #ifdef HAVE_MOCK_ABI
-#include "mock_calls.h"
+#include "../lib/mock.h"
 #else
-#include "iommufd_calls.h"
+#include "../lib/iommufd.h"
 #define MOCK_APERTURE_START 0x1000000UL
 #endif
 

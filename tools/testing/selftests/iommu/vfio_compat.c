@@ -6,13 +6,16 @@
 #include <pthread.h>
 
 #include "kselftest_harness.h"
-#include "edu.h"
-#include "type1_calls.h"
+#include "../lib/edu.h"
+#include "../lib/iommufd.h"
+#include "../lib/type1.h"
 #ifdef HAVE_MOCK_ABI
-#include "mock_calls.h"
+#include "../lib/mock.h"
 #endif
 
 #define PAGES	64
+
+PCI_BORROW(edu, pci_is_edu)
 
 /* A container without a group */
 FIXTURE(bare)
@@ -826,14 +829,14 @@ FIXTURE_SETUP(group)
 	self->bar = NULL;
 	self->ps = page_size();
 	self->pinned = pages_pinned();
-	if (!cdev_find(is_edu, self->cdev))
+	if (!pci_find_cdev(pci_is_edu, self->cdev))
 		SKIP(return, "no edu device is bound to vfio-pci");
 	ASSERT_EQ(0, cdev_bdf(self->cdev, self->bdf));
 	self->container = container_open();
 	ASSERT_LE(0, self->container);
-	self->group = group_open(group_of(self->bdf));
+	self->group = group_open(sysdev_group(self->bdf));
 	ASSERT_LE(0, self->group) {
-		TH_LOG("group %d: errno %d", group_of(self->bdf), -self->group);
+		TH_LOG("group %d: errno %d", sysdev_group(self->bdf), -self->group);
 	}
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
 	self->buf = mem_thp(2 * SZ_2M);
@@ -949,7 +952,7 @@ static int open_device(struct __test_metadata *_metadata,
 		       struct _test_data_group *self, unsigned long type)
 {
 	ASSERT_EQ(0, t1_call(self->container, VFIO_SET_IOMMU, type));
-	self->dev = group_device(self->group, self->bdf);
+	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(0, edu_start(self->dev, &self->bar));
 	return 0;
@@ -977,7 +980,7 @@ TEST_F(group, dma)
 	/* Some before the device is there, some after */
 	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
 	ASSERT_EQ(0, t1_map(fd, src, SZ_2M, SZ_2M, T1_RO));
-	self->dev = group_device(self->group, self->bdf);
+	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(-EBUSY, group_unset_container(self->group));
 	ASSERT_EQ(0, edu_start(self->dev, &self->bar));
@@ -1067,7 +1070,7 @@ TEST_F(group, left_open)
 
 	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
-	self->dev = group_device(self->group, self->bdf);
+	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
 	close(self->container);
 	self->container = -1;
@@ -1118,7 +1121,7 @@ TEST_F(group, iommufd_as_container)
 	ASSERT_EQ(0, group_set_container(self->group, fd));
 	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
-	self->dev = group_device(self->group, self->bdf);
+	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
 	close(fd);
 }

@@ -19,7 +19,10 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../../../lib/fdpass.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 /* What the headers of 6.12 do not have yet */
 #define BIND_FLAG_TOKEN		0x1
@@ -40,8 +43,8 @@ struct pt_ext {
 
 FIXTURE(cdev)
 {
-	char bdf[VU_NAME_MAX];
-	char driver[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	int dev;
 	int iommufd;
 	__u32 ioas;
@@ -52,16 +55,16 @@ FIXTURE_SETUP(cdev)
 	self->dev = -1;
 	self->iommufd = -1;
 	self->bdf[0] = '\0';
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
-	if (vu_driver(self->bdf, self->driver))
+	if (sysdev_driver(self->bdf, self->driver))
 		self->driver[0] = '\0';
-	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
-	self->dev = vu_cdev_open(self->bdf);
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
+	self->dev = cdev_open(self->bdf);
 	ASSERT_LE(0, self->dev);
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 }
 
 FIXTURE_TEARDOWN(cdev)
@@ -69,20 +72,20 @@ FIXTURE_TEARDOWN(cdev)
 	close(self->dev);
 	close(self->iommufd);
 	if (self->bdf[0])
-		EXPECT_EQ(0, vu_give_to(self->bdf, self->driver[0] ?
-					self->driver : NULL));
+		EXPECT_EQ(0, sysdev_set_driver(self->bdf, self->driver[0] ?
+					       self->driver : NULL));
 }
 
 /* Usable again by somebody else */
 static void expect_free(struct __test_metadata *_metadata, const char *bdf)
 {
 	__u32 devid;
-	int iommufd = vu_iommufd_open();
-	int dev = vu_cdev_open(bdf);
+	int iommufd = iommufd_open();
+	int dev = cdev_open(bdf);
 
 	ASSERT_LE(0, iommufd);
 	ASSERT_LE(0, dev);
-	EXPECT_EQ(0, vu_bind(dev, iommufd, &devid));
+	EXPECT_EQ(0, cdev_bind(dev, iommufd, &devid));
 	close(dev);
 	close(iommufd);
 }
@@ -92,12 +95,12 @@ TEST_F(cdev, node)
 	char path[PATH_MAX], dev[32], text[32];
 	struct stat st;
 
-	ASSERT_EQ(0, vu_cdev_path(self->bdf, path));
+	ASSERT_EQ(0, sysdev_cdev_path(self->bdf, path));
 	ASSERT_EQ(0, stat(path, &st));
 	EXPECT_TRUE(S_ISCHR(st.st_mode));
 	EXPECT_EQ(0600, st.st_mode & 07777);
 	EXPECT_EQ(0, st.st_uid);
-	ASSERT_LT(0, vu_cdev_attr(self->bdf, "dev", dev, sizeof(dev)));
+	ASSERT_LT(0, sysdev_cdev_read(self->bdf, "dev", dev, sizeof(dev)));
 	snprintf(text, sizeof(text), "%u:%u", major(st.st_rdev),
 		 minor(st.st_rdev));
 	EXPECT_STREQ(text, dev);
@@ -113,12 +116,12 @@ TEST_F(cdev, nothing_before_bind)
 	struct vfio_device_info info;
 	char buf[4];
 
-	EXPECT_EQ(-EINVAL, vu_device_info(self->dev, &info));
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_RESET, NULL));
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_FEATURE, &feature));
-	EXPECT_EQ(-EINVAL, vu_attach(self->dev, &self->ioas));
-	EXPECT_EQ(-EINVAL, vu_detach(self->dev));
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, 0xdead, NULL));
+	EXPECT_EQ(-EINVAL, device_info(self->dev, &info));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_FEATURE, &feature));
+	EXPECT_EQ(-EINVAL, cdev_attach(self->dev, &self->ioas));
+	EXPECT_EQ(-EINVAL, cdev_detach(self->dev));
+	EXPECT_EQ(-EINVAL, call(self->dev, 0xdead, NULL));
 	EXPECT_EQ(-1, pread(self->dev, buf, sizeof(buf), 0));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, pwrite(self->dev, buf, sizeof(buf), 0));
@@ -133,18 +136,18 @@ TEST_F(cdev, bind_sizes)
 	struct bind_ext arg = { .bind.iommufd = self->iommufd };
 
 	arg.bind.argsz = 0;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.bind.argsz = 0xf;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.bind.argsz = 0x20;
 	arg.beyond = 1;
-	EXPECT_EQ(-E2BIG, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-E2BIG, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.bind.argsz = -1;
-	EXPECT_EQ(-E2BIG, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-E2BIG, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	EXPECT_EQ(0, arg.bind.out_devid);
 	arg.bind.argsz = 0x20;
 	arg.beyond = 0;
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	EXPECT_NE(0, arg.bind.out_devid);
 }
 
@@ -157,7 +160,7 @@ TEST_F(cdev, bind_new_size)
 		.token_uuid_ptr = 1,
 	};
 
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 }
 
 TEST_F(cdev, bind_token)
@@ -170,12 +173,12 @@ TEST_F(cdev, bind_token)
 	};
 
 	/* No room for the pointer; no memory there; a token not asked for */
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.bind.argsz = 0x18;
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.token_uuid_ptr = (uintptr_t)uuid;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 }
 
 TEST_F(cdev, bind_errors)
@@ -186,20 +189,20 @@ TEST_F(cdev, bind_errors)
 	};
 	int other;
 
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, NULL));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, NULL));
 	arg.flags = 1 << 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	arg.flags = 1U << 31;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
-	EXPECT_EQ(-EINVAL, vu_bind(self->dev, -1, NULL));
-	EXPECT_EQ(-EBADF, vu_bind(self->dev, 1 << 20, NULL));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->dev, -1, NULL));
+	EXPECT_EQ(-EBADF, cdev_bind(self->dev, 1 << 20, NULL));
 
 	other = eventfd(0, 0);
-	EXPECT_EQ(-EBADFD, vu_bind(self->dev, other, NULL));
+	EXPECT_EQ(-EBADFD, cdev_bind(self->dev, other, NULL));
 	close(other);
-	EXPECT_EQ(-EBADFD, vu_bind(self->dev, self->dev, NULL));
+	EXPECT_EQ(-EBADFD, cdev_bind(self->dev, self->dev, NULL));
 
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 }
 
 TEST_F(cdev, bind_result_not_writable)
@@ -212,11 +215,11 @@ TEST_F(cdev, bind_result_not_writable)
 	arg->argsz = sizeof(*arg);
 	arg->iommufd = self->iommufd;
 	ASSERT_EQ(0, mprotect(arg, 4096, PROT_READ));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, arg));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, arg));
 
 	/* Nothing of it is left: the id is free, too */
 	expect_free(_metadata, self->bdf);
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	munmap(arg, 4096);
 }
 
@@ -225,18 +228,18 @@ TEST_F(cdev, bind_once)
 	struct vfio_device_info info;
 	int second;
 
-	second = vu_cdev_open(self->bdf);
+	second = cdev_open(self->bdf);
 	ASSERT_LE(0, second);
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(-EINVAL, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(-EINVAL, vu_bind(second, self->iommufd, NULL));
-	EXPECT_EQ(0, vu_device_info(self->dev, &info));
-	EXPECT_EQ(-EINVAL, vu_device_info(second, &info));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, device_info(self->dev, &info));
+	EXPECT_EQ(-EINVAL, device_info(second, &info));
 
 	close(self->dev);
 	self->dev = -1;
-	EXPECT_EQ(0, vu_bind(second, self->iommufd, NULL));
-	EXPECT_EQ(0, vu_device_info(second, &info));
+	EXPECT_EQ(0, cdev_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, device_info(second, &info));
 	close(second);
 }
 
@@ -244,34 +247,34 @@ TEST_F(cdev, attach_detach)
 {
 	__u32 devid, pt_id = self->ioas;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, &devid));
-	EXPECT_EQ(0, vu_detach(self->dev));
-	EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, &devid));
+	EXPECT_EQ(0, cdev_detach(self->dev));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
 	EXPECT_NE(self->ioas, pt_id);
 	EXPECT_NE(devid, pt_id);
-	EXPECT_EQ(-EBUSY, vu_destroy(self->iommufd, self->ioas));
-	EXPECT_EQ(0, vu_detach(self->dev));
-	EXPECT_EQ(0, vu_detach(self->dev));
-	EXPECT_EQ(0, vu_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(0, cdev_detach(self->dev));
+	EXPECT_EQ(0, cdev_detach(self->dev));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, self->ioas));
 }
 
 TEST_F(cdev, attach_elsewhere)
 {
 	__u32 other, first = self->ioas, second, again;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &other));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &other));
 	second = other;
-	ASSERT_EQ(0, vu_attach(self->dev, &first));
-	ASSERT_EQ(0, vu_attach(self->dev, &second));
+	ASSERT_EQ(0, cdev_attach(self->dev, &first));
+	ASSERT_EQ(0, cdev_attach(self->dev, &second));
 	EXPECT_NE(first, second);
-	EXPECT_EQ(0, vu_destroy(self->iommufd, self->ioas));
-	EXPECT_EQ(-EBUSY, vu_destroy(self->iommufd, other));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->iommufd, other));
 
 	/* What fails changes nothing */
 	again = self->ioas;
-	EXPECT_EQ(-ENOENT, vu_attach(self->dev, &again));
-	EXPECT_EQ(-EBUSY, vu_destroy(self->iommufd, other));
+	EXPECT_EQ(-ENOENT, cdev_attach(self->dev, &again));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->iommufd, other));
 }
 
 TEST_F(cdev, attach_errors)
@@ -280,26 +283,26 @@ TEST_F(cdev, attach_errors)
 	struct pt_ext *ro;
 	__u32 devid, bad;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, &devid));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				    NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, &devid));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				NULL));
 	arg.argsz = 0xb;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				    &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
 	arg.argsz = 0xc;
 	arg.flags = PT_FLAG_PASID;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				    &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
 	arg.argsz = 0x10;
-	EXPECT_EQ(-EOPNOTSUPP, vu_ioctl(self->dev,
-					VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
+	EXPECT_EQ(-EOPNOTSUPP, call(self->dev,
+				    VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
 	arg.flags = 1 << 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				    &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
 	bad = 0;
-	EXPECT_EQ(-ENOENT, vu_attach(self->dev, &bad));
+	EXPECT_EQ(-ENOENT, cdev_attach(self->dev, &bad));
 	bad = devid;
-	EXPECT_EQ(-EINVAL, vu_attach(self->dev, &bad));
+	EXPECT_EQ(-EINVAL, cdev_attach(self->dev, &bad));
 
 	/* Before anything is done */
 	ro = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
@@ -308,10 +311,10 @@ TEST_F(cdev, attach_errors)
 	ro->argsz = 0xc;
 	ro->pt_id = self->ioas;
 	ASSERT_EQ(0, mprotect(ro, 4096, PROT_READ));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-				    ro));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				ro));
 	munmap(ro, 4096);
-	EXPECT_EQ(0, vu_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, self->ioas));
 }
 
 /* Newer programs send a longer structure, with zeros or with anything */
@@ -323,8 +326,8 @@ TEST_F(cdev, attach_new_size)
 		.pasid = 12345,
 	};
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
 	EXPECT_NE(self->ioas, arg.pt_id);
 }
 
@@ -333,23 +336,23 @@ TEST_F(cdev, detach_errors)
 	struct pt_ext arg = { .argsz = 0x7 };
 	__u32 pt_id = self->ioas;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	ASSERT_EQ(0, vu_attach(self->dev, &pt_id));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
-				    NULL));
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
-				    &arg));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_attach(self->dev, &pt_id));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				NULL));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				&arg));
 	arg.argsz = 0x8;
 	arg.flags = PT_FLAG_PASID;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
-				    &arg));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				&arg));
 	arg.argsz = 0xc;
-	EXPECT_EQ(-EOPNOTSUPP, vu_ioctl(self->dev,
-					VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
+	EXPECT_EQ(-EOPNOTSUPP, call(self->dev,
+				    VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
 	arg.flags = 1 << 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
-				    &arg));
-	EXPECT_EQ(-EBUSY, vu_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				&arg));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->iommufd, self->ioas));
 }
 
 static int feature(int dev, __u32 argsz, __u32 flags)
@@ -359,7 +362,7 @@ static int feature(int dev, __u32 argsz, __u32 flags)
 		char data[64];
 	} arg = { .head.argsz = argsz, .head.flags = flags };
 
-	return vu_ioctl(dev, VFIO_DEVICE_FEATURE, &arg);
+	return call(dev, VFIO_DEVICE_FEATURE, &arg);
 }
 
 /* Newer than the kernel's header */
@@ -381,8 +384,8 @@ TEST_F(cdev, feature_errors)
 	};
 	unsigned int i;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->dev, VFIO_DEVICE_FEATURE, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_FEATURE, NULL));
 	EXPECT_EQ(-EINVAL, feature(self->dev, 7, get | none));
 	EXPECT_EQ(-EINVAL, feature(self->dev, 72, 1 << 19 | get | none));
 	EXPECT_EQ(-EINVAL, feature(self->dev, 72, 1U << 31 | get | none));
@@ -411,14 +414,14 @@ TEST_F(cdev, close_in_every_order)
 		int fds[2];
 		__u32 ioas;
 
-		fds[0] = vu_cdev_open(self->bdf);
+		fds[0] = cdev_open(self->bdf);
 		ASSERT_LE(0, fds[0]);
-		fds[1] = vu_iommufd_open();
+		fds[1] = iommufd_open();
 		ASSERT_LE(0, fds[1]);
-		ASSERT_EQ(0, vu_ioas_alloc(fds[1], &ioas));
-		ASSERT_EQ(0, vu_bind(fds[0], fds[1], NULL));
+		ASSERT_EQ(0, ioas_alloc(fds[1], &ioas));
+		ASSERT_EQ(0, cdev_bind(fds[0], fds[1], NULL));
 		if (order & 2)
-			ASSERT_EQ(0, vu_attach(fds[0], &ioas));
+			ASSERT_EQ(0, cdev_attach(fds[0], &ioas));
 		for (i = 0; i < 2; i++)
 			close(fds[(order + i) % 2]);
 	}
@@ -433,12 +436,12 @@ TEST_F(cdev, iommufd_closed_first)
 	struct vfio_device_info info;
 	__u32 pt_id = self->ioas;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	close(self->iommufd);
 	self->iommufd = -1;
-	EXPECT_EQ(0, vu_device_info(self->dev, &info));
-	EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, device_info(self->dev, &info));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 }
 
 /* One process has the memory, another the device; the first exits first */
@@ -455,30 +458,29 @@ TEST_F(cdev, fd_passed_by_socket)
 		void *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-		iommufd = vu_iommufd_open();
-		if (vu_ioas_alloc(iommufd, &ioas) ||
-		    vu_ioas_map(iommufd, ioas, mem, 4096, 0x10000) ||
-		    vu_send_fd(sv[1], iommufd) ||
+		iommufd = iommufd_open();
+		if (ioas_alloc(iommufd, &ioas) ||
+		    ioas_map_at(iommufd, ioas, mem, 4096, 0x10000) ||
+		    fds_send(sv[1], &iommufd, 1) ||
 		    write(sv[1], &ioas, sizeof(ioas)) != sizeof(ioas) ||
 		    read(sv[1], &pt_id, 1) != 1)
 			_exit(1);
 		_exit(0);
 	}
 	close(sv[1]);
-	iommufd = vu_recv_fd(sv[0]);
-	ASSERT_LE(0, iommufd);
+	ASSERT_EQ(0, fds_receive(sv[0], &iommufd, 1));
 	ASSERT_EQ(sizeof(ioas), (size_t)read(sv[0], &ioas, sizeof(ioas)));
 
 	/* Pinned by this, so there has to be somebody whose memory it is */
 	pt_id = ioas;
-	EXPECT_EQ(0, vu_bind(self->dev, iommufd, NULL));
-	EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
+	EXPECT_EQ(0, cdev_bind(self->dev, iommufd, NULL));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
 	ASSERT_EQ(1, write(sv[0], "x", 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 	pt_id = ioas;
-	EXPECT_EQ(-EFAULT, vu_attach(self->dev, &pt_id));
+	EXPECT_EQ(-EFAULT, cdev_attach(self->dev, &pt_id));
 	close(iommufd);
 	close(sv[0]);
 }
@@ -498,12 +500,12 @@ TEST_F(cdev, killed)
 	if (!pid) {
 		void *mem = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		int iommufd = vu_iommufd_open();
-		int dev = vu_cdev_open(self->bdf);
+		int iommufd = iommufd_open();
+		int dev = cdev_open(self->bdf);
 
-		if (vu_ioas_alloc(iommufd, &pt_id) ||
-		    vu_ioas_map(iommufd, pt_id, mem, 1 << 20, 0x10000) ||
-		    vu_bind(dev, iommufd, NULL) || vu_attach(dev, &pt_id) ||
+		if (ioas_alloc(iommufd, &pt_id) ||
+		    ioas_map_at(iommufd, pt_id, mem, 1 << 20, 0x10000) ||
+		    cdev_bind(dev, iommufd, NULL) || cdev_attach(dev, &pt_id) ||
 		    write(ready[1], "r", 1) != 1)
 			_exit(1);
 		pause();
@@ -511,13 +513,13 @@ TEST_F(cdev, killed)
 	}
 	close(ready[1]);
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	self->dev = vu_cdev_open(self->bdf);
+	self->dev = cdev_open(self->bdf);
 	ASSERT_LE(0, self->dev);
-	EXPECT_EQ(-EINVAL, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->dev, self->iommufd, NULL));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	close(ready[0]);
 }
 
@@ -529,7 +531,7 @@ TEST_F(cdev, inherited)
 	char byte;
 
 	ASSERT_EQ(0, pipe(go));
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -538,18 +540,18 @@ TEST_F(cdev, inherited)
 		close(go[1]);
 		if (read(go[0], &byte, 1) != 0)
 			_exit(1);
-		_exit(vu_device_info(self->dev, &info) ? 2 : 0);
+		_exit(device_info(self->dev, &info) ? 2 : 0);
 	}
 	close(go[0]);
 	close(self->dev);
 	self->dev = -1;
-	second = vu_cdev_open(self->bdf);
+	second = cdev_open(self->bdf);
 	ASSERT_LE(0, second);
-	EXPECT_EQ(-EINVAL, vu_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(second, self->iommufd, NULL));
 	close(go[1]);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(0, vu_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(second, self->iommufd, NULL));
 	close(second);
 }
 
@@ -557,15 +559,15 @@ TEST_F(cdev, attributes)
 {
 	char buf[4096];
 
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf, "viable", buf, sizeof(buf)));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf, "viable", buf, sizeof(buf)));
 	EXPECT_STREQ("1", buf);
-	EXPECT_EQ(0, vu_cdev_attr(self->bdf, "blocked_by", buf, sizeof(buf)));
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf, "dma_coherent", buf, sizeof(buf)));
+	EXPECT_EQ(0, sysdev_cdev_read(self->bdf, "blocked_by", buf, sizeof(buf)));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf, "dma_coherent", buf, sizeof(buf)));
 	EXPECT_TRUE(!strcmp(buf, "0") || !strcmp(buf, "1"));
 
 	/* In use through VFIO is as good as free */
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf, "viable", buf, sizeof(buf)));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf, "viable", buf, sizeof(buf)));
 	EXPECT_STREQ("1", buf);
 }
 
@@ -574,42 +576,42 @@ TEST_F(cdev, fdinfo)
 	char buf[PATH_MAX], path[PATH_MAX], real[PATH_MAX], text[32];
 	__u32 devid, pt_id = self->ioas;
 
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-device-name", buf, sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-device-name", buf, sizeof(buf)));
 	EXPECT_STREQ(self->bdf, buf);
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-opened-by", buf, sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-opened-by", buf, sizeof(buf)));
 	EXPECT_STREQ("cdev", buf);
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-state", buf, sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-state", buf, sizeof(buf)));
 	EXPECT_STREQ("unbound", buf);
-	EXPECT_EQ(-ENOENT, vu_fdinfo(self->dev, "vfio-refusal", buf,
-				     sizeof(buf)));
-	EXPECT_EQ(-EBADFD, vu_bind(self->dev, self->dev, NULL));
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-refusal", buf, sizeof(buf)));
+	EXPECT_EQ(-ENOENT, fdinfo_get(self->dev, "vfio-refusal", buf,
+				      sizeof(buf)));
+	EXPECT_EQ(-EBADFD, cdev_bind(self->dev, self->dev, NULL));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-refusal", buf, sizeof(buf)));
 	EXPECT_EQ(0, strncmp("bind: ", buf, 6));
-	EXPECT_EQ(-ENOENT, vu_fdinfo(self->dev, "vfio-iommufd-devid", buf,
-				     sizeof(buf)));
-	ASSERT_EQ(0, vu_fdinfo(self->dev, "vfio-device-syspath", buf,
-			       sizeof(buf)));
+	EXPECT_EQ(-ENOENT, fdinfo_get(self->dev, "vfio-iommufd-devid", buf,
+				      sizeof(buf)));
+	ASSERT_EQ(0, fdinfo_get(self->dev, "vfio-device-syspath", buf,
+				sizeof(buf)));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", self->bdf);
 	ASSERT_NE(NULL, realpath(path, real));
 	EXPECT_STREQ(real, buf);
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, &devid));
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-state", buf, sizeof(buf)));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, &devid));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-state", buf, sizeof(buf)));
 	EXPECT_STREQ("bound", buf);
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-iommufd-devid", buf,
-			       sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-iommufd-devid", buf,
+				sizeof(buf)));
 	snprintf(text, sizeof(text), "%u", devid);
 	EXPECT_STREQ(text, buf);
 
-	ASSERT_EQ(0, vu_attach(self->dev, &pt_id));
-	EXPECT_EQ(0, vu_fdinfo(self->dev, "vfio-state", buf, sizeof(buf)));
+	ASSERT_EQ(0, cdev_attach(self->dev, &pt_id));
+	EXPECT_EQ(0, fdinfo_get(self->dev, "vfio-state", buf, sizeof(buf)));
 	EXPECT_STREQ("attached", buf);
 }
 
 /* Two devices that the IOMMU cannot tell apart */
 FIXTURE(mates)
 {
-	char bdf[2][VU_NAME_MAX];
+	char bdf[2][SYSDEV_NAME_MAX];
 	int dev[2];
 	int iommufd;
 	__u32 ioas;
@@ -623,19 +625,19 @@ FIXTURE_SETUP(mates)
 	self->dev[0] = -1;
 	self->dev[1] = -1;
 	self->bdf[0][0] = '\0';
-	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
-				 self->bdf[1])) {
+	if (!pci_find_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
+			    self->bdf[1])) {
 		self->bdf[0][0] = '\0';
 		SKIP(return, "no two edu devices share a group");
 	}
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, vu_give_to(self->bdf[i], "vfio-pci"));
-		self->dev[i] = vu_cdev_open(self->bdf[i]);
+		ASSERT_EQ(0, sysdev_set_driver(self->bdf[i], "vfio-pci"));
+		self->dev[i] = cdev_open(self->bdf[i]);
 		ASSERT_LE(0, self->dev[i]);
 	}
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 }
 
 FIXTURE_TEARDOWN(mates)
@@ -646,23 +648,23 @@ FIXTURE_TEARDOWN(mates)
 	for (i = 0; i < 2; i++) {
 		close(self->dev[i]);
 		if (self->bdf[0][0])
-			EXPECT_EQ(0, vu_give_to(self->bdf[i], NULL));
+			EXPECT_EQ(0, sysdev_set_driver(self->bdf[i], NULL));
 	}
 }
 
 TEST_F(mates, one_owner)
 {
-	int other = vu_iommufd_open();
+	int other = iommufd_open();
 
 	ASSERT_LE(0, other);
-	EXPECT_EQ(0, vu_bind(self->dev[0], self->iommufd, NULL));
-	EXPECT_EQ(-EPERM, vu_bind(self->dev[1], other, NULL));
-	EXPECT_EQ(0, vu_bind(self->dev[1], self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev[0], self->iommufd, NULL));
+	EXPECT_EQ(-EPERM, cdev_bind(self->dev[1], other, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev[1], self->iommufd, NULL));
 	close(self->dev[0]);
 	close(self->dev[1]);
-	self->dev[0] = vu_cdev_open(self->bdf[0]);
+	self->dev[0] = cdev_open(self->bdf[0]);
 	self->dev[1] = -1;
-	EXPECT_EQ(0, vu_bind(self->dev[0], other, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev[0], other, NULL));
 	close(other);
 }
 
@@ -670,52 +672,52 @@ TEST_F(mates, one_address_space)
 {
 	__u32 other, pt_id[2];
 
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &other));
-	ASSERT_EQ(0, vu_bind(self->dev[0], self->iommufd, NULL));
-	ASSERT_EQ(0, vu_bind(self->dev[1], self->iommufd, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &other));
+	ASSERT_EQ(0, cdev_bind(self->dev[0], self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev[1], self->iommufd, NULL));
 	pt_id[0] = self->ioas;
-	EXPECT_EQ(0, vu_attach(self->dev[0], &pt_id[0]));
+	EXPECT_EQ(0, cdev_attach(self->dev[0], &pt_id[0]));
 	pt_id[1] = other;
-	EXPECT_EQ(-EINVAL, vu_attach(self->dev[1], &pt_id[1]));
+	EXPECT_EQ(-EINVAL, cdev_attach(self->dev[1], &pt_id[1]));
 	pt_id[1] = self->ioas;
-	EXPECT_EQ(0, vu_attach(self->dev[1], &pt_id[1]));
+	EXPECT_EQ(0, cdev_attach(self->dev[1], &pt_id[1]));
 	EXPECT_EQ(pt_id[0], pt_id[1]);
 }
 
 /* A driver of the kernel has the other device, or wants it */
 TEST_F(mates, host_driver)
 {
-	char buf[4096], blocker[3 * VU_NAME_MAX];
+	char buf[4096], blocker[3 * SYSDEV_NAME_MAX];
 	int ret;
 
 	close(self->dev[1]);
 	self->dev[1] = -1;
-	ret = vu_give_to(self->bdf[1], "uio_pci_generic");
+	ret = sysdev_set_driver(self->bdf[1], "uio_pci_generic");
 	if (ret == -ENOENT)
 		SKIP(return, "no uio_pci_generic to bind the other device to");
 	ASSERT_EQ(0, ret);
 
-	EXPECT_EQ(-EPERM, vu_bind(self->dev[0], self->iommufd, NULL));
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf[0], "viable", buf, sizeof(buf)));
+	EXPECT_EQ(-EPERM, cdev_bind(self->dev[0], self->iommufd, NULL));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf[0], "viable", buf, sizeof(buf)));
 	EXPECT_STREQ("0", buf);
-	EXPECT_LT(0, vu_cdev_attr(self->bdf[0], "blocked_by", buf, sizeof(buf)));
+	EXPECT_LT(0, sysdev_cdev_read(self->bdf[0], "blocked_by", buf, sizeof(buf)));
 	snprintf(blocker, sizeof(blocker), "%s uio_pci_generic", self->bdf[1]);
 	EXPECT_STREQ(blocker, buf);
 	/* Also for those who only see the refusal */
-	EXPECT_EQ(0, vu_fdinfo(self->iommufd, "last-refusal", buf,
-			       sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(self->iommufd, "last-refusal", buf,
+				sizeof(buf)));
 	snprintf(blocker, sizeof(blocker), "%s is bound to the host driver uio_pci_generic",
 		 self->bdf[1]);
 	EXPECT_NE(NULL, strstr(buf, blocker)) {
 		TH_LOG("%s", buf);
 	}
 
-	ASSERT_EQ(0, vu_give_to(self->bdf[1], NULL));
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf[0], "viable", buf, sizeof(buf)));
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf[1], NULL));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf[0], "viable", buf, sizeof(buf)));
 	EXPECT_STREQ("1", buf);
-	EXPECT_EQ(0, vu_cdev_attr(self->bdf[0], "blocked_by", buf, sizeof(buf)));
-	EXPECT_EQ(0, vu_bind(self->dev[0], self->iommufd, NULL));
-	EXPECT_EQ(-EBUSY, vu_give_to(self->bdf[1], "uio_pci_generic"));
+	EXPECT_EQ(0, sysdev_cdev_read(self->bdf[0], "blocked_by", buf, sizeof(buf)));
+	EXPECT_EQ(0, cdev_bind(self->dev[0], self->iommufd, NULL));
+	EXPECT_EQ(-EBUSY, sysdev_set_driver(self->bdf[1], "uio_pci_generic"));
 }
 
 int main(int argc, char **argv)

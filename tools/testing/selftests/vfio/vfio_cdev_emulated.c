@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 #include "../../../../drivers/vfio/test/vfio_test.h"
 
 #define DEVICE	"/sys/bus/platform/devices/" VFIO_TEST_DEVICE
@@ -32,14 +34,14 @@ static int dma(int dev, __u32 op, __u64 iova, __u64 length, void *data)
 		.data = (uintptr_t)data,
 	};
 
-	return vu_ioctl(dev, VFIO_TEST_DMA, &arg);
+	return call(dev, VFIO_TEST_DMA, &arg);
 }
 
 static struct vfio_test_state state(int dev)
 {
 	struct vfio_test_state arg = { .argsz = sizeof(arg) };
 
-	if (vu_ioctl(dev, VFIO_TEST_STATE, &arg))
+	if (call(dev, VFIO_TEST_STATE, &arg))
 		arg.pins = -1;
 	return arg;
 }
@@ -53,7 +55,7 @@ static int unmap(int iommufd, __u32 ioas, __u64 iova, __u64 length)
 		.length = length,
 	};
 
-	return vu_ioctl(iommufd, IOMMU_IOAS_UNMAP, &arg);
+	return call(iommufd, IOMMU_IOAS_UNMAP, &arg);
 }
 
 FIXTURE(emulated)
@@ -78,16 +80,16 @@ FIXTURE_SETUP(emulated)
 	ASSERT_NE(MAP_FAILED, self->mem);
 	for (i = 0; i < PAGES * PAGE; i++)
 		self->mem[i] = i / PAGE + i;
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &self->ioas));
-	ASSERT_EQ(0, vu_ioas_map(self->iommufd, self->ioas, self->mem,
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_map_at(self->iommufd, self->ioas, self->mem,
 				 PAGES * PAGE, IOVA));
-	self->dev = vu_cdev_open(DEVICE);
+	self->dev = cdev_open(DEVICE);
 	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	pt_id = self->ioas;
-	ASSERT_EQ(0, vu_attach(self->dev, &pt_id));
+	ASSERT_EQ(0, cdev_attach(self->dev, &pt_id));
 	EXPECT_EQ(self->ioas, pt_id);
 }
 
@@ -114,13 +116,13 @@ TEST_F(emulated, token)
 	__u8 uuid[16] = VFIO_TEST_TOKEN_BYTES;
 
 	close(self->dev);
-	self->dev = vu_cdev_open(DEVICE);
+	self->dev = cdev_open(DEVICE);
 	ASSERT_LE(0, self->dev);
 	arg.token_uuid_ptr = (uintptr_t)uuid;
 	uuid[0]++;
-	EXPECT_EQ(-EACCES, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(-EACCES, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 	uuid[0]--;
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &arg));
 }
 
 TEST_F(emulated, rw)
@@ -163,7 +165,7 @@ TEST_F(emulated, rw_errors)
 	EXPECT_EQ(-ENOENT, dma(self->dev, VFIO_TEST_READ,
 			       IOVA + PAGES * PAGE - 1, 2, buf));
 	EXPECT_GT(0, dma(self->dev, VFIO_TEST_READ, ~0ULL, 2, buf));
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 	EXPECT_EQ(-ENOENT, dma(self->dev, VFIO_TEST_READ, IOVA, 1, buf));
 }
 
@@ -179,7 +181,7 @@ TEST_F(emulated, read_only)
 	};
 	char buf[PAGE] = {};
 
-	ASSERT_EQ(0, vu_ioctl(self->iommufd, IOMMU_IOAS_MAP, &map));
+	ASSERT_EQ(0, call(self->iommufd, IOMMU_IOAS_MAP, &map));
 	EXPECT_EQ(0, dma(self->dev, VFIO_TEST_READ, 0, PAGE, buf));
 	EXPECT_EQ(-EPERM, dma(self->dev, VFIO_TEST_WRITE, 0, 1, buf));
 	EXPECT_EQ(-EPERM, dma(self->dev, VFIO_TEST_PIN_WRITE, 0, PAGE, NULL));
@@ -221,7 +223,7 @@ TEST_F(emulated, pin_errors)
 	EXPECT_GT(0, dma(self->dev, VFIO_TEST_PIN, ~0ULL << 12, 2 * PAGE,
 			 NULL));
 	EXPECT_EQ(0, state(self->dev).pins);
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 	EXPECT_EQ(-ENOENT, dma(self->dev, VFIO_TEST_PIN, IOVA, PAGE, NULL));
 }
 
@@ -242,20 +244,20 @@ TEST_F(emulated, detach_and_move)
 	__u32 other, pt_id;
 	char buf[1];
 
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &other));
-	ASSERT_EQ(0, vu_ioas_map(self->iommufd, other, self->mem + PAGE, PAGE,
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &other));
+	ASSERT_EQ(0, ioas_map_at(self->iommufd, other, self->mem + PAGE, PAGE,
 				 IOVA));
 	EXPECT_EQ(2, dma(self->dev, VFIO_TEST_PIN, IOVA, 2 * PAGE, NULL));
 	pt_id = other;
-	EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
 	EXPECT_EQ(0, state(self->dev).pins);
 	EXPECT_EQ(0, dma(self->dev, VFIO_TEST_READ, IOVA, 1, buf));
 	EXPECT_EQ(self->mem[PAGE], buf[0]);
 	EXPECT_EQ(1, dma(self->dev, VFIO_TEST_PIN, IOVA, PAGE, NULL));
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 	EXPECT_EQ(0, state(self->dev).pins);
-	EXPECT_EQ(0, vu_destroy(self->iommufd, other));
-	EXPECT_EQ(0, vu_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, other));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, self->ioas));
 }
 
 /* What is still pinned at the end is returned; the harness would tell */
@@ -294,20 +296,20 @@ TEST_F(emulated, through_group)
 	char buf[8];
 
 	close(self->dev);
-	group = vu_group_open(vu_group(DEVICE));
+	group = group_open(sysdev_group(DEVICE));
 	ASSERT_LE(0, group);
-	container = vu_iommufd_open();
+	container = iommufd_open();
 	ASSERT_LE(0, container);
-	ASSERT_EQ(0, vu_set_container(group, container));
-	ASSERT_EQ(0, vu_ioctl(container, VFIO_SET_IOMMU,
-			      (void *)VFIO_TYPE1v2_IOMMU));
-	dev = vu_get_device_fd(group, VFIO_TEST_DEVICE);
+	ASSERT_EQ(0, group_set_container(group, container));
+	ASSERT_EQ(0, call(container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU));
+	dev = group_get_device(group, VFIO_TEST_DEVICE);
 	ASSERT_LE(0, dev);
-	EXPECT_EQ(0, vu_ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(0, call(container, VFIO_IOMMU_MAP_DMA, &map));
 	EXPECT_EQ(0, dma(dev, VFIO_TEST_READ, 8, 8, buf));
 	EXPECT_EQ(0, memcmp(self->mem + 8, buf, 8));
 	EXPECT_EQ(1, dma(dev, VFIO_TEST_PIN, 0, PAGE, NULL));
-	EXPECT_EQ(0, vu_ioctl(container, VFIO_IOMMU_UNMAP_DMA, &gone));
+	EXPECT_EQ(0, call(container, VFIO_IOMMU_UNMAP_DMA, &gone));
 	EXPECT_EQ(0, state(dev).pins);
 	close(dev);
 	close(container);
@@ -365,15 +367,15 @@ TEST_F_TIMEOUT(emulated, race, 600)
 	for (i = 0; i < 100; i++) {
 		EXPECT_EQ(0, unmap(self->iommufd, self->ioas, IOVA,
 				   PAGES * PAGE));
-		EXPECT_EQ(0, vu_ioas_map(self->iommufd, self->ioas, self->mem,
+		EXPECT_EQ(0, ioas_map_at(self->iommufd, self->ioas, self->mem,
 					 PAGES * PAGE, IOVA));
 		/* However few processors there are, the others get on */
 		usleep(1000);
 		if (i % 10)
 			continue;
-		EXPECT_EQ(0, vu_detach(self->dev));
+		EXPECT_EQ(0, cdev_detach(self->dev));
 		pt_id = self->ioas;
-		EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
+		EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
 	}
 	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 2; i++)
@@ -391,7 +393,7 @@ static int virqfd(int dev, __u32 slot, int fd, __u32 delay, __u32 *done)
 		.fd = fd,
 		.delay = delay,
 	};
-	int ret = vu_ioctl(dev, VFIO_TEST_VIRQFD, &arg);
+	int ret = call(dev, VFIO_TEST_VIRQFD, &arg);
 
 	*done = arg.done;
 	return ret;
@@ -407,7 +409,7 @@ TEST_F(emulated, virqfd_waits_for_its_own)
 	/* Ends what there is not */
 	ASSERT_EQ(0, virqfd(self->dev, 0, -1, 0, &before[0]));
 	ASSERT_EQ(0, virqfd(self->dev, 1, -1, 0, &before[1]));
-	begin = vu_seconds();
+	begin = seconds_now();
 	ASSERT_EQ(0, virqfd(self->dev, 0, slow, 3000, &done));
 	ASSERT_EQ(0, virqfd(self->dev, 1, quick, 1, &done));
 	EXPECT_EQ(-EBUSY, virqfd(self->dev, 1, quick, 1, &done));
@@ -416,12 +418,12 @@ TEST_F(emulated, virqfd_waits_for_its_own)
 	close(slow);
 	ASSERT_EQ(0, virqfd(self->dev, 1, -1, 0, &done));
 	EXPECT_EQ(before[1] + 1, done);
-	EXPECT_GT(2.5, vu_seconds() - begin);
+	EXPECT_GT(2.5, seconds_now() - begin);
 
 	/* Its own it waits for, though there is no eventfd any more */
 	ASSERT_EQ(0, virqfd(self->dev, 0, -1, 0, &done));
 	EXPECT_EQ(before[0] + 1, done);
-	EXPECT_LT(2.5, vu_seconds() - begin);
+	EXPECT_LT(2.5, seconds_now() - begin);
 	close(quick);
 }
 

@@ -10,14 +10,16 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 #define UNSAFE	"/sys/module/iommufd/parameters/allow_unsafe_interrupts"
 
 FIXTURE(isolation)
 {
-	char bdf[VU_NAME_MAX];
-	char driver[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	char unsafe[8];
 	int iommufd;
 	int dev;
@@ -32,22 +34,22 @@ FIXTURE_SETUP(isolation)
 	self->iommufd = -1;
 	self->unsafe[0] = '\0';
 	self->bdf[0] = '\0';
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
-	if (vu_driver(self->bdf, self->driver))
+	if (sysdev_driver(self->bdf, self->driver))
 		self->driver[0] = '\0';
-	ASSERT_LT(0, vu_read_file(UNSAFE, self->unsafe, sizeof(self->unsafe)));
-	ASSERT_EQ(0, vu_write_file(UNSAFE, "N"));
-	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
-	ASSERT_EQ(1, vu_cdev_attr(self->bdf, "viable", viable,
-				  sizeof(viable)));
+	ASSERT_LT(0, file_read(UNSAFE, self->unsafe, sizeof(self->unsafe)));
+	ASSERT_EQ(0, file_write(UNSAFE, "N"));
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
+	ASSERT_EQ(1, sysdev_cdev_read(self->bdf, "viable", viable,
+				      sizeof(viable)));
 	if (!strcmp(viable, "1"))
 		SKIP(return, "the machine isolates interrupts");
-	self->dev = vu_cdev_open(self->bdf);
+	self->dev = cdev_open(self->bdf);
 	ASSERT_LE(0, self->dev);
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 }
 
 FIXTURE_TEARDOWN(isolation)
@@ -57,23 +59,23 @@ FIXTURE_TEARDOWN(isolation)
 	if (self->iommufd >= 0)
 		close(self->iommufd);
 	if (self->unsafe[0])
-		EXPECT_EQ(0, vu_write_file(UNSAFE, self->unsafe));
+		EXPECT_EQ(0, file_write(UNSAFE, self->unsafe));
 	if (self->bdf[0])
-		EXPECT_EQ(0, vu_give_to(self->bdf, self->driver[0] ?
-					self->driver : NULL));
+		EXPECT_EQ(0, sysdev_set_driver(self->bdf, self->driver[0] ?
+					       self->driver : NULL));
 }
 
 TEST_F(isolation, refused_with_a_reason)
 {
 	char buf[512];
 
-	EXPECT_EQ(-EPERM, vu_bind(self->dev, self->iommufd, NULL));
-	ASSERT_EQ(0, vu_fdinfo(self->iommufd, "last-refusal", buf,
-			       sizeof(buf)));
+	EXPECT_EQ(-EPERM, cdev_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, fdinfo_get(self->iommufd, "last-refusal", buf,
+				sizeof(buf)));
 	EXPECT_NE(NULL, strstr(buf, self->bdf));
 	EXPECT_NE(NULL, strstr(buf, "allow_unsafe_interrupts"));
 	/* No driver is in the way */
-	EXPECT_EQ(0, vu_cdev_attr(self->bdf, "blocked_by", buf, sizeof(buf)));
+	EXPECT_EQ(0, sysdev_cdev_read(self->bdf, "blocked_by", buf, sizeof(buf)));
 }
 
 TEST_F(isolation, accepted_when_allowed)
@@ -81,12 +83,12 @@ TEST_F(isolation, accepted_when_allowed)
 	char viable[8];
 	__u32 pt = self->ioas;
 
-	ASSERT_EQ(0, vu_write_file(UNSAFE, "Y"));
-	EXPECT_EQ(1, vu_cdev_attr(self->bdf, "viable", viable,
-				  sizeof(viable)));
+	ASSERT_EQ(0, file_write(UNSAFE, "Y"));
+	EXPECT_EQ(1, sysdev_cdev_read(self->bdf, "viable", viable,
+				      sizeof(viable)));
 	EXPECT_STREQ("1", viable);
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(0, vu_attach(self->dev, &pt));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt));
 }
 
 TEST_F(isolation, groups_are_refused_too)
@@ -99,15 +101,15 @@ TEST_F(isolation, groups_are_refused_too)
 	/* A group is opened by one interface only */
 	close(self->dev);
 	self->dev = -1;
-	group = vu_group_open(vu_group(self->bdf));
+	group = group_open(sysdev_group(self->bdf));
 	ASSERT_LE(0, group);
-	ASSERT_EQ(0, vu_group_flags(group, &flags));
-	ASSERT_EQ(0, vu_set_container(group, container));
-	EXPECT_EQ(-EPERM, vu_ioctl(container, VFIO_SET_IOMMU,
-				   (void *)VFIO_TYPE1v2_IOMMU));
-	ASSERT_EQ(0, vu_write_file(UNSAFE, "Y"));
-	EXPECT_EQ(0, vu_ioctl(container, VFIO_SET_IOMMU,
-			      (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, group_flags(group, &flags));
+	ASSERT_EQ(0, group_set_container(group, container));
+	EXPECT_EQ(-EPERM, call(container, VFIO_SET_IOMMU,
+			       (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, file_write(UNSAFE, "Y"));
+	EXPECT_EQ(0, call(container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU));
 	close(group);
 	close(container);
 }

@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 FIXTURE(unplug)
 {
-	char bdf[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
 	char path[PATH_MAX];
 	int dev;
 	int iommufd;
@@ -31,15 +33,15 @@ FIXTURE_SETUP(unplug)
 	self->dev = -1;
 	self->iommufd = -1;
 	self->bdf[0] = '\0';
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
-	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
-	ASSERT_EQ(0, vu_cdev_path(self->bdf, self->path));
-	self->dev = vu_cdev_open(self->bdf);
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_cdev_path(self->bdf, self->path));
+	self->dev = cdev_open(self->bdf);
 	ASSERT_LE(0, self->dev);
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 }
 
 FIXTURE_TEARDOWN(unplug)
@@ -47,7 +49,7 @@ FIXTURE_TEARDOWN(unplug)
 	close(self->dev);
 	close(self->iommufd);
 	if (self->bdf[0])
-		EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
+		EXPECT_EQ(0, sysdev_set_driver(self->bdf, NULL));
 }
 
 /* Without the files of its parent, which would keep the device open */
@@ -58,7 +60,7 @@ static pid_t unbind_in_background(const char *bdf, int dev, int iommufd)
 	if (!pid) {
 		close(dev);
 		close(iommufd);
-		_exit(vu_give_to(bdf, NULL) ? 1 : 0);
+		_exit(sysdev_set_driver(bdf, NULL) ? 1 : 0);
 	}
 	return pid;
 }
@@ -72,7 +74,7 @@ static bool still_waits(pid_t pid)
 	if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
 	    info.si_pid)
 		return false;
-	return vu_sleeps(pid);
+	return process_sleeps(pid);
 }
 
 /* The node goes at once; give the kernel a while to get there */
@@ -124,15 +126,15 @@ TEST_F(unplug, in_use)
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	struct vfio_device_info info;
 	char text[128];
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	__u32 pt_id = self->ioas;
 	int status;
 	pid_t pid;
 
 	ASSERT_LE(0, log);
 	ASSERT_LE(0, lseek(log, 0, SEEK_END));
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
-	ASSERT_EQ(0, vu_attach(self->dev, &pt_id));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_attach(self->dev, &pt_id));
 	pid = unbind_in_background(self->bdf, self->dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(node_goes(self->path));
@@ -144,17 +146,17 @@ TEST_F(unplug, in_use)
 	close(log);
 
 	/* All goes on for who is in */
-	EXPECT_EQ(0, vu_device_info(self->dev, &info));
-	EXPECT_EQ(0, vu_detach(self->dev));
+	EXPECT_EQ(0, device_info(self->dev, &info));
+	EXPECT_EQ(0, cdev_detach(self->dev));
 	pt_id = self->ioas;
-	EXPECT_EQ(0, vu_attach(self->dev, &pt_id));
+	EXPECT_EQ(0, cdev_attach(self->dev, &pt_id));
 
 	close(self->dev);
 	self->dev = -1;
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(-ENOENT, vu_driver(self->bdf, driver));
-	EXPECT_EQ(0, vu_destroy(self->iommufd, self->ioas));
+	EXPECT_EQ(-ENOENT, sysdev_driver(self->bdf, driver));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, self->ioas));
 }
 
 /* A file that was open before may still be bound */
@@ -166,7 +168,7 @@ TEST_F(unplug, bind_while_waiting)
 	pid = unbind_in_background(self->bdf, self->dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(node_goes(self->path));
-	EXPECT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	EXPECT_TRUE(still_waits(pid));
 	close(self->dev);
 	self->dev = -1;
@@ -193,10 +195,10 @@ TEST_F(unplug, request)
 	int status;
 	pid_t pid;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	irq.fd = eventfd(0, EFD_CLOEXEC);
 	ASSERT_LE(0, irq.fd);
-	ASSERT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_SET_IRQS, &irq));
+	ASSERT_EQ(0, call(self->dev, VFIO_DEVICE_SET_IRQS, &irq));
 	pid = unbind_in_background(self->bdf, self->dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, eventfd_read(irq.fd, &count));
@@ -211,22 +213,22 @@ TEST_F(unplug, request)
 TEST_F(unplug, killed_while_waiting)
 {
 	struct vfio_device_info info;
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	int status;
 	pid_t pid;
 
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 	pid = unbind_in_background(self->bdf, self->dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(still_waits(pid));
 	kill(pid, SIGKILL);
 	EXPECT_TRUE(still_waits(pid));
-	EXPECT_EQ(0, vu_device_info(self->dev, &info));
+	EXPECT_EQ(0, device_info(self->dev, &info));
 	close(self->dev);
 	self->dev = -1;
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(-ENOENT, vu_driver(self->bdf, driver));
+	EXPECT_EQ(-ENOENT, sysdev_driver(self->bdf, driver));
 }
 
 /* Files of a group count, too */
@@ -238,16 +240,16 @@ TEST_F(unplug, through_group)
 
 	close(self->dev);
 	self->dev = -1;
-	group = vu_group_open(vu_group(self->bdf));
+	group = group_open(sysdev_group(self->bdf));
 	ASSERT_LE(0, group);
-	ASSERT_EQ(0, vu_set_container(group, self->iommufd));
-	dev = vu_get_device_fd(group, self->bdf);
+	ASSERT_EQ(0, group_set_container(group, self->iommufd));
+	dev = group_get_device(group, self->bdf);
 	ASSERT_LE(0, dev);
 	close(group);
 	pid = unbind_in_background(self->bdf, dev, self->iommufd);
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(still_waits(pid));
-	EXPECT_EQ(0, vu_device_info(dev, &info));
+	EXPECT_EQ(0, device_info(dev, &info));
 	close(dev);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -292,27 +294,27 @@ static void *race_cdev(void *unused)
 
 	(void)unused;
 	for (i = 0; !race_stopped(); i++) {
-		dev = vu_cdev_open(race.bdf);
+		dev = cdev_open(race.bdf);
 		if (dev < 0) {
 			if (!race_open_error(dev))
 				race_bad("cdev", dev);
 			continue;
 		}
 		__atomic_add_fetch(&race.opened, 1, __ATOMIC_RELAXED);
-		iommufd = vu_iommufd_open();
-		ret = vu_ioas_alloc(iommufd, &ioas);
+		iommufd = iommufd_open();
+		ret = ioas_alloc(iommufd, &ioas);
 		if (ret)
 			race_bad("IOAS", ret);
-		ret = vu_bind(dev, iommufd, NULL);
+		ret = cdev_bind(dev, iommufd, NULL);
 		if (!ret) {
 			__atomic_add_fetch(&race.bound, 1, __ATOMIC_RELAXED);
-			ret = vu_attach(dev, &ioas);
+			ret = cdev_attach(dev, &ioas);
 			if (ret)
 				race_bad("attach", ret);
-			ret = vu_device_info(dev, &info);
+			ret = device_info(dev, &info);
 			if (ret)
 				race_bad("info", ret);
-			ret = vu_detach(dev);
+			ret = cdev_detach(dev);
 			if (ret)
 				race_bad("detach", ret);
 		} else if (ret != -EINVAL && ret != -EBUSY) {
@@ -331,26 +333,26 @@ static void *race_cdev(void *unused)
 static void *race_group(void *unused)
 {
 	struct vfio_device_info info;
-	int nr = vu_group(race.bdf);
+	int nr = sysdev_group(race.bdf);
 	int group, iommufd, dev, ret;
 
 	(void)unused;
 	while (!race_stopped()) {
-		group = vu_group_open(nr);
+		group = group_open(nr);
 		if (group < 0) {
 			if (!race_open_error(group))
 				race_bad("group", group);
 			continue;
 		}
-		iommufd = vu_iommufd_open();
-		ret = vu_set_container(group, iommufd);
+		iommufd = iommufd_open();
+		ret = group_set_container(group, iommufd);
 		if (ret && ret != -ENODEV)
 			race_bad("container", ret);
 		close(iommufd);
-		dev = ret ? ret : vu_get_device_fd(group, race.bdf);
+		dev = ret ? ret : group_get_device(group, race.bdf);
 		if (dev >= 0) {
 			__atomic_add_fetch(&race.groups, 1, __ATOMIC_RELAXED);
-			ret = vu_device_info(dev, &info);
+			ret = device_info(dev, &info);
 			if (ret)
 				race_bad("group's info", ret);
 		} else if (dev != -ENODEV && dev != -EINVAL) {
@@ -375,7 +377,7 @@ static void *race_look(void *unused)
 
 	(void)unused;
 	for (i = 0; !race_stopped(); i++)
-		vu_cdev_attr(race.bdf, attrs[i % 4], buf, sizeof(buf));
+		sysdev_cdev_read(race.bdf, attrs[i % 4], buf, sizeof(buf));
 	return NULL;
 }
 
@@ -395,10 +397,10 @@ TEST_F_TIMEOUT(unplug, race, 600)
 		ASSERT_EQ(0, pthread_create(&ids[i], NULL, threads[i], NULL));
 	for (i = 0; i < 12; i++) {
 		usleep(20000);
-		ret = vu_give_to(self->bdf, NULL);
+		ret = sysdev_set_driver(self->bdf, NULL);
 		if (ret)
 			race_bad("unbind", ret);
-		ret = vu_give_to(self->bdf, "vfio-pci");
+		ret = sysdev_set_driver(self->bdf, "vfio-pci");
 		if (ret)
 			race_bad("probe", ret);
 	}

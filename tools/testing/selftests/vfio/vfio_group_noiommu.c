@@ -16,11 +16,12 @@
 #include <linux/capability.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 #define PARAMETER	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 #define LOCKDOWN	"/sys/kernel/security/lockdown"
-#define EDU_ID		0x010000ed
 
 /* Take CAP_SYS_RAWIO from this process, or give it back */
 static int set_rawio(bool have)
@@ -41,17 +42,17 @@ static int set_rawio(bool have)
 
 static int check(int container, unsigned long extension)
 {
-	return vu_ioctl(container, VFIO_CHECK_EXTENSION, (void *)extension);
+	return call(container, VFIO_CHECK_EXTENSION, (void *)extension);
 }
 
 static int set_iommu(int container, unsigned long type)
 {
-	return vu_ioctl(container, VFIO_SET_IOMMU, (void *)type);
+	return call(container, VFIO_SET_IOMMU, (void *)type);
 }
 
 FIXTURE(noiommu)
 {
-	char bdf[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
 	int container;
 	int group;
 	int dev;
@@ -86,11 +87,11 @@ FIXTURE_SETUP(noiommu)
 	self->group = -1;
 	self->dev = -1;
 	self->bdf[0] = '\0';
-	if (vu_read_file(PARAMETER, now, sizeof(now)) == -ENOENT)
+	if (file_read(PARAMETER, now, sizeof(now)) == -ENOENT)
 		SKIP(return, "built without VFIO_NOIOMMU");
 	/* Nobody has asked for it as yet */
 	ASSERT_STREQ("N", now);
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
 	self->container = open(variant->container, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->container);
@@ -106,8 +107,8 @@ FIXTURE_TEARDOWN(noiommu)
 		close(self->container);
 	set_rawio(true);
 	if (self->bdf[0]) {
-		EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
-		EXPECT_EQ(0, vu_write_file(PARAMETER, "N"));
+		EXPECT_EQ(0, sysdev_set_driver(self->bdf, NULL));
+		EXPECT_EQ(0, file_write(PARAMETER, "N"));
 	}
 }
 
@@ -115,7 +116,7 @@ FIXTURE_TEARDOWN(noiommu)
 TEST_F(noiommu, asked_before_a_group)
 {
 	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "Y"));
+	ASSERT_EQ(0, file_write(PARAMETER, "Y"));
 	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
 	/* Which of both it will be is open */
 	EXPECT_EQ(1, check(self->container, VFIO_TYPE1_IOMMU));
@@ -128,20 +129,20 @@ TEST_F(noiommu, asked_before_a_group)
 	ASSERT_EQ(0, set_rawio(true));
 	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
 
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "N"));
+	ASSERT_EQ(0, file_write(PARAMETER, "N"));
 	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
 }
 
 /* With a device that an IOMMU confines, a container translates */
 TEST_F(noiommu, group_with_iommu)
 {
-	if (vu_group(self->bdf) < 0)
+	if (sysdev_group(self->bdf) < 0)
 		SKIP(return, "no IOMMU");
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "Y"));
-	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
-	self->group = vu_group_open(vu_group(self->bdf));
+	ASSERT_EQ(0, file_write(PARAMETER, "Y"));
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
+	self->group = group_open(sysdev_group(self->bdf));
 	ASSERT_LE(0, self->group);
-	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	ASSERT_EQ(0, group_set_container(self->group, self->container));
 	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(1, check(self->container, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(other_type(variant->container),
@@ -153,9 +154,9 @@ TEST_F(noiommu, group_with_iommu)
 /* Give the device, which has no IOMMU, to vfio-pci */
 static int take(FIXTURE_DATA(noiommu) *self)
 {
-	int ret = vu_write_file(PARAMETER, "Y");
+	int ret = file_write(PARAMETER, "Y");
 
-	return ret ? ret : vu_give_to(self->bdf, "vfio-pci");
+	return ret ? ret : sysdev_set_driver(self->bdf, "vfio-pci");
 }
 
 static int open_group(FIXTURE_DATA(noiommu) *self)
@@ -164,19 +165,19 @@ static int open_group(FIXTURE_DATA(noiommu) *self)
 	int fd;
 
 	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d",
-		 vu_group(self->bdf));
+		 sysdev_group(self->bdf));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
 TEST_F(noiommu, not_asked_for)
 {
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 
-	if (vu_group(self->bdf) >= 0)
+	if (sysdev_group(self->bdf) >= 0)
 		SKIP(return, "the device has an IOMMU");
-	EXPECT_EQ(-EINVAL, vu_give_to(self->bdf, "vfio-pci"));
-	EXPECT_EQ(-ENOENT, vu_driver(self->bdf, driver));
+	EXPECT_EQ(-EINVAL, sysdev_set_driver(self->bdf, "vfio-pci"));
+	EXPECT_EQ(-ENOENT, sysdev_driver(self->bdf, driver));
 }
 
 TEST_F(noiommu, used)
@@ -190,22 +191,22 @@ TEST_F(noiommu, used)
 	char path[PATH_MAX], name[32];
 	__u32 flags, id;
 
-	if (vu_group(self->bdf) >= 0)
+	if (sysdev_group(self->bdf) >= 0)
 		SKIP(return, "the device has an IOMMU");
 	ASSERT_EQ(0, take(self));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group/name",
 		 self->bdf);
-	ASSERT_LT(0, vu_read_file(path, name, sizeof(name)));
+	ASSERT_LT(0, file_read(path, name, sizeof(name)));
 	EXPECT_STREQ("vfio-noiommu", name);
 	/* Nothing that has no address space to be attached to */
-	EXPECT_EQ(-ENOENT, vu_cdev_attr(self->bdf, "dev", name, sizeof(name)));
+	EXPECT_EQ(-ENOENT, sysdev_cdev_read(self->bdf, "dev", name, sizeof(name)));
 
 	self->group = open_group(self);
 	ASSERT_LE(0, self->group);
-	EXPECT_EQ(0, vu_group_flags(self->group, &flags));
+	EXPECT_EQ(0, group_flags(self->group, &flags));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
-	EXPECT_EQ(-EINVAL, vu_get_device_fd(self->group, self->bdf));
-	ASSERT_EQ(0, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EINVAL, group_get_device(self->group, self->bdf));
+	ASSERT_EQ(0, group_set_container(self->group, self->container));
 	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(0, check(self->container, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(0, check(self->container, VFIO_TYPE1v2_IOMMU));
@@ -216,28 +217,28 @@ TEST_F(noiommu, used)
 		  set_iommu(self->container, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, set_rawio(false));
 	EXPECT_EQ(-EPERM, set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(-EPERM, vu_get_device_fd(self->group, self->bdf));
+	EXPECT_EQ(-EPERM, group_get_device(self->group, self->bdf));
 	ASSERT_EQ(0, set_rawio(true));
 	ASSERT_EQ(0, set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(-ENOTTY, vu_ioctl(self->container, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(-ENOTTY, call(self->container, VFIO_IOMMU_MAP_DMA, &map));
 
-	self->dev = vu_get_device_fd(self->group, self->bdf);
+	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_GET_REGION_INFO, &bar));
+	ASSERT_EQ(0, call(self->dev, VFIO_DEVICE_GET_REGION_INFO, &bar));
 	ASSERT_EQ(sizeof(id), pread(self->dev, &id, sizeof(id), bar.offset));
-	EXPECT_EQ(EDU_ID, id);
+	EXPECT_EQ(EDU_ID_REVISION_1, id);
 
 	/* Whoever has it keeps it; nobody gets it anew */
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "N"));
+	ASSERT_EQ(0, file_write(PARAMETER, "N"));
 	ASSERT_EQ(sizeof(id), pread(self->dev, &id, sizeof(id), bar.offset));
-	EXPECT_EQ(EDU_ID, id);
+	EXPECT_EQ(EDU_ID_REVISION_1, id);
 	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(-EPERM, vu_get_device_fd(self->group, self->bdf));
+	EXPECT_EQ(-EPERM, group_get_device(self->group, self->bdf));
 }
 
 TEST_F(noiommu, privileged)
 {
-	if (vu_group(self->bdf) >= 0)
+	if (sysdev_group(self->bdf) >= 0)
 		SKIP(return, "the device has an IOMMU");
 	ASSERT_EQ(0, take(self));
 	ASSERT_EQ(0, set_rawio(false));
@@ -246,9 +247,9 @@ TEST_F(noiommu, privileged)
 	self->group = open_group(self);
 	ASSERT_LE(0, self->group);
 	ASSERT_EQ(0, set_rawio(false));
-	EXPECT_EQ(-EPERM, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EPERM, group_set_container(self->group, self->container));
 	ASSERT_EQ(0, set_rawio(true));
-	EXPECT_EQ(0, vu_set_container(self->group, self->container));
+	EXPECT_EQ(0, group_set_container(self->group, self->container));
 }
 
 /* One container does not do both */
@@ -259,15 +260,15 @@ TEST_F(noiommu, container_that_translates)
 		.op = IOMMU_VFIO_IOAS_SET,
 	};
 
-	if (vu_group(self->bdf) >= 0)
+	if (sysdev_group(self->bdf) >= 0)
 		SKIP(return, "the device has an IOMMU");
 	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, vu_ioas_alloc(self->container, &set.ioas_id));
-	ASSERT_EQ(0, vu_ioctl(self->container, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, ioas_alloc(self->container, &set.ioas_id));
+	ASSERT_EQ(0, call(self->container, IOMMU_VFIO_IOAS, &set));
 	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
 	self->group = open_group(self);
 	ASSERT_LE(0, self->group);
-	EXPECT_EQ(-EINVAL, vu_set_container(self->group, self->container));
+	EXPECT_EQ(-EINVAL, group_set_container(self->group, self->container));
 }
 
 /*
@@ -298,15 +299,15 @@ TEST_F(last, lockdown)
 {
 	int container = self->container;
 
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "Y"));
+	ASSERT_EQ(0, file_write(PARAMETER, "Y"));
 	ASSERT_EQ(1, check(container, VFIO_NOIOMMU_IOMMU));
 	if (access(LOCKDOWN, F_OK))
 		ASSERT_EQ(0, mount("securityfs", "/sys/kernel/security",
 				   "securityfs", 0, NULL));
-	ASSERT_EQ(0, vu_write_file(LOCKDOWN, "integrity"));
+	ASSERT_EQ(0, file_write(LOCKDOWN, "integrity"));
 	EXPECT_EQ(0, check(container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(0, vu_write_file(PARAMETER, "N"));
-	EXPECT_EQ(-EPERM, vu_write_file(PARAMETER, "Y"));
+	EXPECT_EQ(0, file_write(PARAMETER, "N"));
+	EXPECT_EQ(-EPERM, file_write(PARAMETER, "Y"));
 	EXPECT_EQ(0, check(container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(1, check(container, VFIO_TYPE1_IOMMU));
 }

@@ -69,7 +69,7 @@ static int map(int container, void *mem, size_t size, __u64 iova)
 		.size = size,
 	};
 
-	return vu_ioctl(container, VFIO_IOMMU_MAP_DMA, &cmd);
+	return call(container, VFIO_IOMMU_MAP_DMA, &cmd);
 }
 
 /* Bytes that were unmapped, or a negative errno */
@@ -81,7 +81,7 @@ static long unmap(int container, __u64 iova, size_t size, __u32 flags)
 		.iova = iova,
 		.size = size,
 	};
-	int ret = vu_ioctl(container, VFIO_IOMMU_UNMAP_DMA, &cmd);
+	int ret = call(container, VFIO_IOMMU_UNMAP_DMA, &cmd);
 
 	return ret ? ret : (long)cmd.size;
 }
@@ -93,17 +93,17 @@ static int open_device(struct _test_data_container *self, __u32 type)
 	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (self->container < 0)
 		return -errno;
-	self->group = vu_group_open(vu_group(self->edu.bdf));
+	self->group = group_open(sysdev_group(self->edu.bdf));
 	if (self->group < 0)
 		return self->group;
-	ret = vu_set_container(self->group, self->container);
+	ret = group_set_container(self->group, self->container);
 	if (ret)
 		return ret;
-	ret = vu_ioctl(self->container, VFIO_SET_IOMMU,
-		       (void *)(uintptr_t)type);
+	ret = call(self->container, VFIO_SET_IOMMU,
+		   (void *)(uintptr_t)type);
 	if (ret)
 		return ret;
-	self->edu.fd = vu_get_device_fd(self->group, self->edu.bdf);
+	self->edu.fd = group_get_device(self->group, self->edu.bdf);
 	if (self->edu.fd < 0)
 		return self->edu.fd;
 	ret = vp_set_command(&self->edu, PCI_COMMAND_MASTER |
@@ -135,12 +135,12 @@ FIXTURE_SETUP(container)
 	vp_init(&self->edu);
 	self->group = -1;
 	self->container = -1;
-	self->pins = vu_pins();
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->edu.bdf))
+	self->pins = pages_pinned();
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->edu.bdf))
 		SKIP(return, "no edu device");
-	if (vu_driver(self->edu.bdf, self->edu.driver))
+	if (sysdev_driver(self->edu.bdf, self->edu.driver))
 		self->edu.driver[0] = '\0';
-	ASSERT_EQ(0, vu_give_to(self->edu.bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->edu.bdf, "vfio-pci"));
 	ASSERT_EQ(0, open_device(self, variant->type));
 	fd = self->container;
 
@@ -172,7 +172,7 @@ FIXTURE_TEARDOWN(container)
 	if (self->page && self->page != MAP_FAILED)
 		munmap(self->page, PAGE);
 	EXPECT_EQ(0, vp_close(&self->edu));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 }
 
 TEST_F_TIMEOUT(container, by_unmap, SECONDS)
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(container, by_unmap, SECONDS)
 	int fd = self->container;
 
 	ASSERT_EQ((long)self->size, unmap(fd, variant->iova, self->size, 0));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	ASSERT_EQ(0, map(fd, self->mem, self->size, variant->iova));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(container, by_unmap_of_all, SECONDS)
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	ASSERT_EQ((long)(self->size + PAGE),
 		  unmap(fd, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }
@@ -226,7 +226,7 @@ TEST_F_TIMEOUT(container, by_split, SECONDS)
 	EXPECT_TRUE(engine_is_stopped(&gone) || !gone.nr);
 	EXPECT_TRUE(engine_reaches_all(&left));
 	ASSERT_EQ((long)(self->size - length), unmap(fd, iova, self->size, 0));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_TRUE(engine_is_stopped(&gone) || !gone.nr);
 	EXPECT_TRUE(engine_is_stopped(&left));
 	EXPECT_EQ(self->before, complaints());
@@ -236,7 +236,7 @@ TEST_F_TIMEOUT(container, by_split, SECONDS)
 TEST_F_TIMEOUT(container, by_close, SECONDS)
 {
 	close_device(self);
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	ASSERT_EQ(0, open_device(self, variant->type));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	/* The engine holds it still, whatever happened to the device. */

@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 #define PAGE	4096UL
 #define IOVA	0x100000UL
@@ -29,8 +31,8 @@ static bool wraps(int error)
 
 FIXTURE(answers)
 {
-	char bdf[VU_NAME_MAX];
-	char driver[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	int container;
 	int group;
 	char *mem;
@@ -44,14 +46,14 @@ FIXTURE_SETUP(answers)
 	self->bdf[0] = '\0';
 	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, self->container);
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
-	if (vu_driver(self->bdf, self->driver))
+	if (sysdev_driver(self->bdf, self->driver))
 		self->driver[0] = '\0';
-	ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
-	group = vu_group(self->bdf);
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
+	group = sysdev_group(self->bdf);
 	ASSERT_LE(0, group);
-	self->group = vu_group_open(group);
+	self->group = group_open(group);
 	ASSERT_LE(0, self->group);
 	self->mem = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -63,17 +65,17 @@ FIXTURE_TEARDOWN(answers)
 	close(self->group);
 	close(self->container);
 	if (self->bdf[0])
-		vu_give_to(self->bdf, self->driver[0] ? self->driver : NULL);
+		sysdev_set_driver(self->bdf, self->driver[0] ? self->driver : NULL);
 }
 
 static int set_iommu(int container, unsigned long type)
 {
-	return vu_ioctl(container, VFIO_SET_IOMMU, (void *)type);
+	return call(container, VFIO_SET_IOMMU, (void *)type);
 }
 
 static int extension(int container, unsigned long number)
 {
-	return vu_ioctl(container, VFIO_CHECK_EXTENSION, (void *)number);
+	return call(container, VFIO_CHECK_EXTENSION, (void *)number);
 }
 
 static int map_flags(int container, void *mem, __u64 size, __u64 iova,
@@ -87,7 +89,7 @@ static int map_flags(int container, void *mem, __u64 size, __u64 iova,
 		.size = size,
 	};
 
-	return vu_ioctl(container, VFIO_IOMMU_MAP_DMA, &arg);
+	return call(container, VFIO_IOMMU_MAP_DMA, &arg);
 }
 
 static int map(int container, void *mem, __u64 size, __u64 iova)
@@ -104,7 +106,7 @@ static int unmap(int container, __u64 iova, __u64 *size, __u32 flags)
 		.iova = iova,
 		.size = *size,
 	};
-	int ret = vu_ioctl(container, VFIO_IOMMU_UNMAP_DMA, &arg);
+	int ret = call(container, VFIO_IOMMU_UNMAP_DMA, &arg);
 
 	*size = arg.size;
 	return ret;
@@ -114,12 +116,12 @@ static int info(int container)
 {
 	struct vfio_iommu_type1_info arg = { .argsz = sizeof(arg) };
 
-	return vu_ioctl(container, VFIO_IOMMU_GET_INFO, &arg);
+	return call(container, VFIO_IOMMU_GET_INFO, &arg);
 }
 
 static int unknown(int container)
 {
-	return vu_ioctl(container, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL);
+	return call(container, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL);
 }
 
 TEST_F(answers, before_the_first_group)
@@ -127,7 +129,7 @@ TEST_F(answers, before_the_first_group)
 	int fd = self->container;
 	__u64 size = PAGE;
 
-	EXPECT_EQ(VFIO_API_VERSION, vu_ioctl(fd, VFIO_GET_API_VERSION, NULL));
+	EXPECT_EQ(VFIO_API_VERSION, call(fd, VFIO_GET_API_VERSION, NULL));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA));
 	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
 	EXPECT_EQ(-EINVAL, info(fd));
@@ -144,7 +146,7 @@ TEST_F(answers, before_a_type_is_set)
 	int fd = self->container;
 	__u64 size = PAGE;
 
-	ASSERT_EQ(0, vu_set_container(self->group, fd));
+	ASSERT_EQ(0, group_set_container(self->group, fd));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA));
 	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
 	EXPECT_EQ(-EINVAL, info(fd));
@@ -162,7 +164,7 @@ TEST_F(answers, extensions)
 	int fd = self->container;
 	int i;
 
-	ASSERT_EQ(0, vu_set_container(self->group, fd));
+	ASSERT_EQ(0, group_set_container(self->group, fd));
 	for (i = 0; i != 2; i++) {
 		EXPECT_EQ(1, extension(fd, VFIO_TYPE1_IOMMU));
 		EXPECT_EQ(1, extension(fd, VFIO_TYPE1v2_IOMMU));
@@ -188,7 +190,7 @@ TEST_F(answers, map_and_unmap)
 	int fd = self->container;
 	__u64 size;
 
-	ASSERT_EQ(0, vu_set_container(self->group, fd));
+	ASSERT_EQ(0, group_set_container(self->group, fd));
 	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(-ENOTTY, unknown(fd));
 	EXPECT_EQ(-EINVAL, map_flags(fd, self->mem, PAGE, IOVA, 0));
@@ -237,7 +239,7 @@ TEST_F(answers, type1_splits)
 	int fd = self->container;
 	__u64 size;
 
-	ASSERT_EQ(0, vu_set_container(self->group, fd));
+	ASSERT_EQ(0, group_set_container(self->group, fd));
 	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, map(fd, self->mem, 4 * PAGE, IOVA));
 	size = PAGE;

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 #define TYPE	"/sys/class/mdev_bus/mdpy/mdev_supported_types/mdpy-vga"
 #define UUID	"83b8f4f2-509f-382f-3c1e-e6bfe0fa2001"
@@ -46,33 +48,33 @@ static int open_by_cdev(FIXTURE_DATA(mdpy) *self)
 	__u32 ioas;
 	int ret;
 
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	if (self->iommufd < 0)
 		return self->iommufd;
-	self->dev = vu_cdev_open(MDEV);
+	self->dev = cdev_open(MDEV);
 	if (self->dev < 0)
 		return self->dev;
-	ret = vu_ioas_alloc(self->iommufd, &ioas);
+	ret = ioas_alloc(self->iommufd, &ioas);
 	if (!ret)
-		ret = vu_bind(self->dev, self->iommufd, NULL);
-	return ret ? ret : vu_attach(self->dev, &ioas);
+		ret = cdev_bind(self->dev, self->iommufd, NULL);
+	return ret ? ret : cdev_attach(self->dev, &ioas);
 }
 
 static int open_by_group(FIXTURE_DATA(mdpy) *self)
 {
 	int ret;
 
-	self->group = vu_group_open(vu_group(MDEV));
+	self->group = group_open(sysdev_group(MDEV));
 	if (self->group < 0)
 		return self->group;
 	self->iommufd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	ret = vu_set_container(self->group, self->iommufd);
+	ret = group_set_container(self->group, self->iommufd);
 	if (!ret)
-		ret = vu_ioctl(self->iommufd, VFIO_SET_IOMMU,
-			       (void *)VFIO_TYPE1v2_IOMMU);
+		ret = call(self->iommufd, VFIO_SET_IOMMU,
+			   (void *)VFIO_TYPE1v2_IOMMU);
 	if (ret)
 		return ret;
-	self->dev = vu_get_device_fd(self->group, UUID);
+	self->dev = group_get_device(self->group, UUID);
 	return self->dev < 0 ? self->dev : 0;
 }
 
@@ -81,7 +83,7 @@ static int region(int dev, unsigned int index, struct vfio_region_info *info)
 	memset(info, 0, sizeof(*info));
 	info->argsz = sizeof(*info);
 	info->index = index;
-	return vu_ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, info);
+	return call(dev, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
 FIXTURE_SETUP(mdpy)
@@ -92,7 +94,7 @@ FIXTURE_SETUP(mdpy)
 	self->dev = -1;
 	if (access(TYPE, F_OK))
 		SKIP(return, "the sample driver mdpy is not loaded");
-	ASSERT_EQ(0, vu_write_file(TYPE "/create", UUID));
+	ASSERT_EQ(0, file_write(TYPE "/create", UUID));
 	self->there = true;
 	ASSERT_EQ(0, variant->by_group ? open_by_group(self) :
 					 open_by_cdev(self));
@@ -112,7 +114,7 @@ FIXTURE_TEARDOWN(mdpy)
 	close(self->dev);
 	close(self->group);
 	close(self->iommufd);
-	EXPECT_EQ(0, vu_write_file(MDEV "/remove", "1"));
+	EXPECT_EQ(0, file_write(MDEV "/remove", "1"));
 }
 
 TEST_F(mdpy, info)
@@ -121,7 +123,7 @@ TEST_F(mdpy, info)
 	struct vfio_region_info config;
 	__u32 id = 0;
 
-	ASSERT_EQ(0, vu_device_info(self->dev, &info));
+	ASSERT_EQ(0, device_info(self->dev, &info));
 	EXPECT_NE(0, info.flags & VFIO_DEVICE_FLAGS_PCI);
 	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 		  VFIO_REGION_INFO_FLAG_MMAP, self->info.flags);
@@ -180,7 +182,7 @@ TEST_F(mdpy, refused_mappings)
 TEST_F(mdpy, reset)
 {
 	memset(self->mem, 0xa5, self->info.size);
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_RESET, NULL));
 	/* mapped as before */
 	self->mem[0] = 0x5a;
 	EXPECT_EQ(0x5a, *(volatile unsigned char *)self->mem);
@@ -194,11 +196,11 @@ TEST_F(mdpy, plane)
 	};
 	struct vfio_region_info shown;
 
-	EXPECT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
 	plane.flags = VFIO_GFX_PLANE_TYPE_PROBE | VFIO_GFX_PLANE_TYPE_DMABUF;
-	EXPECT_GT(0, vu_ioctl(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
+	EXPECT_GT(0, call(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
 	plane.flags = VFIO_GFX_PLANE_TYPE_REGION;
-	ASSERT_EQ(0, vu_ioctl(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
+	ASSERT_EQ(0, call(self->dev, VFIO_DEVICE_QUERY_GFX_PLANE, &plane));
 	EXPECT_EQ(WIDTH, plane.width);
 	EXPECT_EQ(HEIGHT, plane.height);
 	EXPECT_LE(plane.height * plane.stride, self->info.size);

@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_util.h"
+#include "../lib/iommufd.h"
+#include "../lib/pci.h"
+#include "../lib/vfio.h"
 
 #define PARENT	"/sys/class/mdev_bus/mtty"
 #define TYPE	PARENT "/mdev_supported_types/mtty-2"
@@ -30,7 +32,7 @@
 
 static int mdev_create(const char *uuid)
 {
-	return vu_write_file(TYPE "/create", uuid);
+	return file_write(TYPE "/create", uuid);
 }
 
 static int mdev_remove(const char *uuid)
@@ -38,7 +40,7 @@ static int mdev_remove(const char *uuid)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/remove", uuid);
-	return vu_write_file(path, "1");
+	return file_write(path, "1");
 }
 
 static bool exists(const char *path)
@@ -82,16 +84,16 @@ TEST_F(mdev, attributes)
 	char buf[256], left[32];
 	struct stat a, b;
 
-	EXPECT_LT(0, vu_read_file(TYPE "/name", buf, sizeof(buf)));
-	EXPECT_LT(0, vu_read_file(TYPE "/device_api", buf, sizeof(buf)));
+	EXPECT_LT(0, file_read(TYPE "/name", buf, sizeof(buf)));
+	EXPECT_LT(0, file_read(TYPE "/device_api", buf, sizeof(buf)));
 	EXPECT_STREQ("vfio-pci", buf);
-	EXPECT_GT(0, vu_read_file(TYPE "/create", buf, sizeof(buf)));
+	EXPECT_GT(0, file_read(TYPE "/create", buf, sizeof(buf)));
 
-	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", left,
-				  sizeof(left)));
+	ASSERT_LT(0, file_read(TYPE "/available_instances", left,
+			       sizeof(left)));
 	ASSERT_EQ(0, mdev_create(UUID2));
-	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", buf,
-				  sizeof(buf)));
+	ASSERT_LT(0, file_read(TYPE "/available_instances", buf,
+			       sizeof(buf)));
 	EXPECT_EQ(atoi(left) - 1, atoi(buf));
 
 	/* Links in both directions */
@@ -102,14 +104,14 @@ TEST_F(mdev, attributes)
 	EXPECT_EQ(0, stat(TYPE, &b));
 	EXPECT_EQ(a.st_ino, b.st_ino);
 
-	EXPECT_EQ(0, vu_write_file(MDEV(UUID2) "/remove", "0"));
-	EXPECT_EQ(-EINVAL, vu_write_file(MDEV(UUID2) "/remove", "x"));
+	EXPECT_EQ(0, file_write(MDEV(UUID2) "/remove", "0"));
+	EXPECT_EQ(-EINVAL, file_write(MDEV(UUID2) "/remove", "x"));
 	EXPECT_TRUE(exists(MDEV(UUID2)));
 	EXPECT_EQ(0, mdev_remove(UUID2));
 	EXPECT_FALSE(exists(MDEV(UUID2)));
 	EXPECT_FALSE(exists(TYPE "/devices/" UUID2));
-	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", buf,
-				  sizeof(buf)));
+	ASSERT_LT(0, file_read(TYPE "/available_instances", buf,
+			       sizeof(buf)));
 	EXPECT_STREQ(left, buf);
 	EXPECT_EQ(0, mdev_create(UUID2));
 	EXPECT_EQ(0, mdev_remove(UUID2));
@@ -121,8 +123,8 @@ TEST_F(mdev, probe_fails)
 	char uuid[sizeof(UUID2) + 8], left[32];
 	unsigned int i, n;
 
-	ASSERT_LT(0, vu_read_file(TYPE "/available_instances", left,
-				  sizeof(left)));
+	ASSERT_LT(0, file_read(TYPE "/available_instances", left,
+			       sizeof(left)));
 	n = atoi(left);
 	for (i = 0; i < n; i++) {
 		snprintf(uuid, sizeof(uuid),
@@ -148,7 +150,7 @@ static int mtty_id(int dev, __u32 *id)
 	};
 	int ret;
 
-	ret = vu_ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, &info);
+	ret = call(dev, VFIO_DEVICE_GET_REGION_INFO, &info);
 	if (ret)
 		return ret;
 	return pread(dev, id, sizeof(*id), info.offset) == sizeof(*id) ?
@@ -161,35 +163,35 @@ TEST_F(mdev, cdev)
 	char buf[256];
 	int dev, iommufd;
 
-	iommufd = vu_iommufd_open();
+	iommufd = iommufd_open();
 	ASSERT_LE(0, iommufd);
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &ioas));
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &other));
-	dev = vu_cdev_open(MDEV(UUID1));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &ioas));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &other));
+	dev = cdev_open(MDEV(UUID1));
 	ASSERT_LE(0, dev);
-	ASSERT_EQ(0, vu_bind(dev, iommufd, &devid));
+	ASSERT_EQ(0, cdev_bind(dev, iommufd, &devid));
 	EXPECT_NE(0, devid);
 	pt_id = devid;
-	EXPECT_GT(0, vu_attach(dev, &pt_id));
+	EXPECT_GT(0, cdev_attach(dev, &pt_id));
 
 	/* No hwpt for a device that has no IOMMU */
 	pt_id = ioas;
-	EXPECT_EQ(0, vu_attach(dev, &pt_id));
+	EXPECT_EQ(0, cdev_attach(dev, &pt_id));
 	EXPECT_EQ(ioas, pt_id);
-	EXPECT_EQ(-EBUSY, vu_destroy(iommufd, ioas));
+	EXPECT_EQ(-EBUSY, obj_destroy(iommufd, ioas));
 	pt_id = other;
-	EXPECT_EQ(0, vu_attach(dev, &pt_id));
-	EXPECT_EQ(0, vu_destroy(iommufd, ioas));
+	EXPECT_EQ(0, cdev_attach(dev, &pt_id));
+	EXPECT_EQ(0, obj_destroy(iommufd, ioas));
 	EXPECT_EQ(0, mtty_id(dev, &id));
 	EXPECT_EQ(MTTY_ID, id);
-	EXPECT_EQ(0, vu_fdinfo(dev, "vfio-device-name", buf, sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(dev, "vfio-device-name", buf, sizeof(buf)));
 	EXPECT_STREQ(UUID1, buf);
-	EXPECT_EQ(0, vu_fdinfo(dev, "vfio-state", buf, sizeof(buf)));
+	EXPECT_EQ(0, fdinfo_get(dev, "vfio-state", buf, sizeof(buf)));
 	EXPECT_STREQ("attached", buf);
-	EXPECT_EQ(1, vu_cdev_attr(MDEV(UUID1), "viable", buf, sizeof(buf)));
+	EXPECT_EQ(1, sysdev_cdev_read(MDEV(UUID1), "viable", buf, sizeof(buf)));
 	EXPECT_STREQ("1", buf);
-	EXPECT_EQ(0, vu_detach(dev));
-	EXPECT_EQ(0, vu_destroy(iommufd, other));
+	EXPECT_EQ(0, cdev_detach(dev));
+	EXPECT_EQ(0, obj_destroy(iommufd, other));
 	close(dev);
 	close(iommufd);
 }
@@ -199,16 +201,16 @@ TEST_F(mdev, group)
 	int group, container, dev;
 	__u32 flags, id = 0;
 
-	group = vu_group_open(vu_group(MDEV(UUID1)));
+	group = group_open(sysdev_group(MDEV(UUID1)));
 	ASSERT_LE(0, group);
-	EXPECT_EQ(0, vu_group_flags(group, &flags));
+	EXPECT_EQ(0, group_flags(group, &flags));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
 	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, container);
-	ASSERT_EQ(0, vu_set_container(group, container));
-	ASSERT_EQ(0, vu_ioctl(container, VFIO_SET_IOMMU,
-			      (void *)VFIO_TYPE1v2_IOMMU));
-	dev = vu_get_device_fd(group, UUID1);
+	ASSERT_EQ(0, group_set_container(group, container));
+	ASSERT_EQ(0, call(container, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1v2_IOMMU));
+	dev = group_get_device(group, UUID1);
 	ASSERT_LE(0, dev);
 	EXPECT_EQ(0, mtty_id(dev, &id));
 	EXPECT_EQ(MTTY_ID, id);
@@ -223,11 +225,11 @@ TEST_F(mdev, removed_while_open)
 	int dev, iommufd, status;
 	pid_t pid;
 
-	iommufd = vu_iommufd_open();
+	iommufd = iommufd_open();
 	ASSERT_LE(0, iommufd);
-	dev = vu_cdev_open(MDEV(UUID1));
+	dev = cdev_open(MDEV(UUID1));
 	ASSERT_LE(0, dev);
-	ASSERT_EQ(0, vu_bind(dev, iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(dev, iommufd, NULL));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -238,7 +240,7 @@ TEST_F(mdev, removed_while_open)
 	usleep(500000);
 	EXPECT_EQ(0, waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT));
 	EXPECT_EQ(0, info.si_pid);
-	EXPECT_TRUE(vu_sleeps(pid));
+	EXPECT_TRUE(process_sleeps(pid));
 	/* The name is taken as long as the device is there */
 	EXPECT_EQ(-EEXIST, mdev_create(UUID1));
 	close(dev);
@@ -260,7 +262,7 @@ static int feature(int dev, __u32 flags, void *data, size_t size)
 	int ret;
 
 	memcpy(arg.data, data, size);
-	ret = vu_ioctl(dev, VFIO_DEVICE_FEATURE, &arg);
+	ret = call(dev, VFIO_DEVICE_FEATURE, &arg);
 	memcpy(data, arg.data, size);
 	return ret;
 }
@@ -305,14 +307,14 @@ FIXTURE_SETUP(migration)
 		SKIP(return, "the sample driver mtty is not loaded");
 	ASSERT_EQ(0, mdev_create(UUID1));
 	ASSERT_EQ(0, mdev_create(UUID2));
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	self->from = vu_cdev_open(MDEV(UUID1));
+	self->from = cdev_open(MDEV(UUID1));
 	ASSERT_LE(0, self->from);
-	self->to = vu_cdev_open(MDEV(UUID2));
+	self->to = cdev_open(MDEV(UUID2));
 	ASSERT_LE(0, self->to);
-	ASSERT_EQ(0, vu_bind(self->from, self->iommufd, NULL));
-	ASSERT_EQ(0, vu_bind(self->to, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->from, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->to, self->iommufd, NULL));
 }
 
 FIXTURE_TEARDOWN(migration)
@@ -488,7 +490,7 @@ TEST_F(migration, states)
 	/* Nothing was written, so nothing can be resumed; only a reset helps */
 	EXPECT_EQ(-EINVAL, set_state(self->from, VFIO_DEVICE_STATE_RUNNING,
 				     &fd));
-	EXPECT_EQ(0, vu_ioctl(self->from, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(self->from, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0, get_state(self->from, &state));
 	EXPECT_EQ(VFIO_DEVICE_STATE_RUNNING, state);
 
@@ -557,12 +559,12 @@ TEST_F(migration, debugfs)
 
 	if (!exists("/sys/kernel/debug/vfio"))
 		SKIP(return, "no debugfs of VFIO");
-	EXPECT_LT(0, vu_read_file(file, buf, sizeof(buf)));
+	EXPECT_LT(0, file_read(file, buf, sizeof(buf)));
 	EXPECT_STREQ("RUNNING", buf);
 	ASSERT_EQ(0, set_state(self->from, VFIO_DEVICE_STATE_PRE_COPY_P2P,
 			       &fd));
 	close(fd);
-	EXPECT_LT(0, vu_read_file(file, buf, sizeof(buf)));
+	EXPECT_LT(0, file_read(file, buf, sizeof(buf)));
 	EXPECT_STREQ("PRE_COPY_P2P", buf);
 
 	/* Of a device that is gone nothing is left */

@@ -8,8 +8,8 @@
 #include <glob.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_qmp.h"
-#include "vfio_pci_util.h"
+#include "../lib/qmp.h"
+#include "../lib/vfio_pci.h"
 
 #define ERR	VFIO_PCI_ERR_IRQ_INDEX
 #define VIRTIO_VENDOR	0x1af4
@@ -54,21 +54,21 @@ FIXTURE_SETUP(aer)
 		SKIP(return, "no way to have the machine make errors");
 	if (!kernel_handles_errors())
 		SKIP(return, "no root port whose errors the kernel handles");
-	for (nth = 0; vu_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth,
-				  self->d[0].bdf); nth++)
+	for (nth = 0; sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth,
+				      self->d[0].bdf); nth++)
 		if (strncmp(self->d[0].bdf, "0000:00:", 8))
 			break;
-	if (!vu_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth + 1,
-			 self->d[1].bdf)) {
+	if (!sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth + 1,
+			     self->d[1].bdf)) {
 		self->d[0].bdf[0] = '\0';
 		self->d[1].bdf[0] = '\0';
 		SKIP(return, "no virtio-net-pci with two functions behind a root port");
 	}
 	/* one without a driver could not be recovered */
 	for (i = 0; i < 2; i++) {
-		if (vu_driver(self->d[i].bdf, self->d[i].driver))
+		if (sysdev_driver(self->d[i].bdf, self->d[i].driver))
 			self->d[i].driver[0] = '\0';
-		ASSERT_EQ(0, vu_give_to(self->d[i].bdf, "vfio-pci"));
+		ASSERT_EQ(0, sysdev_set_driver(self->d[i].bdf, "vfio-pci"));
 	}
 	ASSERT_EQ(0, vp_open_bdf(&self->d[0]));
 }
@@ -92,7 +92,7 @@ static long seen(const struct vp_dev *d, const char *kind)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/aer_dev_%s",
 		 d->bdf, kind);
-	if (vu_read_file(path, buf, sizeof(buf)) < 0)
+	if (file_read(path, buf, sizeof(buf)) < 0)
 		return -1;
 	total = strstr(buf, "TOTAL_ERR_");
 	total = total ? strchr(total, ' ') : NULL;
@@ -124,7 +124,7 @@ TEST_F(aer, is_told)
 		EXPECT_EQ(VIRTIO_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
 		vp_events(self->efd[0], SILENCE);
 	}
-	EXPECT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(VIRTIO_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
 	EXPECT_EQ(0, vp_events(self->efd[0], SILENCE));
 }
@@ -134,10 +134,10 @@ TEST_F(aer, twin_is_told)
 {
 	struct vp_dev *a = &self->d[0], *b = &self->d[1];
 
-	b->fd = vu_cdev_open(b->bdf);
+	b->fd = cdev_open(b->bdf);
 	ASSERT_LE(0, b->fd);
 	/* both are in one group */
-	ASSERT_EQ(0, vu_bind(b->fd, a->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(b->fd, a->iommufd, NULL));
 	ASSERT_EQ(0, vp_irq_fds(a, ERR, 0, 1, &self->efd[0]));
 	ASSERT_EQ(0, vp_irq_fds(b, ERR, 0, 1, &self->efd[1]));
 	ASSERT_EQ(0, qmp_monitor(INJECT, INJECTED));

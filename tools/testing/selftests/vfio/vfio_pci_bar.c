@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 static sigjmp_buf bus_error;
 
@@ -67,7 +67,7 @@ TEST_F(edu, device_info)
 
 	memset(&u, 0xa5, sizeof(u));
 	u.info.argsz = sizeof(u);
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
 	EXPECT_NE(0, u.info.flags & VFIO_DEVICE_FLAGS_PCI);
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, u.info.num_regions);
 	EXPECT_EQ(VFIO_PCI_NUM_IRQS, u.info.num_irqs);
@@ -77,11 +77,11 @@ TEST_F(edu, device_info)
 	/* the older, shorter structure */
 	memset(&u, 0xa5, sizeof(u));
 	u.info.argsz = offsetof(struct vfio_device_info, cap_offset);
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
 	EXPECT_EQ(0xa5a5a5a5, u.info.cap_offset);
 	u.info.argsz--;
-	EXPECT_EQ(-EINVAL, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
-	EXPECT_EQ(-EFAULT, vu_ioctl(d->fd, VFIO_DEVICE_GET_INFO, NULL));
+	EXPECT_EQ(-EINVAL, call(d->fd, VFIO_DEVICE_GET_INFO, &u.info));
+	EXPECT_EQ(-EFAULT, call(d->fd, VFIO_DEVICE_GET_INFO, NULL));
 }
 
 TEST_F(edu, region_info)
@@ -107,8 +107,8 @@ TEST_F(edu, region_info)
 	EXPECT_EQ(-EINVAL, vp_region(&self->d, ~0U, &info));
 	info.argsz = sizeof(info) - 1;
 	info.index = 0;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->d.fd, VFIO_DEVICE_GET_REGION_INFO,
-				    &info));
+	EXPECT_EQ(-EINVAL, call(self->d.fd, VFIO_DEVICE_GET_REGION_INFO,
+				&info));
 }
 
 TEST_F(edu, rw)
@@ -117,7 +117,7 @@ TEST_F(edu, rw)
 	__u64 wide = 0x123456789abcdef0, back = 0;
 	__u32 val;
 
-	EXPECT_EQ(0x010000ed, vp_bar_get(d, 0, EDU_ID));
+	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(d, 0, EDU_ID));
 	EXPECT_EQ(0, vp_bar_set(d, 0, EDU_LIVENESS, 0x12345678));
 	EXPECT_EQ(~0x12345678U, vp_bar_get(d, 0, EDU_LIVENESS));
 	/* a register of 8 bytes, in one access */
@@ -147,7 +147,7 @@ TEST_F(edu, mmap)
 
 	reg = vp_mmap(d, 0, 0, 1 << 20);
 	ASSERT_NE(MAP_FAILED, (void *)reg);
-	EXPECT_EQ(0x010000ed, reg[0]);
+	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
 	reg[EDU_LIVENESS / 4] = 0xcafe;
 	EXPECT_EQ(~0xcafeU, reg[EDU_LIVENESS / 4]);
 	/* the last page, another mapping, the other way to the same register */
@@ -176,7 +176,7 @@ TEST_F(edu, mmap_outlives_fd)
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	close(self->d.fd);
 	self->d.fd = -1;
-	EXPECT_EQ(0x010000ed, reg[0]);
+	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
 	EXPECT_EQ(0, vp_munmap(&self->d, (void *)reg));
 }
 
@@ -191,7 +191,7 @@ TEST_F(edu, memory_disabled)
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	for (i = 0; i < 3; i++) {
 		ASSERT_TRUE(peek(reg, &val));
-		EXPECT_EQ(0x010000ed, val);
+		EXPECT_EQ(EDU_ID_REVISION_1, val);
 		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
 		EXPECT_FALSE(peek(reg, &val));
 		EXPECT_EQ(-EIO, vp_read(d, 0, 0, &val, 4));
@@ -214,7 +214,7 @@ TEST_F(edu, memory_disabled)
 	EXPECT_FALSE(peek(reg, &val));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
 	ASSERT_TRUE(peek(reg, &val));
-	EXPECT_EQ(0x010000ed, val);
+	EXPECT_EQ(EDU_ID_REVISION_1, val);
 }
 
 /* A child's copy of the mapping loses the memory, too */
@@ -252,12 +252,12 @@ TEST_F(edu, reset_while_mapped)
 	int ret;
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
-	EXPECT_EQ(0x010000ed, reg[0]);
-	ret = vu_ioctl(self->d.fd, VFIO_DEVICE_RESET, NULL);
+	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
+	ret = call(self->d.fd, VFIO_DEVICE_RESET, NULL);
 	if (ret == -EINVAL)
 		SKIP(return, "edu cannot be reset here");
 	ASSERT_EQ(0, ret);
-	EXPECT_EQ(0x010000ed, reg[0]);
+	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
 }
 
 /* Devices with a register that keeps its value, in BAR 0 */
@@ -350,7 +350,7 @@ TEST_F(toggled, faults_after_reset)
 	/* the first ones are also those of the code */
 	faults_of(reg, &val);
 	EXPECT_EQ(0, faults_of(reg, &val));
-	ret = vu_ioctl(self->d.fd, VFIO_DEVICE_RESET, NULL);
+	ret = call(self->d.fd, VFIO_DEVICE_RESET, NULL);
 	if (ret == -EINVAL)
 		SKIP(return, "it cannot be reset alone");
 	ASSERT_EQ(0, ret);
@@ -406,8 +406,8 @@ TEST_F(toggled, under_load)
 	ASSERT_NE(~0U, is);
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle, &t));
-	end = vu_seconds() + 1;
-	while (!wrong && (!got || !bus || vu_seconds() < end)) {
+	end = seconds_now() + 1;
+	while (!wrong && (!got || !bus || seconds_now() < end)) {
 		if (!peek(reg, &val))
 			bus++;
 		else if (val == is)
@@ -475,7 +475,7 @@ TEST_F(other, msix_table)
 	memset(&u, 0xa5, sizeof(u));
 	u.info.argsz = sizeof(u);
 	u.info.index = bar;
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &u));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_GET_REGION_INFO, &u));
 	EXPECT_EQ(sizeof(u), u.info.argsz);
 	EXPECT_EQ(sizeof(u.info), u.info.cap_offset);
 	EXPECT_EQ(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, u.cap.id);
@@ -712,7 +712,7 @@ FIXTURE_SETUP(huge)
 	self->room = mmap(NULL, self->size + 2 * HUGE_SIZE, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->room);
-	ASSERT_EQ(0, vu_write_file(FAULTS "/enable", "1"));
+	ASSERT_EQ(0, file_write(FAULTS "/enable", "1"));
 }
 
 FIXTURE_TEARDOWN(huge)
@@ -721,7 +721,7 @@ FIXTURE_TEARDOWN(huge)
 		munmap(self->room, self->size + 2 * HUGE_SIZE);
 	EXPECT_EQ(0, vp_close(&self->d));
 	if (self->traces) {
-		vu_write_file(FAULTS "/enable", "0");
+		file_write(FAULTS "/enable", "0");
 		EXPECT_EQ(0, rmdir(TRACES));
 	}
 }

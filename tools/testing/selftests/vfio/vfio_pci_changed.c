@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/edu.h"
+#include "../lib/vfio_pci.h"
 
 #define PARAMETER	"/sys/module/vfio_test_config/parameters/read"
 #define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
@@ -23,10 +24,10 @@ FIXTURE(changed)
 
 static int answer(const struct vp_dev *d, unsigned int reg, __u32 val)
 {
-	char text[VU_NAME_MAX + 32];
+	char text[SYSDEV_NAME_MAX + 32];
 
 	snprintf(text, sizeof(text), "%s %x %x", d->bdf, reg, val);
-	return vu_write_file(PARAMETER, text);
+	return file_write(PARAMETER, text);
 }
 
 static __u32 vectors(const struct vp_dev *d)
@@ -57,7 +58,7 @@ FIXTURE_SETUP(changed)
 FIXTURE_TEARDOWN(changed)
 {
 	if (!access(PARAMETER, F_OK))
-		EXPECT_EQ(0, vu_write_file(PARAMETER, "\n"));
+		EXPECT_EQ(0, file_write(PARAMETER, "\n"));
 	EXPECT_EQ(0, vp_close(&self->d));
 }
 
@@ -99,12 +100,12 @@ TEST_F(changed, table_moves)
 	EXPECT_EQ(self->vectors, vectors(&self->d));
 	EXPECT_EQ(-EIO, enable_msix(&self->d));
 	/* while it is open, too */
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	ASSERT_EQ(0, file_write(PARAMETER, "\n"));
 	EXPECT_EQ(0, enable_msix(&self->d));
 	EXPECT_EQ(0, vp_irq_disable(&self->d, MSIX));
 	ASSERT_EQ(0, answer(&self->d, reg, self->table + 0x10));
 	EXPECT_EQ(-EIO, enable_msix(&self->d));
-	ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+	ASSERT_EQ(0, file_write(PARAMETER, "\n"));
 	EXPECT_EQ(0, enable_msix(&self->d));
 }
 
@@ -133,7 +134,7 @@ TEST_F(changed, table_outside)
 		ASSERT_EQ(0, vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0));
 		EXPECT_EQ(0, vectors(&self->d));
 		EXPECT_EQ(-EINVAL, enable_msix(&self->d));
-		ASSERT_EQ(0, vu_write_file(PARAMETER, "\n"));
+		ASSERT_EQ(0, file_write(PARAMETER, "\n"));
 	}
 	EXPECT_EQ(0, vp_close(&self->d));
 	ASSERT_EQ(0, vp_open(&self->d, NVME_VENDOR, NVME_DEVICE, 0));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define CONFIG	VFIO_PCI_CONFIG_REGION_INDEX
 

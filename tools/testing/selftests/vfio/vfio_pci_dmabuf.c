@@ -60,14 +60,14 @@ static __u32 fetch(struct __test_metadata *_metadata,
 static int map(FIXTURE_DATA(dmabuf) *self, __u64 start, __u64 length,
 	       __u32 prot)
 {
-	return vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas, self->fd,
-				start, length, IOVA_BAR, prot);
+	return ioas_map_file_prot(self->p.edu.iommufd, self->p.ioas, self->fd,
+				  start, length, IOVA_BAR, prot);
 }
 
 static int unmap(FIXTURE_DATA(dmabuf) *self, __u64 length)
 {
-	return vu_ioas_unmap(self->p.edu.iommufd, self->p.ioas, IOVA_BAR,
-			     length);
+	return ioas_unmap(self->p.edu.iommufd, self->p.ioas, IOVA_BAR,
+			  length);
 }
 
 TEST_F(dmabuf, requests)
@@ -119,7 +119,7 @@ TEST_F(dmabuf, requests)
 		BAD(ENODEV, .index = ~0U),
 #undef BAD
 	};
-	int files = vu_open_files();
+	int files = open_files();
 	struct dmabuf_request req;
 	unsigned int i;
 
@@ -150,7 +150,7 @@ TEST_F(dmabuf, requests)
 	EXPECT_EQ(0, dmabuf_get(self->p.shmem.fd, &req));
 	req.op = PROBE | SET;
 	EXPECT_EQ(-EINVAL, dmabuf_get(self->p.shmem.fd, &req));
-	EXPECT_EQ(files, vu_open_files());
+	EXPECT_EQ(files, open_files());
 
 	req = good;
 	req.argsz = header + sizeof(good.range[0]);
@@ -174,8 +174,8 @@ TEST_F(dmabuf, request_not_there)
 	feature->argsz = sizeof(*feature) + sizeof(*get) +
 			 sizeof(get->dma_ranges[0]);
 	feature->flags = GET | VFIO_DEVICE_FEATURE_DMA_BUF;
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
-				    feature));
+	EXPECT_EQ(-EFAULT, call(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
+				feature));
 
 	feature = (void *)(mem + PAGE - sizeof(*feature) - sizeof(*get));
 	get = (void *)feature->data;
@@ -186,8 +186,8 @@ TEST_F(dmabuf, request_not_there)
 		.region_index = SHMEM_BAR,
 		.nr_ranges = 1,
 	};
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
-				    feature));
+	EXPECT_EQ(-EFAULT, call(self->p.shmem.fd, VFIO_DEVICE_FEATURE,
+				feature));
 	munmap(mem, PAGE);
 }
 
@@ -337,15 +337,15 @@ TEST_F(dmabuf, as_the_file_permits)
 	ASSERT_LE(0, self->fd);
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, RD | WR));
 	EXPECT_EQ(-EACCES, map(self, 0, PAGE, WR));
-	ASSERT_EQ(0, vu_fdinfo(self->p.edu.iommufd, "last-refusal", why,
-			       sizeof(why)));
+	ASSERT_EQ(0, fdinfo_get(self->p.edu.iommufd, "last-refusal", why,
+				sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "not open for writing"));
 	ASSERT_EQ(0, map(self, 0, PAGE, RD));
 	self->p.bar[0] = 0x21;
 	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x50);
 	EXPECT_EQ(0x21, self->p.bar[0]);
 	EXPECT_EQ(0x21, fetch(_metadata, self, IOVA_BAR, 0) & 0xff);
-	EXPECT_EQ(-EPERM, vu_ioctl(self->p.edu.iommufd, IOMMU_IOAS_COPY, &copy));
+	EXPECT_EQ(-EPERM, call(self->p.edu.iommufd, IOMMU_IOAS_COPY, &copy));
 	EXPECT_EQ(0, unmap(self, PAGE));
 	close(self->fd);
 
@@ -383,13 +383,13 @@ TEST_F(dmabuf, mapped_before_attach)
 
 	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, vu_ioas_alloc(self->p.edu.iommufd, &other));
-	ASSERT_EQ(0, vu_ioas_map_file(self->p.edu.iommufd, other, self->fd, 0,
-				      PAGE, IOVA_BAR, RD | WR));
-	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, other, self->p.mem, PAGE,
+	ASSERT_EQ(0, ioas_alloc(self->p.edu.iommufd, &other));
+	ASSERT_EQ(0, ioas_map_file_prot(self->p.edu.iommufd, other, self->fd, 0,
+					PAGE, IOVA_BAR, RD | WR));
+	ASSERT_EQ(0, ioas_map_at(self->p.edu.iommufd, other, self->p.mem, PAGE,
 				 IOVA_MEM));
 	pt = other;
-	ASSERT_EQ(0, vu_attach(self->p.edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(self->p.edu.fd, &pt));
 	self->p.bar[0] = 1;
 	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x33));
 	EXPECT_EQ(0x33, self->p.bar[0]);
@@ -460,7 +460,7 @@ TEST_F(dmabuf, restored_after_reset)
 	EXPECT_EQ(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
 	ASSERT_EQ(0, vp_bar_set(&igb, 0, IGB_VET, vet ^ 0x1234));
 	EXPECT_EQ(vet ^ 0x1234, fetch(_metadata, self, IOVA_BAR, IGB_VET));
-	ASSERT_EQ(0, vu_ioctl(igb.fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, call(igb.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(vet, fetch(_metadata, self, IOVA_BAR, IGB_VET));
 
 	/* D3hot is another state without memory */
@@ -486,18 +486,18 @@ TEST_F(dmabuf, device_closed)
 	self->p.bar[0] = 1;
 	vp_close_fds(&self->p.shmem);
 	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x48);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
-					    self->fd, 0, PAGE, IOVA_REGS,
-					    RD | WR));
+	EXPECT_EQ(-ENODEV, ioas_map_file_prot(self->p.edu.iommufd, self->p.ioas,
+					      self->fd, 0, PAGE, IOVA_REGS,
+					      RD | WR));
 
 	ASSERT_EQ(0, vp_open_bdf(&self->p.shmem));
 	ASSERT_EQ(0, p2p_map_bar(&self->p));
 	EXPECT_EQ(1, self->p.bar[0]);
 	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x49);
 	EXPECT_EQ(1, self->p.bar[0]);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
-					    self->fd, 0, PAGE, IOVA_REGS,
-					    RD | WR));
+	EXPECT_EQ(-ENODEV, ioas_map_file_prot(self->p.edu.iommufd, self->p.ioas,
+					      self->fd, 0, PAGE, IOVA_REGS,
+					      RD | WR));
 	EXPECT_EQ(PAGE, lseek(self->fd, 0, SEEK_END));
 
 	/* a new one is as good as the first was */
@@ -565,21 +565,21 @@ TEST_F(order, of_release)
 	__u32 ioas, pt;
 	int fd;
 
-	ASSERT_EQ(0, vu_ioas_alloc(self->edu.iommufd, &ioas));
+	ASSERT_EQ(0, ioas_alloc(self->edu.iommufd, &ioas));
 	pt = ioas;
-	ASSERT_EQ(0, vu_attach(self->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(self->edu.fd, &pt));
 	fd = dmabuf_export(&self->shmem, SHMEM_BAR, 0, PAGE, O_RDWR);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, vu_ioas_map_file(self->edu.iommufd, ioas, fd, 0, PAGE,
-				      IOVA_BAR, RD | WR));
+	ASSERT_EQ(0, ioas_map_file_prot(self->edu.iommufd, ioas, fd, 0, PAGE,
+					IOVA_BAR, RD | WR));
 	for (step = variant->order; *step; step++) {
 		switch (*step) {
 		case 'f':
 			close(fd);
 			break;
 		case 'm':
-			EXPECT_EQ(0, vu_ioas_unmap(self->edu.iommufd, ioas,
-						   IOVA_BAR, PAGE));
+			EXPECT_EQ(0, ioas_unmap(self->edu.iommufd, ioas,
+						IOVA_BAR, PAGE));
 			break;
 		case 'd':
 			vp_close_fds(&self->shmem);
@@ -612,12 +612,12 @@ TEST_F(dmabuf, unbound_while_exported)
 	if (!pid) {
 		/* the dma-buf stays open here, too */
 		vp_close_fds(&self->p.shmem);
-		ret = vu_give_to(self->p.shmem.bdf, NULL);
+		ret = sysdev_set_driver(self->p.shmem.bdf, NULL);
 		_exit(ret ? 1 : 0);
 	}
 	usleep(500000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
-	EXPECT_TRUE(vu_sleeps(pid));
+	EXPECT_TRUE(process_sleeps(pid));
 	/* until then, all goes on */
 	self->p.bar[0] = 1;
 	ASSERT_TRUE(p2p_send(_metadata, &self->p, IOVA_BAR, 0x4b));
@@ -634,9 +634,9 @@ TEST_F(dmabuf, unbound_while_exported)
 	EXPECT_EQ(0, status);
 
 	p2p_stopped(_metadata, &self->p, IOVA_BAR, 0x4c);
-	EXPECT_EQ(-ENODEV, vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas,
-					    self->fd, 0, PAGE, IOVA_REGS,
-					    RD | WR));
+	EXPECT_EQ(-ENODEV, ioas_map_file_prot(self->p.edu.iommufd, self->p.ioas,
+					      self->fd, 0, PAGE, IOVA_REGS,
+					      RD | WR));
 	ASSERT_EQ(0, vp_take(&self->p.shmem));
 	ASSERT_EQ(0, p2p_map_bar(&self->p));
 	EXPECT_EQ(0x4b, self->p.bar[0]);
@@ -667,13 +667,13 @@ static void *toggle_memory(void *arg)
 TEST_F(dmabuf, races_with_memory_enable)
 {
 	struct toggler t = { .d = &self->p.shmem };
-	double end = vu_seconds() + 4;
+	double end = seconds_now() + 4;
 	pthread_t thread;
 	int i;
 
 	__atomic_store_n(&stop_threads, false, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle_memory, &t));
-	for (i = 0; i < 4 || vu_seconds() < end; i++) {
+	for (i = 0; i < 4 || seconds_now() < end; i++) {
 		self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, 2 * PAGE,
 					 O_RDWR);
 		ASSERT_LE(0, self->fd);
@@ -711,10 +711,10 @@ static void *close_files(void *arg)
 TEST_F(dmabuf, races_with_close)
 {
 	int fds[CLOSERS], i, round;
-	double end = vu_seconds() + 4;
+	double end = seconds_now() + 4;
 	pthread_t thread;
 
-	for (round = 0; round < 4 || (round < 30 && vu_seconds() < end); round++) {
+	for (round = 0; round < 4 || (round < 30 && seconds_now() < end); round++) {
 		for (i = 0; i < CLOSERS; i++) {
 			fds[i] = dmabuf_export(&self->p.shmem, SHMEM_BAR,
 					       i * PAGE, PAGE, O_RDWR);
@@ -790,7 +790,7 @@ static __u64 bar_address(const char *bdf, unsigned int bar)
 FIXTURE_SETUP(import)
 {
 	unsigned int bar = variant->bridge ? 0 : SHMEM_BAR;
-	char importer[VU_NAME_MAX];
+	char importer[SYSDEV_NAME_MAX];
 	bool found;
 	int ret;
 
@@ -801,12 +801,12 @@ FIXTURE_SETUP(import)
 	if (access("/sys/bus/platform/devices/" VFIO_TEST_DEVICE, F_OK))
 		SKIP(return, "the test driver vfio-test is not loaded");
 	if (variant->bridge)
-		found = vu_find_group_mates(EDU_VENDOR, EDU_DEVICE,
-					    self->d.bdf, importer);
+		found = pci_find_mates(EDU_VENDOR, EDU_DEVICE,
+				       self->d.bdf, importer);
 	else
-		found = vu_find_pci(IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0,
-				    self->d.bdf) &&
-			vu_find_pci(NVME_VENDOR, NVME_DEVICE, 0, importer);
+		found = sysdev_find_pci(IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0,
+					self->d.bdf) &&
+			sysdev_find_pci(NVME_VENDOR, NVME_DEVICE, 0, importer);
 	if (!found) {
 		self->d.bdf[0] = '\0';
 		SKIP(return, "no such pair of devices");
@@ -817,11 +817,11 @@ FIXTURE_SETUP(import)
 	self->phys = bar_address(self->d.bdf, bar);
 	ASSERT_NE(0, self->phys);
 
-	self->dev = vu_cdev_open("/sys/bus/platform/devices/" VFIO_TEST_DEVICE);
+	self->dev = cdev_open("/sys/bus/platform/devices/" VFIO_TEST_DEVICE);
 	ASSERT_LE(0, self->dev);
-	self->iommufd = vu_iommufd_open();
+	self->iommufd = iommufd_open();
 	ASSERT_LE(0, self->iommufd);
-	ASSERT_EQ(0, vu_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, NULL));
 
 	self->fd = dmabuf_export(&self->d, bar, PAGE, 2 * PAGE, O_RDWR);
 	ASSERT_LE(0, self->fd);
@@ -935,16 +935,16 @@ TEST_F(import, late)
 	ASSERT_EQ(0, attach_import(self->dev, self->fd, self->importer,
 				   VFIO_TEST_IMPORT_LATE));
 	ASSERT_EQ(0, map_import(_metadata, self, !variant->bridge));
-	begin = vu_seconds();
+	begin = seconds_now();
 	ASSERT_EQ(0, vp_set_command(&self->d, 0, PCI_COMMAND_MEMORY));
-	EXPECT_LT(0.4, vu_seconds() - begin);
+	EXPECT_LT(0.4, seconds_now() - begin);
 	EXPECT_EQ(0, import_state(_metadata, self).nents);
 	ASSERT_EQ(0, vp_set_command(&self->d, PCI_COMMAND_MEMORY, 0));
 
 	ASSERT_EQ(0, map_import(_metadata, self, !variant->bridge));
-	begin = vu_seconds();
+	begin = seconds_now();
 	vp_close_fds(&self->d);
-	EXPECT_LT(0.4, vu_seconds() - begin);
+	EXPECT_LT(0.4, seconds_now() - begin);
 	EXPECT_EQ(0, import_state(_metadata, self).nents);
 }
 
@@ -977,7 +977,7 @@ TEST_F(import, outlived_by_the_importer)
 	self->fd = -1;
 	EXPECT_EQ(1, import_state(_metadata, self).nents);
 	vp_close_fds(&self->d);
-	EXPECT_EQ(0, vu_give_to(self->d.bdf, NULL));
+	EXPECT_EQ(0, sysdev_set_driver(self->d.bdf, NULL));
 	EXPECT_EQ(0, import_state(_metadata, self).nents);
 	EXPECT_EQ(-ENODEV, map_import(_metadata, self, false));
 	EXPECT_EQ(0, detach_import(self->dev));

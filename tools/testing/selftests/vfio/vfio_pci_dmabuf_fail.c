@@ -6,7 +6,7 @@
 #include <fcntl.h>
 
 #include "vfio_pci_p2p.h"
-#include "../iommu/fail_nth.h"
+#include "../lib/fail_nth.h"
 
 #define PAGES	6
 
@@ -37,8 +37,8 @@ FIXTURE_SETUP(fail)
 	self->fd = dmabuf_export(&self->p.shmem, SHMEM_BAR, 0, PAGES * PAGE,
 				 O_RDWR);
 	ASSERT_LE(0, self->fd);
-	self->pins = vu_pins();
-	self->files = vu_open_files();
+	self->pins = pages_pinned();
+	self->files = open_files();
 }
 
 FIXTURE_TEARDOWN(fail)
@@ -52,34 +52,22 @@ FIXTURE_TEARDOWN(fail)
 
 static int map(FIXTURE_DATA(fail) *self, int fd)
 {
-	return vu_ioas_map_file(self->p.edu.iommufd, self->p.ioas, fd, 0,
-				PAGES * PAGE, IOVA_BAR, RD | WR);
+	return ioas_map_file_prot(self->p.edu.iommufd, self->p.ioas, fd, 0,
+				  PAGES * PAGE, IOVA_BAR, RD | WR);
 }
 
 static int unmap(FIXTURE_DATA(fail) *self)
 {
-	return vu_ioas_unmap(self->p.edu.iommufd, self->p.ioas, IOVA_BAR,
-			     PAGES * PAGE);
-}
-
-/* A failure is one of those that were injected, and comes only with one */
-static void check(struct __test_metadata *_metadata, FIXTURE_DATA(fail) *self,
-		  int ret)
-{
-	if (!self->nth.injected)
-		EXPECT_EQ(0, ret);
-	EXPECT_TRUE(!ret || ret == -ENOMEM || ret == -EFAULT)
-		TH_LOG("round %u: %d", self->nth.n, ret);
+	return ioas_unmap(self->p.edu.iommufd, self->p.ioas, IOVA_BAR,
+			  PAGES * PAGE);
 }
 
 static void check_swept(struct __test_metadata *_metadata,
 			FIXTURE_DATA(fail) *self)
 {
-	EXPECT_FALSE(self->nth.injected);
-	EXPECT_LT(1, self->nth.n)
-		TH_LOG("nothing could be made to fail");
-	EXPECT_EQ(self->pins, vu_pins());
-	EXPECT_EQ(self->files, vu_open_files());
+	EXPECT_SWEPT(&self->nth);
+	EXPECT_EQ(self->pins, pages_pinned());
+	EXPECT_EQ(self->files, open_files());
 }
 
 /* DMA reaches the BAR, or it does not */
@@ -111,10 +99,10 @@ TEST_F(fail, export)
 	while (fail_nth_next(&self->nth)) {
 		fd = fail_nth_run(&self->nth, dmabuf_get(self->p.shmem.fd,
 							 &req));
-		check(_metadata, self, fd < 0 ? fd : 0);
+		EXPECT_FAIL_NTH(&self->nth, fd < 0 ? fd : 0);
 		if (fd >= 0)
 			close(fd);
-		EXPECT_EQ(self->files, vu_open_files());
+		EXPECT_EQ(self->files, open_files());
 	}
 	check_swept(_metadata, self);
 	/* others were not touched */
@@ -129,7 +117,7 @@ TEST_F(fail, map_file)
 
 	while (fail_nth_next(&self->nth)) {
 		ret = fail_nth_run(&self->nth, map(self, self->fd));
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		EXPECT_EQ(ret ? -ENOENT : 0, unmap(self));
 	}
 	check_swept(_metadata, self);
@@ -146,7 +134,7 @@ TEST_F(fail, unmap_file)
 	while (fail_nth_next(&self->nth)) {
 		ASSERT_EQ(0, map(self, self->fd));
 		ret = fail_nth_run(&self->nth, unmap(self));
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		/* not done, or done although it could not be told */
 		if (ret) {
 			ret = unmap(self);
@@ -163,23 +151,23 @@ TEST_F(fail, attach)
 	int iommufd = self->p.edu.iommufd, ret;
 	__u32 other, pt;
 
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &other));
-	ASSERT_EQ(0, vu_ioas_map(iommufd, other, self->p.mem, PAGE, IOVA_MEM));
-	ASSERT_EQ(0, vu_ioas_map_file(iommufd, other, self->fd, 0,
-				      PAGES * PAGE, IOVA_BAR, RD | WR));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &other));
+	ASSERT_EQ(0, ioas_map_at(iommufd, other, self->p.mem, PAGE, IOVA_MEM));
+	ASSERT_EQ(0, ioas_map_file_prot(iommufd, other, self->fd, 0,
+					PAGES * PAGE, IOVA_BAR, RD | WR));
 	while (fail_nth_next(&self->nth)) {
 		pt = other;
-		ret = fail_nth_run(&self->nth, vu_attach(self->p.edu.fd, &pt));
-		check(_metadata, self, ret);
+		ret = fail_nth_run(&self->nth, cdev_attach(self->p.edu.fd, &pt));
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		/* all or nothing */
 		if (self->nth.n % 8 == 0 || !self->nth.injected)
 			check_dma(_metadata, self, !ret);
 		pt = self->p.ioas;
-		ASSERT_EQ(0, vu_attach(self->p.edu.fd, &pt));
+		ASSERT_EQ(0, cdev_attach(self->p.edu.fd, &pt));
 	}
-	ASSERT_EQ(0, vu_ioas_unmap(iommufd, other, IOVA_MEM, PAGE));
-	ASSERT_EQ(0, vu_ioas_unmap(iommufd, other, IOVA_BAR, PAGES * PAGE));
-	ASSERT_EQ(0, vu_destroy(iommufd, other));
+	ASSERT_EQ(0, ioas_unmap(iommufd, other, IOVA_MEM, PAGE));
+	ASSERT_EQ(0, ioas_unmap(iommufd, other, IOVA_BAR, PAGES * PAGE));
+	ASSERT_EQ(0, obj_destroy(iommufd, other));
 	check_swept(_metadata, self);
 }
 
@@ -196,7 +184,7 @@ TEST_F(fail, revoke_and_restore)
 		ret = fail_nth_run(&self->nth,
 				   vp_cfg_set(shmem, PCI_COMMAND, 2,
 					      cmd & ~PCI_COMMAND_MEMORY));
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		if (ret) {
 			EXPECT_EQ(cmd, vp_cfg_get(shmem, PCI_COMMAND, 2));
 		} else {
@@ -217,7 +205,7 @@ TEST_F(fail, revoke_and_restore)
 		ASSERT_EQ(0, vp_set_command(shmem, 0, PCI_COMMAND_MEMORY));
 		ret = fail_nth_run(&self->nth,
 				   vp_cfg_set(shmem, PCI_COMMAND, 2, cmd));
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		ASSERT_EQ(0, vp_set_command(shmem, 0, PCI_COMMAND_MEMORY));
 		ASSERT_EQ(0, vp_set_command(shmem, PCI_COMMAND_MEMORY, 0));
 		if (self->nth.n % 4 == 0 || !self->nth.injected)
@@ -243,7 +231,7 @@ TEST_F(fail, close_file)
 		EXPECT_EQ(0, unmap(self));
 	}
 	EXPECT_FALSE(self->nth.injected);
-	EXPECT_EQ(self->files, vu_open_files());
+	EXPECT_EQ(self->files, open_files());
 }
 
 /* ---- an importer other than iommufd */
@@ -251,24 +239,24 @@ TEST_F(fail, close_file)
 TEST_F(fail, import)
 {
 	struct vfio_test_import attach, arg;
-	char importer[VU_NAME_MAX];
+	char importer[SYSDEV_NAME_MAX];
 	int dev, iommufd, ret, fd;
 	struct vp_dev d;
 
 	if (access("/sys/bus/platform/devices/" VFIO_TEST_DEVICE, F_OK))
 		SKIP(return, "the test driver vfio-test is not loaded");
 	vp_init(&d);
-	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, d.bdf, importer))
+	if (!pci_find_mates(EDU_VENDOR, EDU_DEVICE, d.bdf, importer))
 		SKIP(return, "no two edu devices behind one bridge");
 	ASSERT_EQ(0, vp_take(&d));
 	ASSERT_EQ(0, vp_set_command(&d, PCI_COMMAND_MEMORY, 0));
 	fd = dmabuf_export(&d, 0, 0, PAGES * PAGE, O_RDWR);
 	ASSERT_LE(0, fd);
-	dev = vu_cdev_open("/sys/bus/platform/devices/" VFIO_TEST_DEVICE);
+	dev = cdev_open("/sys/bus/platform/devices/" VFIO_TEST_DEVICE);
 	ASSERT_LE(0, dev);
-	iommufd = vu_iommufd_open();
+	iommufd = iommufd_open();
 	ASSERT_LE(0, iommufd);
-	ASSERT_EQ(0, vu_bind(dev, iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(dev, iommufd, NULL));
 
 	while (fail_nth_next(&self->nth)) {
 		attach = (struct vfio_test_import){
@@ -282,7 +270,7 @@ TEST_F(fail, import)
 		/* how far one is from the other could not be found out */
 		if (self->nth.injected && ret == -EBUSY)
 			continue;
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		if (!ret)
 			EXPECT_EQ(0, dmabuf_import(dev,
 						   VFIO_TEST_IMPORT_DETACH,
@@ -302,7 +290,7 @@ TEST_F(fail, import)
 		ret = fail_nth_run(&self->nth,
 				   dmabuf_import(dev, VFIO_TEST_IMPORT_MAP,
 						 &arg));
-		check(_metadata, self, ret);
+		EXPECT_FAIL_NTH(&self->nth, ret);
 		if (!ret)
 			EXPECT_EQ(PAGES * PAGE, arg.length);
 		/* what was mapped is taken away, and what was not does no harm */
@@ -316,7 +304,7 @@ TEST_F(fail, import)
 	close(iommufd);
 	close(fd);
 	EXPECT_EQ(0, vp_close(&d));
-	EXPECT_EQ(self->files, vu_open_files());
+	EXPECT_EQ(self->files, open_files());
 }
 
 TEST_HARNESS_MAIN

@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_edu.h"
-#include "vfio_pci_qmp.h"
+#include "../lib/edu.h"
+#include "../lib/vfio_pci.h"
+#include "../lib/qmp.h"
 
 #define LENGTH		0x10000UL
 #define IOVA		0x1000000UL
-#define EDU_IDENTITY	0x010000edU
 #define SECOND		2048	/* where in the memory the device writes */
 
 /* What goes on here may be slow, but has to go on */
@@ -106,7 +106,7 @@ static void *touch_loop(void *arg)
 	struct user *u = arg;
 
 	while (!is_set(&u->use->stop)) {
-		if (*(volatile __u32 *)(u->bar + EDU_ID) != EDU_IDENTITY)
+		if (*(volatile __u32 *)(u->bar + EDU_ID) != EDU_ID_REVISION_1)
 			went_wrong(u->use, "a register is not there");
 		else
 			count(&u->use->touches);
@@ -138,10 +138,10 @@ static int open_by_cdev(struct user *u)
 
 	ret = vp_open_bdf(&u->d);
 	if (!ret)
-		ret = vu_ioas_alloc(u->d.iommufd, &ioas);
+		ret = ioas_alloc(u->d.iommufd, &ioas);
 	if (!ret)
-		ret = vu_ioas_map(u->d.iommufd, ioas, u->mem, LENGTH, IOVA);
-	return ret ? ret : vu_attach(u->d.fd, &ioas);
+		ret = ioas_map_at(u->d.iommufd, ioas, u->mem, LENGTH, IOVA);
+	return ret ? ret : cdev_attach(u->d.fd, &ioas);
 }
 
 static int container_open(int group)
@@ -150,10 +150,10 @@ static int container_open(int group)
 
 	if (container < 0)
 		return -errno;
-	ret = vu_set_container(group, container);
+	ret = group_set_container(group, container);
 	if (!ret)
-		ret = vu_ioctl(container, VFIO_SET_IOMMU,
-			       (void *)VFIO_TYPE1v2_IOMMU);
+		ret = call(container, VFIO_SET_IOMMU,
+			   (void *)VFIO_TYPE1v2_IOMMU);
 	if (ret) {
 		close(container);
 		return ret;
@@ -171,12 +171,12 @@ static int container_map(int container, void *mem)
 		.size = LENGTH,
 	};
 
-	return vu_ioctl(container, VFIO_IOMMU_MAP_DMA, &map);
+	return call(container, VFIO_IOMMU_MAP_DMA, &map);
 }
 
 static int open_by_group(struct user *u)
 {
-	int ret, group = vu_group_open(vu_group(u->d.bdf));
+	int ret, group = group_open(sysdev_group(u->d.bdf));
 
 	if (group < 0)
 		return group;
@@ -186,7 +186,7 @@ static int open_by_group(struct user *u)
 		ret = container_map(ret, u->mem);
 	}
 	if (!ret) {
-		ret = vu_get_device_fd(group, u->d.bdf);
+		ret = group_get_device(group, u->d.bdf);
 		u->d.fd = ret;
 	}
 	/* kept by the device's file */
@@ -295,9 +295,9 @@ static bool pins_are(long pins)
 {
 	int i;
 
-	for (i = 0; i < 500 && vu_pins() != pins; i++)
+	for (i = 0; i < 500 && pages_pinned() != pins; i++)
 		nap();
-	return vu_pins() == pins;
+	return pages_pinned() == pins;
 }
 
 /* ---- the machine */
@@ -327,20 +327,20 @@ static const struct plug e1000e_plug = {
 	"{\"driver\":\"e1000e\",\"id\":\"plugged\",\"bus\":\"port0\",\"romfile\":\"\"}",
 };
 
-static int such_devices(const struct plug *plug, char bdf[16][VU_NAME_MAX])
+static int such_devices(const struct plug *plug, char bdf[16][SYSDEV_NAME_MAX])
 {
 	int nr = 0;
 
-	while (nr < 16 && vu_find_pci(plug->vendor, plug->device, nr, bdf[nr]))
+	while (nr < 16 && sysdev_find_pci(plug->vendor, plug->device, nr, bdf[nr]))
 		nr++;
 	return nr;
 }
 
 /* The one that was not there when there were these */
-static bool find_new(const struct plug *plug, char old[16][VU_NAME_MAX],
-		     int nr_old, char bdf[VU_NAME_MAX])
+static bool find_new(const struct plug *plug, char old[16][SYSDEV_NAME_MAX],
+		     int nr_old, char bdf[SYSDEV_NAME_MAX])
 {
-	char now[16][VU_NAME_MAX];
+	char now[16][SYSDEV_NAME_MAX];
 	int i, j, nr = such_devices(plug, now);
 
 	for (i = 0; i < nr; i++) {
@@ -348,7 +348,7 @@ static bool find_new(const struct plug *plug, char old[16][VU_NAME_MAX],
 			if (!strcmp(now[i], old[j]))
 				break;
 		if (j == nr_old) {
-			memcpy(bdf, now[i], VU_NAME_MAX);
+			memcpy(bdf, now[i], SYSDEV_NAME_MAX);
 			return true;
 		}
 	}
@@ -356,9 +356,9 @@ static bool find_new(const struct plug *plug, char old[16][VU_NAME_MAX],
 }
 
 /* Plug one in and give it to vfio-pci, as soon as the kernel lets it have a driver */
-static int plug_in(const struct plug *plug, char bdf[VU_NAME_MAX])
+static int plug_in(const struct plug *plug, char bdf[SYSDEV_NAME_MAX])
 {
-	char old[16][VU_NAME_MAX], node[PATH_MAX];
+	char old[16][SYSDEV_NAME_MAX], node[PATH_MAX];
 	int i, ret, nr = such_devices(plug, old);
 
 	ret = qmp_execute("device_add", plug->arguments);
@@ -366,13 +366,13 @@ static int plug_in(const struct plug *plug, char bdf[VU_NAME_MAX])
 		return ret;
 	for (i = 0; i < PATIENCE_MS / 10; i++) {
 		ret = find_new(plug, old, nr, bdf) ?
-		      vu_give_to(bdf, "vfio-pci") : -ENOENT;
+		      sysdev_set_driver(bdf, "vfio-pci") : -ENOENT;
 		/*
 		 * The kernel may be binding it by itself, with the driver linked
 		 * already, or done with that since we looked.
 		 */
 		if (!ret)
-			ret = vu_cdev_path(bdf, node);
+			ret = sysdev_cdev_path(bdf, node);
 		if (ret != -ENOENT && ret != -ENODEV && ret != -EBUSY)
 			return ret;
 		nap();
@@ -388,7 +388,7 @@ static int find_again(const char *bdf)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
 	for (i = 0; !ret && i < 100; i++) {
-		ret = vu_rescan();
+		ret = pci_rescan();
 		if (!access(path, F_OK))
 			return 0;
 		usleep(100000);
@@ -400,7 +400,7 @@ static int find_again(const char *bdf)
 
 FIXTURE(hotplug)
 {
-	char bdf[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
 	char dir[PATH_MAX];
 	char node[PATH_MAX];
 	struct use *use;
@@ -443,8 +443,8 @@ static int come_back(FIXTURE_DATA(hotplug) *self, bool machine)
 
 	ret = machine ? plug_in(&edu_plug, self->bdf) : find_again(self->bdf);
 	if (!ret && !machine)
-		ret = vu_give_to(self->bdf, "vfio-pci");
-	return ret ? ret : vu_cdev_path(self->bdf, self->node);
+		ret = sysdev_set_driver(self->bdf, "vfio-pci");
+	return ret ? ret : sysdev_cdev_path(self->bdf, self->node);
 }
 
 FIXTURE_SETUP(hotplug)
@@ -467,11 +467,11 @@ FIXTURE_SETUP(hotplug)
 		}
 		ASSERT_EQ(0, ret);
 	} else {
-		if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
+		if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 			SKIP(return, "no edu device");
-		ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+		ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
 	}
-	ASSERT_EQ(0, vu_cdev_path(self->bdf, self->node));
+	ASSERT_EQ(0, sysdev_cdev_path(self->bdf, self->node));
 	snprintf(self->dir, sizeof(self->dir), "/sys/bus/pci/devices/%s",
 		 self->bdf);
 }
@@ -499,9 +499,9 @@ FIXTURE_TEARDOWN(hotplug)
 	end_processes(self->user, self->remover);
 	if (!variant->machine) {
 		if (self->bdf[0] && access(self->dir, F_OK))
-			vu_rescan();
+			pci_rescan();
 		if (self->bdf[0])
-			EXPECT_EQ(0, vu_give_to(self->bdf, NULL));
+			EXPECT_EQ(0, sysdev_set_driver(self->bdf, NULL));
 	} else if (self->bdf[0]) {
 		plug_out(_metadata, self->dir);
 	}
@@ -523,13 +523,13 @@ static pid_t start_removal(const char *bdf)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(vu_remove(bdf) ? 1 : 0);
+		_exit(pci_remove(bdf) ? 1 : 0);
 	return pid;
 }
 
 TEST_F_TIMEOUT(hotplug, in_use, 600)
 {
-	long pins = vu_pins();
+	long pins = pages_pinned();
 	struct use *use = self->use;
 	int status;
 
@@ -607,7 +607,7 @@ struct restless {
 
 static int reset_it(struct restless *r, unsigned int round)
 {
-	int ret = vu_ioctl(r->d.fd, VFIO_DEVICE_RESET, NULL);
+	int ret = call(r->d.fd, VFIO_DEVICE_RESET, NULL);
 
 	(void)round;
 	/* somebody is about to take it away, and holds it */
@@ -617,7 +617,7 @@ static int reset_it(struct restless *r, unsigned int round)
 static int hot_reset_it(struct restless *r, unsigned int round)
 {
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
-	int ret = vu_ioctl(r->d.fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+	int ret = call(r->d.fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
 
 	(void)round;
 	/* the same, or it is no member of its set any more */
@@ -689,7 +689,7 @@ static void be_restless(struct restless *r)
 
 FIXTURE(restless)
 {
-	char bdf[VU_NAME_MAX];
+	char bdf[SYSDEV_NAME_MAX];
 	char dir[PATH_MAX];
 	char node[PATH_MAX];
 	struct use *use;
@@ -759,7 +759,7 @@ static pid_t start_unbind(const char *bdf)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(vu_give_to(bdf, NULL) ? 1 : 0);
+		_exit(sysdev_set_driver(bdf, NULL) ? 1 : 0);
 	return pid;
 }
 
@@ -786,7 +786,7 @@ static void works(struct __test_metadata *_metadata, const struct plug *plug,
 	EXPECT_EQ(plug->vendor, vp_cfg_get(&d, PCI_VENDOR_ID, 2));
 	EXPECT_EQ(0, vp_set_command(&d, PCI_COMMAND_MEMORY, 0));
 	EXPECT_NE(~0U, vp_bar_get(&d, 0, ANY_REGISTER));
-	EXPECT_EQ(0, vu_ioctl(d.fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(d.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_NE(~0U, vp_bar_get(&d, 0, ANY_REGISTER));
 	vp_close_fds(&d);
 }
@@ -794,11 +794,11 @@ static void works(struct __test_metadata *_metadata, const struct plug *plug,
 TEST_F_TIMEOUT(restless, is_taken_away, 600)
 {
 	enum { UNBIND, REMOVE, UNPLUG, WAYS } way;
-	long pins = vu_pins();
+	long pins = pages_pinned();
 
 	ASSERT_LE(0, pins);
 	for (way = UNBIND; way < WAYS; way++) {
-		ASSERT_EQ(0, vu_cdev_path(self->bdf, self->node));
+		ASSERT_EQ(0, sysdev_cdev_path(self->bdf, self->node));
 		self->user = start_restless(self, variant);
 		ASSERT_LT(0, self->user);
 		ASSERT_TRUE(rises(&self->use->touches, 3));
@@ -821,7 +821,7 @@ TEST_F_TIMEOUT(restless, is_taken_away, 600)
 		if (way == UNPLUG)
 			ASSERT_EQ(0, plug_in(variant->plug, self->bdf));
 		if (way != UNPLUG)
-			ASSERT_EQ(0, vu_give_to(self->bdf, "vfio-pci"));
+			ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
 		works(_metadata, variant->plug, self->bdf);
 	}
 }
@@ -830,27 +830,27 @@ TEST_F_TIMEOUT(restless, is_taken_away, 600)
 
 FIXTURE(mates)
 {
-	char bdf[2][VU_NAME_MAX];
+	char bdf[2][SYSDEV_NAME_MAX];
 };
 
 FIXTURE_SETUP(mates)
 {
-	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
-				 self->bdf[1])) {
+	if (!pci_find_mates(EDU_VENDOR, EDU_DEVICE, self->bdf[0],
+			    self->bdf[1])) {
 		self->bdf[0][0] = '\0';
 		SKIP(return, "no two edu devices in one group");
 	}
-	ASSERT_EQ(0, vu_give_to(self->bdf[0], "vfio-pci"));
-	ASSERT_EQ(0, vu_give_to(self->bdf[1], "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf[0], "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->bdf[1], "vfio-pci"));
 }
 
 FIXTURE_TEARDOWN(mates)
 {
 	if (!self->bdf[0][0])
 		return;
-	vu_rescan();
-	EXPECT_EQ(0, vu_give_to(self->bdf[0], NULL));
-	EXPECT_EQ(0, vu_give_to(self->bdf[1], NULL));
+	pci_rescan();
+	EXPECT_EQ(0, sysdev_set_driver(self->bdf[0], NULL));
+	EXPECT_EQ(0, sysdev_set_driver(self->bdf[1], NULL));
 }
 
 /**
@@ -864,7 +864,7 @@ struct setter {
 	int group;
 	void *mem;
 	struct use use;
-	char (*bdf)[VU_NAME_MAX];
+	char (*bdf)[SYSDEV_NAME_MAX];
 };
 
 static void setter_bad(struct setter *s, const char *what, int ret)
@@ -878,7 +878,7 @@ static void set_up_once(struct setter *s, unsigned int round)
 	struct vfio_device_info info;
 	int group, container, dev, ret;
 
-	group = vu_group_open(s->group);
+	group = group_open(s->group);
 	if (group < 0) {
 		setter_bad(s, "group", group);
 		return;
@@ -895,10 +895,10 @@ static void set_up_once(struct setter *s, unsigned int round)
 	ret = container_map(container, s->mem);
 	if (ret)
 		setter_bad(s, "map", ret);
-	dev = vu_get_device_fd(group, s->bdf[round % 2]);
+	dev = group_get_device(group, s->bdf[round % 2]);
 	if (dev >= 0) {
 		count(&s->use.touches);
-		ret = vu_device_info(dev, &info);
+		ret = device_info(dev, &info);
 		if (ret)
 			setter_bad(s, "info", ret);
 		close(dev);
@@ -928,22 +928,22 @@ static void *set_up_loop(void *arg)
 TEST_F_TIMEOUT(mates, races_with_container, 600)
 {
 	struct setter s = { .bdf = self->bdf };
-	long pins = vu_pins();
+	long pins = pages_pinned();
 	unsigned int before;
 	pthread_t thread;
 	int i;
 
-	s.group = vu_group(self->bdf[0]);
+	s.group = sysdev_group(self->bdf[0]);
 	s.mem = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, s.mem);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, set_up_loop, &s));
 	for (i = 0; i < 16; i++) {
 		EXPECT_TRUE(rises(&s.use.copies, counted(&s.use.copies)));
-		EXPECT_EQ(0, vu_remove(self->bdf[i % 2]));
+		EXPECT_EQ(0, pci_remove(self->bdf[i % 2]));
 		ASSERT_EQ(0, find_again(self->bdf[i % 2]));
-		EXPECT_EQ(0, vu_give_to(self->bdf[i % 2], "vfio-pci"));
-		EXPECT_EQ(s.group, vu_group(self->bdf[i % 2]));
+		EXPECT_EQ(0, sysdev_set_driver(self->bdf[i % 2], "vfio-pci"));
+		EXPECT_EQ(s.group, sysdev_group(self->bdf[i % 2]));
 	}
 	before = counted(&s.use.touches);
 	EXPECT_TRUE(rises(&s.use.touches, before + 1));
@@ -957,34 +957,34 @@ TEST_F_TIMEOUT(mates, races_with_container, 600)
 /* The last device takes the group along, and the container's table */
 TEST_F(mates, group_goes_with_container)
 {
-	int group, container, nr = vu_group(self->bdf[0]);
+	int group, container, nr = sysdev_group(self->bdf[0]);
 	char path[PATH_MAX];
-	long pins = vu_pins();
+	long pins = pages_pinned();
 	__u32 flags;
 	void *mem;
 
 	mem = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, mem);
-	group = vu_group_open(nr);
+	group = group_open(nr);
 	ASSERT_LE(0, group);
 	container = container_open(group);
 	ASSERT_LE(0, container);
 	ASSERT_EQ(0, container_map(container, mem));
-	EXPECT_EQ(0, vu_remove(self->bdf[0]));
-	EXPECT_EQ(0, vu_group_flags(group, &flags));
-	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, self->bdf[0]));
-	EXPECT_EQ(0, vu_remove(self->bdf[1]));
-	EXPECT_EQ(-ENODEV, vu_group_flags(group, &flags));
-	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, self->bdf[1]));
-	EXPECT_EQ(-ENODEV, vu_set_container(group, container));
+	EXPECT_EQ(0, pci_remove(self->bdf[0]));
+	EXPECT_EQ(0, group_flags(group, &flags));
+	EXPECT_EQ(-ENODEV, group_get_device(group, self->bdf[0]));
+	EXPECT_EQ(0, pci_remove(self->bdf[1]));
+	EXPECT_EQ(-ENODEV, group_flags(group, &flags));
+	EXPECT_EQ(-ENODEV, group_get_device(group, self->bdf[1]));
+	EXPECT_EQ(-ENODEV, group_set_container(group, container));
 	snprintf(path, sizeof(path), "/dev/vfio/%d", nr);
 	EXPECT_TRUE(goes_away(path));
 	/* What was mapped is forgotten with the last group of the container */
 	EXPECT_TRUE(pins_are(pins));
 	close(group);
 	close(container);
-	EXPECT_EQ(0, vu_rescan());
+	EXPECT_EQ(0, pci_rescan());
 }
 
 TEST_HARNESS_MAIN

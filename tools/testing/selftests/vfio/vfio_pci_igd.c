@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define PARAMETERS	"/sys/module/vfio_test_igd/parameters/"
 #define ASLS		0xfc
@@ -21,7 +21,7 @@ static int set_parameter(const char *name, const char *val)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), PARAMETERS "%s", name);
-	return vu_write_file(path, val);
+	return file_write(path, val);
 }
 
 /* The register in the device, around vfio-pci */
@@ -56,7 +56,7 @@ static int asls_set(const char *bdf, __u32 val)
 FIXTURE(igd)
 {
 	struct vp_dev d;
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	__u32 asls;	/* before anybody had the device */
 };
 
@@ -72,15 +72,15 @@ FIXTURE_VARIANT_ADD(igd, ones) { " ffffffff", false };
 
 FIXTURE_SETUP(igd)
 {
-	char val[VU_NAME_MAX + 16];
+	char val[SYSDEV_NAME_MAX + 16];
 
 	vp_init(&self->d);
 	if (access(PARAMETERS "device", F_OK) &&
 	    system("modprobe -q vfio-test-igd"))
 		SKIP(return, "the test driver vfio-test-igd is not loaded");
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->d.bdf))
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->d.bdf))
 		SKIP(return, "no edu device");
-	ASSERT_EQ(0, vu_give_to(self->d.bdf, NULL));
+	ASSERT_EQ(0, sysdev_set_driver(self->d.bdf, NULL));
 	snprintf(val, sizeof(val), "%s%s", self->d.bdf, variant->asls);
 	ASSERT_EQ(0, set_parameter("device", val));
 	self->asls = asls_get(self->d.bdf);
@@ -101,7 +101,7 @@ static bool as_at_first(const struct vp_dev *d, bool opregion)
 	struct vfio_region_info region;
 	char sign[16];
 
-	if (vu_device_info(d->fd, &info))
+	if (device_info(d->fd, &info))
 		return false;
 	if (!opregion)
 		return info.num_regions == VFIO_PCI_NUM_REGIONS;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 FIXTURE(edu)
 {
@@ -43,7 +43,7 @@ static int ioeventfd(const struct vp_dev *d, __u32 flags, __u64 offset,
 		.fd = fd,
 	};
 
-	return vu_ioctl(d->fd, VFIO_DEVICE_IOEVENTFD, &ioe);
+	return call(d->fd, VFIO_DEVICE_IOEVENTFD, &ioe);
 }
 
 static bool kick(int efd)
@@ -126,7 +126,7 @@ TEST_F(edu, refused)
 		.fd = self->efd,
 	};
 
-	EXPECT_EQ(-EINVAL, vu_ioctl(d->fd, VFIO_DEVICE_IOEVENTFD, &ioe));
+	EXPECT_EQ(-EINVAL, call(d->fd, VFIO_DEVICE_IOEVENTFD, &ioe));
 	EXPECT_EQ(-EINVAL, ioeventfd(d, 0, 0, 0, self->efd));
 	EXPECT_EQ(-EINVAL, ioeventfd(d, 6, 0, 0, self->efd));
 	EXPECT_EQ(-EINVAL, ioeventfd(d, 0x14, 0, 0, self->efd));

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define TRIGGER	VFIO_IRQ_SET_ACTION_TRIGGER
 #define MASK	VFIO_IRQ_SET_ACTION_MASK
@@ -89,10 +89,10 @@ TEST_F(edu, info)
 
 	info.argsz = offsetof(struct vfio_irq_info, count);
 	info.index = 0;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->d.fd, VFIO_DEVICE_GET_IRQ_INFO,
-				    &info));
-	EXPECT_EQ(-EFAULT, vu_ioctl(self->d.fd, VFIO_DEVICE_GET_IRQ_INFO,
-				    NULL));
+	EXPECT_EQ(-EINVAL, call(self->d.fd, VFIO_DEVICE_GET_IRQ_INFO,
+				&info));
+	EXPECT_EQ(-EFAULT, call(self->d.fd, VFIO_DEVICE_GET_IRQ_INFO,
+				NULL));
 }
 
 TEST_F(edu, msi)
@@ -179,7 +179,7 @@ TEST_F(edu, msi_in_config)
 /* For a device that is opened from now on, until the same with "N" */
 static int at_controller(const char *yes)
 {
-	return vu_write_file(NOINTXMASK, yes);
+	return file_write(NOINTXMASK, yes);
 }
 
 FIXTURE(intx)
@@ -607,7 +607,7 @@ static int irq_of(const struct vp_dev *d)
 	int ret;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", d->bdf);
-	ret = vu_read_file(path, buf, sizeof(buf));
+	ret = file_read(path, buf, sizeof(buf));
 	return ret < 0 ? ret : atoi(buf);
 }
 
@@ -712,7 +712,7 @@ TEST_F(line, exclusive)
 
 	ASSERT_EQ(0, vp_irq_fds(a, INTX, 0, 1, &self->efd[0]));
 	EXPECT_EQ(-EBUSY, vp_irq_fds(b, INTX, 0, 1, &self->efd[1]));
-	ASSERT_EQ(0, vu_fdinfo(b->fd, "pci-irq-type", buf, sizeof(buf)));
+	ASSERT_EQ(0, fdinfo_get(b->fd, "pci-irq-type", buf, sizeof(buf)));
 	EXPECT_STREQ("none", buf);
 	/* who has no interrupt does not disturb who has */
 	edu_raise(b, 1);
@@ -878,7 +878,7 @@ TEST_F(msix, memory_disabled)
 TEST_F(msix, reset_while_enabled)
 {
 	ASSERT_EQ(0, vp_irq_fds(&self->d, MSIX, 0, 2, self->efd));
-	ASSERT_EQ(0, vu_ioctl(self->d.fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, call(self->d.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(3, assigned(&self->d, self->efd, 2));
 	ASSERT_EQ(0, vp_irq_fds(&self->d, MSIX, 0, 2, self->efd));
 	ASSERT_EQ(0, vp_irq_disable(&self->d, MSIX));

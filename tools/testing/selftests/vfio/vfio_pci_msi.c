@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define XHCI_VENDOR	0x1033
 #define XHCI_DEVICE	0x0194
@@ -121,14 +121,14 @@ TEST_F(msi, as_many_as_there_are)
 	if (iommu && !strcmp(iommu, "intel-nointremap"))
 		EXPECT_EQ(1, self->can);
 	printf("# %d of %d vectors\n", self->can, NR);
-	ASSERT_EQ(0, vu_fdinfo(d->fd, "pci-irq-type", buf, sizeof(buf)));
+	ASSERT_EQ(0, fdinfo_get(d->fd, "pci-irq-type", buf, sizeof(buf)));
 	EXPECT_STREQ("none", buf);
 	EXPECT_EQ(0, real_flags(d, self->pos) & PCI_MSI_FLAGS_ENABLE);
 	EXPECT_EQ(-EINVAL, vp_irq_none(d, TRIGGER, MSI, 0, 1));
 
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, self->can, self->efd));
 	EXPECT_NE(0, real_flags(d, self->pos) & PCI_MSI_FLAGS_ENABLE);
-	ASSERT_EQ(0, vu_fdinfo(d->fd, "pci-irqs-used", buf, sizeof(buf)));
+	ASSERT_EQ(0, fdinfo_get(d->fd, "pci-irqs-used", buf, sizeof(buf)));
 	EXPECT_EQ(self->can, atoi(buf));
 	/* and no more while they are in use */
 	EXPECT_EQ(-EINVAL, vp_irq_fds(d, MSI, 0, NR + 1, self->efd));
@@ -347,10 +347,10 @@ TEST_F(mask, one_bit)
 	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
 	EXPECT_EQ(1U, real(d, self->mask, 4));
 
-	ASSERT_EQ(0, vu_device_info(d->fd, &info));
+	ASSERT_EQ(0, device_info(d->fd, &info));
 	ASSERT_NE(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
 	EXPECT_EQ(0U, real(d, self->mask, 4));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |

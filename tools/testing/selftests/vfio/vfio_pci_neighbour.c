@@ -27,7 +27,8 @@
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_edu.h"
+#include "../lib/edu.h"
+#include "../lib/vfio_pci.h"
 
 #define CULPRIT_UID	65534
 #define OTHER_UID	65533
@@ -243,10 +244,10 @@ static int held_by_fuse(struct held *held)
  * @error: its errno
  */
 struct scene {
-	char mate[VU_NAME_MAX];
-	char idle_mate[VU_NAME_MAX];
-	char second[VU_NAME_MAX];
-	char other[VU_NAME_MAX];
+	char mate[SYSDEV_NAME_MAX];
+	char idle_mate[SYSDEV_NAME_MAX];
+	char second[SYSDEV_NAME_MAX];
+	char other[SYSDEV_NAME_MAX];
 	unsigned int faults;
 	char stage[64];
 	char failed[64];
@@ -281,19 +282,19 @@ static int culprit_open_cdev(struct culprit *c)
 {
 	int ret;
 
-	c->dev = vu_cdev_open(c->scene->mate);
-	c->second = vu_cdev_open(c->scene->second);
-	c->iommufd = vu_iommufd_open();
+	c->dev = cdev_open(c->scene->mate);
+	c->second = cdev_open(c->scene->second);
+	c->iommufd = iommufd_open();
 	if (c->dev < 0 || c->second < 0 || c->iommufd < 0)
 		return -errno;
-	ret = vu_bind(c->dev, c->iommufd, &c->devid);
+	ret = cdev_bind(c->dev, c->iommufd, &c->devid);
 	if (!ret)
-		ret = vu_ioas_alloc(c->iommufd, &c->ioas);
+		ret = ioas_alloc(c->iommufd, &c->ioas);
 	if (!ret)
-		ret = vu_ioas_alloc(c->iommufd, &c->held_ioas);
+		ret = ioas_alloc(c->iommufd, &c->held_ioas);
 	/* Nothing is pinned as long as there is no page table */
 	if (!ret)
-		ret = vu_ioas_map(c->iommufd, c->held_ioas, c->held.mem,
+		ret = ioas_map_at(c->iommufd, c->held_ioas, c->held.mem,
 				  c->held.stride, IOVA);
 	return ret;
 }
@@ -306,7 +307,7 @@ static int culprit_set_ioas(struct culprit *c, __u32 ioas)
 		.ioas_id = ioas,
 	};
 
-	return vu_ioctl(c->iommufd, IOMMU_VFIO_IOAS, &set);
+	return call(c->iommufd, IOMMU_VFIO_IOAS, &set);
 }
 
 static int culprit_open_group(struct culprit *c)
@@ -314,23 +315,23 @@ static int culprit_open_group(struct culprit *c)
 	int ret;
 
 	c->iommufd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	c->group = vu_group_open(vu_group(c->scene->second));
+	c->group = group_open(sysdev_group(c->scene->second));
 	if (c->iommufd < 0 || c->group < 0)
 		return -errno;
-	ret = vu_set_container(c->group, c->iommufd);
+	ret = group_set_container(c->group, c->iommufd);
 	if (!ret)
-		ret = vu_ioas_alloc(c->iommufd, &c->ioas);
+		ret = ioas_alloc(c->iommufd, &c->ioas);
 	if (!ret)
-		ret = vu_ioas_alloc(c->iommufd, &c->held_ioas);
+		ret = ioas_alloc(c->iommufd, &c->held_ioas);
 	if (!ret)
-		ret = vu_ioas_map(c->iommufd, c->held_ioas, c->held.mem,
+		ret = ioas_map_at(c->iommufd, c->held_ioas, c->held.mem,
 				  c->held.stride, IOVA);
 	return ret;
 }
 
 static int culprit_set_iommu(struct culprit *c)
 {
-	return vu_ioctl(c->iommufd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
+	return call(c->iommufd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
 }
 
 /* ---- calls that pin, each by itself */
@@ -339,13 +340,13 @@ static int attach(struct culprit *c)
 {
 	__u32 pt = c->held_ioas;
 
-	return vu_attach(c->dev, &pt);
+	return cdev_attach(c->dev, &pt);
 }
 
 static int replace(struct culprit *c)
 {
 	__u32 pt = c->ioas;
-	int ret = vu_attach(c->dev, &pt);
+	int ret = cdev_attach(c->dev, &pt);
 
 	return ret ? ret : attach(c);
 }
@@ -358,15 +359,15 @@ static int alloc_hwpt(struct culprit *c)
 		.pt_id = c->held_ioas,
 	};
 
-	return vu_ioctl(c->iommufd, IOMMU_HWPT_ALLOC, &alloc);
+	return call(c->iommufd, IOMMU_HWPT_ALLOC, &alloc);
 }
 
 static int map(struct culprit *c)
 {
 	__u32 pt = c->ioas;
-	int ret = vu_attach(c->dev, &pt);
+	int ret = cdev_attach(c->dev, &pt);
 
-	return ret ? ret : vu_ioas_map(c->iommufd, c->ioas, c->held.mem,
+	return ret ? ret : ioas_map_at(c->iommufd, c->ioas, c->held.mem,
 				       c->held.stride, IOVA);
 }
 
@@ -399,7 +400,7 @@ static int hw_info_and_close(struct culprit *c)
 	};
 	int ret = held_thread(close_in_thread, c);
 
-	return ret ? ret : vu_ioctl(c->iommufd, IOMMU_GET_HW_INFO, &info);
+	return ret ? ret : call(c->iommufd, IOMMU_GET_HW_INFO, &info);
 }
 
 static int set_iommu(struct culprit *c)
@@ -419,8 +420,8 @@ static int set_container(struct culprit *c)
 		ret = culprit_set_ioas(c, c->held_ioas);
 	if (ret)
 		return ret;
-	group = vu_group_open(vu_group(c->scene->mate));
-	return group < 0 ? group : vu_set_container(group, c->iommufd);
+	group = group_open(sysdev_group(c->scene->mate));
+	return group < 0 ? group : group_set_container(group, c->iommufd);
 }
 
 static void *unset_in_thread(void *arg)
@@ -429,7 +430,7 @@ static void *unset_in_thread(void *arg)
 
 	while (!__atomic_load_n(c->held.faults, __ATOMIC_SEQ_CST))
 		usleep(1000);
-	vu_unset_container(c->group);
+	group_unset_container(c->group);
 	return NULL;
 }
 
@@ -447,7 +448,7 @@ static int get_device_fd(struct culprit *c)
 
 	if (!ret)
 		ret = culprit_set_ioas(c, c->held_ioas);
-	return ret ? ret : vu_get_device_fd(c->group, c->scene->second);
+	return ret ? ret : group_get_device(c->group, c->scene->second);
 }
 
 static int map_dma(struct culprit *c)
@@ -461,7 +462,7 @@ static int map_dma(struct culprit *c)
 	};
 	int ret = culprit_set_iommu(c);
 
-	return ret ? ret : vu_ioctl(c->iommufd, VFIO_IOMMU_MAP_DMA, &map);
+	return ret ? ret : call(c->iommufd, VFIO_IOMMU_MAP_DMA, &map);
 }
 
 /* ---- all calls at once, each in a thread of its own with a page of its own */
@@ -764,13 +765,13 @@ static void culprit_main(struct scene *scene, const struct plot *plot)
 
 static bool ends_within(pid_t pid, unsigned int ms, int *status)
 {
-	double end = vu_seconds() + ms / 1000.0;
+	double end = seconds_now() + ms / 1000.0;
 
 	do {
 		if (waitpid(pid, status, WNOHANG) == pid)
 			return true;
 		usleep(2000);
-	} while (vu_seconds() < end);
+	} while (seconds_now() < end);
 	return false;
 }
 
@@ -816,22 +817,22 @@ static bool fails(const struct scene *scene, int ret)
 static int let_in(const char *bdf)
 {
 	char path[PATH_MAX];
-	int ret = vu_cdev_path(bdf, path);
+	int ret = sysdev_cdev_path(bdf, path);
 
 	if (ret)
 		return ret;
 	if (chmod(path, 0666) || chmod("/dev/iommu", 0666) ||
 	    chmod("/dev/vfio/vfio", 0666))
 		return -errno;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", vu_group(bdf));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", sysdev_group(bdf));
 	return chmod(path, 0666) ? -errno : 0;
 }
 
 static int unbind_and_bind(const char *bdf)
 {
-	int ret = vu_give_to(bdf, NULL);
+	int ret = sysdev_set_driver(bdf, NULL);
 
-	return ret ? ret : vu_give_to(bdf, "vfio-pci");
+	return ret ? ret : sysdev_set_driver(bdf, "vfio-pci");
 }
 
 /* What reads it may wait for the culprit, but not on after it is killed */
@@ -849,7 +850,7 @@ static int read_fdinfo(struct scene *scene, pid_t culprit, const char *fd)
 		char buf[4096];
 
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", culprit, fd);
-		vu_read_file(path, buf, sizeof(buf));
+		file_read(path, buf, sizeof(buf));
 		_exit(0);
 	}
 	if (pid < 0)
@@ -890,10 +891,10 @@ static int read_sysfs(const char *bdf)
 	char buf[512];
 	int ret;
 
-	ret = vu_cdev_attr(bdf, "viable", buf, sizeof(buf));
+	ret = sysdev_cdev_read(bdf, "viable", buf, sizeof(buf));
 	if (ret < 0)
 		return ret;
-	return vu_cdev_attr(bdf, "blocked_by", buf, sizeof(buf));
+	return sysdev_cdev_read(bdf, "blocked_by", buf, sizeof(buf));
 }
 
 /* ---- the other user, by the one interface and by the other */
@@ -915,20 +916,20 @@ static int hot_reset_info(int dev)
 		struct vfio_pci_dependent_device devices[32];
 	} buf = { .info.argsz = sizeof(buf) };
 
-	return vu_ioctl(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &buf);
+	return call(dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &buf);
 }
 
 static int reset(struct vp_dev *d)
 {
 	struct vfio_pci_hot_reset hot = { .argsz = sizeof(hot) };
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int ret = vu_device_info(d->fd, &info);
+	int ret = device_info(d->fd, &info);
 
 	if (!ret && info.flags & VFIO_DEVICE_FLAGS_RESET)
-		ret = vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL);
+		ret = call(d->fd, VFIO_DEVICE_RESET, NULL);
 	/* Where there is a slot or bus to reset */
 	if (!ret && !hot_reset_info(d->fd))
-		ret = vu_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
+		ret = call(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &hot);
 	return ret;
 }
 
@@ -946,17 +947,17 @@ static int other_by_cdev(struct scene *scene)
 	if (fails(scene, use_device(d.fd)))
 		return -EIO;
 	stage(scene, "another user maps and attaches");
-	if (fails(scene, vu_ioas_alloc(d.iommufd, &ioas)))
+	if (fails(scene, ioas_alloc(d.iommufd, &ioas)))
 		return -EIO;
-	if (fails(scene, vu_ioas_map(d.iommufd, ioas, mem, 4096, IOVA)))
+	if (fails(scene, ioas_map_at(d.iommufd, ioas, mem, 4096, IOVA)))
 		return -EIO;
-	if (fails(scene, vu_attach(d.fd, &ioas)))
+	if (fails(scene, cdev_attach(d.fd, &ioas)))
 		return -EIO;
 	stage(scene, "another user resets");
 	if (fails(scene, reset(&d)))
 		return -EIO;
 	stage(scene, "another user unmaps, detaches and closes");
-	if (fails(scene, vu_detach(d.fd)))
+	if (fails(scene, cdev_detach(d.fd)))
 		return -EIO;
 	vp_close_fds(&d);
 	return 0;
@@ -968,23 +969,23 @@ static int other_by_group(struct scene *scene)
 
 	stage(scene, "another user opens a group");
 	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	group = vu_group_open(vu_group(scene->other));
+	group = group_open(sysdev_group(scene->other));
 	if (container < 0 || fails(scene, group))
 		return -EIO;
-	if (fails(scene, vu_set_container(group, container)))
+	if (fails(scene, group_set_container(group, container)))
 		return -EIO;
-	if (fails(scene, vu_ioctl(container, VFIO_SET_IOMMU,
-				  (void *)VFIO_TYPE1v2_IOMMU)))
+	if (fails(scene, call(container, VFIO_SET_IOMMU,
+			      (void *)VFIO_TYPE1v2_IOMMU)))
 		return -EIO;
 	stage(scene, "another user opens a device of a group");
-	dev = vu_get_device_fd(group, scene->other);
+	dev = group_get_device(group, scene->other);
 	if (fails(scene, dev))
 		return -EIO;
 	if (fails(scene, use_device(dev)))
 		return -EIO;
 	stage(scene, "another user closes a group");
 	close(dev);
-	if (fails(scene, vu_unset_container(group)))
+	if (fails(scene, group_unset_container(group)))
 		return -EIO;
 	close(group);
 	close(container);
@@ -1041,11 +1042,11 @@ static int neighbours(struct scene *scene, pid_t culprit, bool by_group)
 			return -EIO;
 	}
 	stage(scene, "remove a device and find it again");
-	if (fails(scene, vu_remove(scene->other)))
+	if (fails(scene, pci_remove(scene->other)))
 		return -EIO;
-	if (fails(scene, vu_rescan()))
+	if (fails(scene, pci_rescan()))
 		return -EIO;
-	if (fails(scene, vu_give_to(scene->other, "vfio-pci")))
+	if (fails(scene, sysdev_set_driver(scene->other, "vfio-pci")))
 		return -EIO;
 	return 0;
 }
@@ -1067,7 +1068,7 @@ static pid_t unbind_fork(const char *bdf)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(vu_give_to(bdf, NULL) ? 1 : 0);
+		_exit(sysdev_set_driver(bdf, NULL) ? 1 : 0);
 	return pid;
 }
 
@@ -1076,7 +1077,7 @@ static pid_t unbind_fork(const char *bdf)
 FIXTURE(neighbour)
 {
 	struct scene *scene;
-	char drivers[4][VU_NAME_MAX];
+	char drivers[4][SYSDEV_NAME_MAX];
 	pid_t culprit;
 	long pins;
 };
@@ -1188,12 +1189,12 @@ static char *scene_device(struct scene *scene, unsigned int nr)
 
 /* One that shares its group with nobody; after @after, if that is given */
 static bool find_alone(const struct scene *scene, const char *after,
-		       char bdf[VU_NAME_MAX])
+		       char bdf[SYSDEV_NAME_MAX])
 {
 	unsigned int i;
 
-	for (i = 0; vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, bdf); i++)
-		if (vu_group(bdf) != vu_group(scene->mate) &&
+	for (i = 0; sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, i, bdf); i++)
+		if (sysdev_group(bdf) != sysdev_group(scene->mate) &&
 		    (!after || strcmp(bdf, after) > 0))
 			return true;
 	bdf[0] = '\0';
@@ -1208,8 +1209,8 @@ FIXTURE_SETUP(neighbour)
 	self->scene = mmap(NULL, sizeof(*self->scene), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->scene);
-	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->scene->mate,
-				 self->scene->idle_mate)) {
+	if (!pci_find_mates(EDU_VENDOR, EDU_DEVICE, self->scene->mate,
+			    self->scene->idle_mate)) {
 		self->scene->mate[0] = '\0';
 		self->scene->idle_mate[0] = '\0';
 		SKIP(return, "no two edu in one group");
@@ -1218,13 +1219,13 @@ FIXTURE_SETUP(neighbour)
 	    !find_alone(self->scene, self->scene->second, self->scene->other))
 		SKIP(return, "no two edu that are alone");
 	for (i = 0; i < 4; i++) {
-		if (vu_driver(scene_device(self->scene, i), self->drivers[i]))
+		if (sysdev_driver(scene_device(self->scene, i), self->drivers[i]))
 			self->drivers[i][0] = '\0';
-		ASSERT_EQ(0, vu_give_to(scene_device(self->scene, i),
-					"vfio-pci"));
+		ASSERT_EQ(0, sysdev_set_driver(scene_device(self->scene, i),
+					       "vfio-pci"));
 		ASSERT_EQ(0, let_in(scene_device(self->scene, i)));
 	}
-	self->pins = vu_pins();
+	self->pins = pages_pinned();
 	ASSERT_LE(0, self->pins);
 }
 
@@ -1238,9 +1239,9 @@ FIXTURE_TEARDOWN(neighbour)
 	}
 	for (i = 0; i < 4; i++)
 		if (scene_device(self->scene, i)[0])
-			EXPECT_EQ(0, vu_give_to(scene_device(self->scene, i),
-						self->drivers[i][0] ?
-						self->drivers[i] : NULL));
+			EXPECT_EQ(0, sysdev_set_driver(scene_device(self->scene, i),
+						       self->drivers[i][0] ?
+						       self->drivers[i] : NULL));
 }
 
 static void plot_unfolds(struct __test_metadata *_metadata,
@@ -1249,7 +1250,7 @@ static void plot_unfolds(struct __test_metadata *_metadata,
 {
 	bool by_group = plot->open == culprit_open_group;
 	struct scene *scene = self->scene, after;
-	double end = vu_seconds() + BOUND_MS / 1000.0;
+	double end = seconds_now() + BOUND_MS / 1000.0;
 	int status, unbound;
 	pid_t pid;
 
@@ -1261,7 +1262,7 @@ static void plot_unfolds(struct __test_metadata *_metadata,
 		culprit_main(scene, plot);
 	setpgid(self->culprit, self->culprit);
 	while (__atomic_load_n(&scene->faults, __ATOMIC_SEQ_CST) <
-	       plot_faults(plot) && !scene->error && vu_seconds() < end)
+	       plot_faults(plot) && !scene->error && seconds_now() < end)
 		usleep(2000);
 	if (scene->error == -ENODEV && plot->fuse)
 		SKIP(return, "no FUSE");
@@ -1303,11 +1304,11 @@ static void plot_unfolds(struct __test_metadata *_metadata,
 		show_stacks(pid);
 	}
 	EXPECT_EQ(0, unbound);
-	ASSERT_EQ(0, vu_give_to(scene->mate, "vfio-pci"));
-	ASSERT_EQ(0, vu_give_to(scene->second, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(scene->mate, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(scene->second, "vfio-pci"));
 
 	/* Nothing is left: all can be used as if nothing had been */
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	after = *scene;
 	strcpy(after.other, scene->second);
 	EXPECT_EQ(0, other_user(&after));

@@ -45,7 +45,7 @@ static bool stopped(struct __test_metadata *_metadata, struct p2p *p,
 TEST_F(p2p, dma_to_bar_and_back)
 {
 	struct p2p *p = &self->p;
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	p->bar[0] = 1;
 	ASSERT_TRUE(send(_metadata, p, 0x5a));
@@ -58,7 +58,7 @@ TEST_F(p2p, dma_to_bar_and_back)
 	EXPECT_EQ(0x17, p->mem[0]);
 	EXPECT_EQ(0x5a, p->mem[1]);
 
-	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
 	p->bar[0] = 1;
 	EXPECT_TRUE(stopped(_metadata, p, 0x5b));
 	EXPECT_EQ(1, p->bar[0]);
@@ -69,24 +69,24 @@ TEST_F(p2p, mapped_before_attach)
 	struct p2p *p = &self->p;
 	__u32 other, pt;
 
-	ASSERT_EQ(0, vu_ioas_alloc(p->edu.iommufd, &other));
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, other, (void *)p->bar,
+	ASSERT_EQ(0, ioas_alloc(p->edu.iommufd, &other));
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, other, (void *)p->bar,
 				 LENGTH, IOVA_BAR));
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, other, p->mem, LENGTH,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, other, p->mem, LENGTH,
 				 IOVA_MEM));
 	pt = other;
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	p->bar[0] = 1;
 	ASSERT_TRUE(send(_metadata, p, 0x33));
 	EXPECT_EQ(0x33, p->bar[0]);
-	EXPECT_EQ(0, vu_detach(p->edu.fd));
-	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, other, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, cdev_detach(p->edu.fd));
+	EXPECT_EQ(0, ioas_unmap(p->edu.iommufd, other, IOVA_BAR, LENGTH));
 }
 
 TEST_F(p2p, revoked_with_memory_enable)
 {
 	struct p2p *p = &self->p;
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	p->bar[0] = 1;
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
@@ -104,7 +104,7 @@ TEST_F(p2p, mapped_while_memory_is_disabled)
 	struct p2p *p = &self->p;
 	p->bar[0] = 1;
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	EXPECT_TRUE(stopped(_metadata, p, 0x46));
 	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
@@ -125,16 +125,16 @@ TEST_F_TIMEOUT(p2p, limit, 120)
 	if (getenv("VM_SLOWER"))
 		SKIP(return, "KUnit has the limit, and this measures time");
 	for (i = 0; i < max && !ret; i++)
-		ret = vu_ioas_map(p->edu.iommufd, p->ioas, (void *)p->bar,
+		ret = ioas_map_at(p->edu.iommufd, p->ioas, (void *)p->bar,
 				  LENGTH, IOVA_BAR + i * LENGTH);
 	ASSERT_EQ(0, ret);
-	EXPECT_EQ(-ENOSPC, vu_ioas_map(p->edu.iommufd, p->ioas,
+	EXPECT_EQ(-ENOSPC, ioas_map_at(p->edu.iommufd, p->ioas,
 				       (void *)p->bar, LENGTH,
 				       IOVA_BAR + i * LENGTH));
 	p->bar[0] = 1;
-	begin = vu_seconds();
+	begin = seconds_now();
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
-	EXPECT_GT(1, vu_seconds() - begin);
+	EXPECT_GT(1, seconds_now() - begin);
 	send(_metadata, p, 0x4a);
 	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, p->bar[0]);
@@ -142,15 +142,15 @@ TEST_F_TIMEOUT(p2p, limit, 120)
 	EXPECT_EQ(0x4b, p->bar[0]);
 
 	/* One that goes makes room for another. */
-	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
-	EXPECT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas, (void *)p->bar,
+	EXPECT_EQ(0, ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas, (void *)p->bar,
 				 LENGTH, IOVA_BAR + i * LENGTH));
 }
 
 TEST_F(p2p, revoked_with_close)
 {
 	struct p2p *p = &self->p;
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	p->bar[0] = 1;
 	vp_close_fds(&p->shmem);
@@ -162,10 +162,10 @@ TEST_F(p2p, revoked_with_close)
 	/* The old mapping stays dead, its IOVA stays taken until the unmap. */
 	EXPECT_TRUE(stopped(_metadata, p, 0x49));
 	EXPECT_EQ(1, p->bar[0]);
-	EXPECT_EQ(-EEXIST, vu_ioas_map(p->edu.iommufd, p->ioas,
+	EXPECT_EQ(-EEXIST, ioas_map_at(p->edu.iommufd, p->ioas,
 				       (void *)p->bar, LENGTH, IOVA_BAR));
-	EXPECT_EQ(0, vu_ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
-	EXPECT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	EXPECT_EQ(0, ioas_unmap(p->edu.iommufd, p->ioas, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 	ASSERT_TRUE(send(_metadata, p, 0x4a));
 	EXPECT_EQ(0x4a, p->bar[0]);
@@ -186,43 +186,43 @@ TEST_F(p2p, as_the_mapping_permits)
 	none = mmap(NULL, LENGTH, PROT_NONE, MAP_SHARED, p->shmem.fd,
 		    vp_offset(SHMEM_BAR, 0));
 	ASSERT_NE(MAP_FAILED, none);
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &other));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &other));
 
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
-					    IOVA_BAR, RD | WR));
-	ASSERT_EQ(0, vu_fdinfo(iommufd, "last-refusal", why, sizeof(why)));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
+					 IOVA_BAR, RD | WR));
+	ASSERT_EQ(0, fdinfo_get(iommufd, "last-refusal", why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "without PROT_WRITE"));
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
-					    IOVA_BAR, WR));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
+					 IOVA_BAR, WR));
 	/* nor where nothing is pinned yet */
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, other, ro, LENGTH,
-					    IOVA_BAR, RD | WR));
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, p->ioas, none, LENGTH,
-					    IOVA_BAR, RD));
-	ASSERT_EQ(0, vu_fdinfo(iommufd, "last-refusal", why, sizeof(why)));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, other, ro, LENGTH,
+					 IOVA_BAR, RD | WR));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, p->ioas, none, LENGTH,
+					 IOVA_BAR, RD));
+	ASSERT_EQ(0, fdinfo_get(iommufd, "last-refusal", why, sizeof(why)));
 	EXPECT_NE(NULL, strstr(why, "without PROT_READ"));
 	/* nor with the leave to change that, as long as it is not used */
 	ASSERT_EQ(0, mprotect(none, LENGTH, PROT_WRITE));
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, p->ioas, none, LENGTH,
-					    IOVA_BAR, RD));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, p->ioas, none, LENGTH,
+					 IOVA_BAR, RD));
 	ASSERT_EQ(0, mprotect(none, LENGTH, PROT_READ));
-	EXPECT_EQ(-EFAULT, vu_ioas_map_prot(iommufd, p->ioas, none, LENGTH,
-					    IOVA_BAR, WR));
+	EXPECT_EQ(-EFAULT, ioas_map_prot(iommufd, p->ioas, none, LENGTH,
+					 IOVA_BAR, WR));
 
 	/* What may be read can be read, and not written. */
-	ASSERT_EQ(0, vu_ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
-				      IOVA_BAR, RD));
+	ASSERT_EQ(0, ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
+				   IOVA_BAR, RD));
 	p->bar[0] = 0x21;
 	EXPECT_TRUE(stopped(_metadata, p, 0x50));
 	EXPECT_EQ(0x21, p->bar[0]);
 	ASSERT_TRUE(edu_from_iova(p->edu_bar, IOVA_BAR));
 	ASSERT_TRUE(edu_to_iova(p->edu_bar, IOVA_MEM));
 	EXPECT_EQ(0x21, p->mem[0]);
-	EXPECT_EQ(0, vu_ioas_unmap(iommufd, p->ioas, IOVA_BAR, LENGTH));
+	EXPECT_EQ(0, ioas_unmap(iommufd, p->ioas, IOVA_BAR, LENGTH));
 
 	ASSERT_EQ(0, mprotect(ro, LENGTH, PROT_READ | PROT_WRITE));
-	ASSERT_EQ(0, vu_ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
-				      IOVA_BAR, RD | WR));
+	ASSERT_EQ(0, ioas_map_prot(iommufd, p->ioas, ro, LENGTH,
+				   IOVA_BAR, RD | WR));
 	ASSERT_TRUE(send(_metadata, p, 0x51));
 	EXPECT_EQ(0x51, p->bar[0]);
 	munmap(ro, LENGTH);
@@ -232,10 +232,10 @@ TEST_F(p2p, as_the_mapping_permits)
 TEST_F(p2p, more_than_the_mapping)
 {
 	struct p2p *p = &self->p;
-	EXPECT_EQ(-EFAULT, vu_ioas_map(p->edu.iommufd, p->ioas,
+	EXPECT_EQ(-EFAULT, ioas_map_at(p->edu.iommufd, p->ioas,
 				       (void *)p->bar, 2 * LENGTH, IOVA_BAR));
 	/* Nothing stays behind. */
-	EXPECT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas,
+	EXPECT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas,
 				 (void *)p->bar, LENGTH, IOVA_BAR));
 }
 
@@ -265,9 +265,9 @@ static void by_container(struct __test_metadata *_metadata, struct p2p *p,
 	p->length = map.size;
 	ASSERT_EQ(0, p2p_map_bar(p));
 	map.vaddr = (uintptr_t)p->bar;
-	ASSERT_EQ(0, vu_ioctl(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_SET_IOMMU, (void *)type));
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU, (void *)type));
+	ASSERT_EQ(0, call(fd, VFIO_IOMMU_MAP_DMA, &map));
 	p->bar[0] = 1;
 	ASSERT_TRUE(send(_metadata, p, 0x5c));
 	EXPECT_EQ(0x5c, p->bar[0]);
@@ -276,21 +276,21 @@ static void by_container(struct __test_metadata *_metadata, struct p2p *p,
 	ASSERT_TRUE(edu_to_iova(p->edu_bar, IOVA_MEM));
 	EXPECT_EQ(0x18, p->mem[0]);
 
-	EXPECT_EQ(-EEXIST, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
-	EXPECT_GT(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_EQ(-EEXIST, call(fd, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_GT(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	ASSERT_TRUE(send(_metadata, p, 0x5d));
 	EXPECT_EQ(0x5d, p->bar[0]);
 
 	unmap.iova = map.iova;
 	unmap.size = map.size;
-	EXPECT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_EQ(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
 	EXPECT_EQ(map.size, unmap.size);
 	p->bar[0] = 1;
 	EXPECT_TRUE(stopped(_metadata, p, 0x5e));
 	EXPECT_EQ(1, p->bar[0]);
 
 	/* Its own closing takes it away, too. */
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_EQ(0, call(fd, VFIO_IOMMU_MAP_DMA, &map));
 	vp_close_fds(&p->shmem);
 	EXPECT_TRUE(stopped(_metadata, p, 0x5f));
 	ASSERT_EQ(0, vp_open_bdf(&p->shmem));
@@ -323,7 +323,7 @@ static int refusals(int iommufd)
 {
 	char count[32];
 
-	if (vu_fdinfo(iommufd, "refusals", count, sizeof(count)))
+	if (fdinfo_get(iommufd, "refusals", count, sizeof(count)))
 		return -1;
 	return atoi(count);
 }
@@ -358,21 +358,21 @@ static int map_with_limit(const struct p2p *p, __u32 unattached)
 	SAY(mem != MAP_FAILED && !become_ordinary());
 	before = refusals(fd);
 	for (i = 0; i != 2; i++) {
-		SAY(!vu_ioas_map(fd, ioas[i], (void *)p->bar, p->length,
+		SAY(!ioas_map_at(fd, ioas[i], (void *)p->bar, p->length,
 				 IOVA_BAR));
-		SAY(!vu_ioas_unmap(fd, ioas[i], IOVA_BAR, p->length));
+		SAY(!ioas_unmap(fd, ioas[i], IOVA_BAR, p->length));
 	}
-	SAY(!vu_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map));
+	SAY(!call(fd, VFIO_IOMMU_MAP_DMA, &map));
 	SAY(refusals(fd) == before);
 
 	/* All that the limit allows is left for memory */
-	SAY(!vu_ioas_map(fd, p->ioas, mem, PAGE, IOVA_BAR + p->length));
-	SAY(vu_ioas_map(fd, p->ioas, mem + PAGE, PAGE,
+	SAY(!ioas_map_at(fd, p->ioas, mem, PAGE, IOVA_BAR + p->length));
+	SAY(ioas_map_at(fd, p->ioas, mem + PAGE, PAGE,
 			IOVA_BAR + p->length + PAGE) == -ENOMEM);
 	SAY(refusals(fd) == before + 1);
-	SAY(!vu_fdinfo(fd, "last-refusal", why, sizeof(why)) &&
+	SAY(!fdinfo_get(fd, "last-refusal", why, sizeof(why)) &&
 	    strstr(why, "memlock limit"));
-	SAY(!vu_ioas_unmap(fd, p->ioas, IOVA_BAR, p->length + PAGE));
+	SAY(!ioas_unmap(fd, p->ioas, IOVA_BAR, p->length + PAGE));
 	return failed;
 }
 
@@ -392,9 +392,9 @@ TEST_F(p2p, larger_than_memlock)
 	ASSERT_EQ(0, munmap((void *)p->bar, p->length));
 	p->length = 16 * PAGE;
 	ASSERT_EQ(0, p2p_map_bar(p));
-	ASSERT_EQ(0, vu_ioas_alloc(fd, &unattached));
-	ASSERT_EQ(0, vu_ioctl(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, ioas_alloc(fd, &unattached));
+	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {

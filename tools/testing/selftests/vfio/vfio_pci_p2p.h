@@ -7,8 +7,8 @@
 #define VFIO_PCI_P2P_H
 
 #include "kselftest_harness.h"
-#include "vfio_pci_edu.h"
-#include "../iommu/dma_faults.h"
+#include "../lib/edu.h"
+#include "../lib/vfio_pci.h"
 #include "../../../../drivers/vfio/test/vfio_test.h"
 
 #ifndef VFIO_DEVICE_FEATURE_DMA_BUF
@@ -72,11 +72,11 @@ static inline int p2p_set_up(struct p2p *p)
 	__u32 pt;
 	int ret;
 
-	ret = vu_ioas_alloc(p->edu.iommufd, &p->ioas);
+	ret = ioas_alloc(p->edu.iommufd, &p->ioas);
 	if (ret)
 		return ret;
 	pt = p->ioas;
-	ret = vu_attach(p->edu.fd, &pt);
+	ret = cdev_attach(p->edu.fd, &pt);
 	if (ret)
 		return ret;
 	ret = vp_set_command(&p->edu, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY,
@@ -90,7 +90,7 @@ static inline int p2p_set_up(struct p2p *p)
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p->mem == MAP_FAILED)
 		return -errno;
-	ret = vu_ioas_map(p->edu.iommufd, p->ioas, p->mem, PAGE, IOVA_MEM);
+	ret = ioas_map_at(p->edu.iommufd, p->ioas, p->mem, PAGE, IOVA_MEM);
 	return ret ? ret : p2p_map_bar(p);
 }
 
@@ -166,7 +166,7 @@ static inline int dmabuf_get(int dev, const struct dmabuf_request *req)
 	get->flags = req->flags;
 	get->nr_ranges = req->nr;
 	memcpy(get->dma_ranges, req->range, sizeof(req->range));
-	return vu_ioctl(dev, VFIO_DEVICE_FEATURE, &u);
+	return call(dev, VFIO_DEVICE_FEATURE, &u);
 }
 
 static inline int dmabuf_export(const struct vp_dev *d, unsigned int bar,
@@ -187,7 +187,7 @@ static inline int dmabuf_import(int dev, __u32 op, struct vfio_test_import *arg)
 {
 	arg->argsz = sizeof(*arg);
 	arg->op = op;
-	return vu_ioctl(dev, VFIO_TEST_IMPORT, arg);
+	return call(dev, VFIO_TEST_IMPORT, arg);
 }
 
 #endif

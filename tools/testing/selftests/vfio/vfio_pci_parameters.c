@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define MODULE		"/sys/module/vfio_pci"
 #define VGA_VENDOR	0x1234
@@ -38,7 +38,7 @@ static int parameter(const char *name, char *buf, size_t size)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), MODULE "/parameters/%s", name);
-	return vu_read_file(path, buf, size);
+	return file_read(path, buf, size);
 }
 
 static int pci_attr(const struct vp_dev *d, const char *name, char *buf,
@@ -47,7 +47,7 @@ static int pci_attr(const struct vp_dev *d, const char *name, char *buf,
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", d->bdf, name);
-	return vu_read_file(path, buf, size);
+	return file_read(path, buf, size);
 }
 
 FIXTURE_SETUP(parameters)
@@ -71,13 +71,13 @@ static int bind_idle(struct vp_dev *d, char *state, size_t size)
 {
 	int i, ret;
 
-	if (!vu_find_pci(NVME_VENDOR, NVME_DEVICE, 0, d->bdf)) {
+	if (!sysdev_find_pci(NVME_VENDOR, NVME_DEVICE, 0, d->bdf)) {
 		d->bdf[0] = '\0';
 		return -ENODEV;
 	}
-	if (vu_driver(d->bdf, d->driver))
+	if (sysdev_driver(d->bdf, d->driver))
 		d->driver[0] = '\0';
-	ret = vu_give_to(d->bdf, "vfio-pci");
+	ret = sysdev_set_driver(d->bdf, "vfio-pci");
 	for (i = 0; i < 20 && ret >= 0; i++) {
 		ret = pci_attr(d, "power_state", state, size);
 		if (ret > 0 && strcmp(state, "D0"))
@@ -233,27 +233,27 @@ TEST_F(intx, nointxmask)
 /* Devices that nobody has, and only those that are named */
 TEST_F(parameters, ids)
 {
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	struct vp_dev *d = &self->d;
 
-	if (!vu_find_pci(EDU_VENDOR, EDU_DEVICE, 0, d->bdf)) {
+	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, d->bdf)) {
 		d->bdf[0] = '\0';
 		SKIP(return, "no edu device");
 	}
-	if (!vu_driver(d->bdf, driver))
+	if (!sysdev_driver(d->bdf, driver))
 		SKIP(return, "edu has a driver");
 	ASSERT_EQ(0, load("ids=1234:ffff,,nonsense,1234"));
-	EXPECT_EQ(-ENOENT, vu_driver(d->bdf, driver));
+	EXPECT_EQ(-ENOENT, sysdev_driver(d->bdf, driver));
 	ASSERT_EQ(0, load("ids=1234:11e8:1:1"));
-	EXPECT_EQ(-ENOENT, vu_driver(d->bdf, driver));
+	EXPECT_EQ(-ENOENT, sysdev_driver(d->bdf, driver));
 	ASSERT_EQ(0, load("ids=1234:ffff,1234:11e8"));
-	ASSERT_EQ(0, vu_driver(d->bdf, driver));
+	ASSERT_EQ(0, sysdev_driver(d->bdf, driver));
 	EXPECT_STREQ("vfio-pci", driver);
 	/* without being asked to: an override would be there otherwise */
 	ASSERT_LE(0, pci_attr(d, "driver_override", driver, sizeof(driver)));
 	EXPECT_STREQ("(null)", driver);
 	ASSERT_EQ(0, vp_open_bdf(d));
-	EXPECT_EQ(0x010000ed, vp_bar_get(d, 0, EDU_ID));
+	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(d, 0, EDU_ID));
 }
 
 TEST_F(parameters, written_later)

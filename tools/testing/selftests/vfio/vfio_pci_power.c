@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define ENTRY	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
 #define WAKEUP	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
@@ -49,7 +49,7 @@ static bool becomes(const struct vp_dev *d, const char *status)
 	snprintf(path, sizeof(path),
 		 "/sys/bus/pci/devices/%s/power/runtime_status", d->bdf);
 	for (i = 0; i < 100; i++) {
-		if (vu_read_file(path, buf, sizeof(buf)) > 0 &&
+		if (file_read(path, buf, sizeof(buf)) > 0 &&
 		    !strcmp(buf, status))
 			return true;
 		usleep(20000);
@@ -64,7 +64,7 @@ static int feature(const struct vp_dev *d, __u32 flags)
 		.flags = flags,
 	};
 
-	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &f);
+	return call(d->fd, VFIO_DEVICE_FEATURE, &f);
 }
 
 static int entry_with_wakeup(const struct vp_dev *d, __s32 fd)
@@ -78,7 +78,7 @@ static int entry_with_wakeup(const struct vp_dev *d, __s32 fd)
 		.entry.wakeup_eventfd = fd,
 	};
 
-	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &u);
+	return call(d->fd, VFIO_DEVICE_FEATURE, &u);
 }
 
 static sigjmp_buf bus_error;
@@ -236,7 +236,7 @@ TEST_F(power, reset)
 
 	ASSERT_EQ(0, feature(d, SET | ENTRY));
 	EXPECT_TRUE(becomes(d, "suspended"));
-	EXPECT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(-EIO, vp_read(d, 0, 8, &val, 4));
 	ASSERT_EQ(0, feature(d, SET | EXIT));
 	EXPECT_EQ(4, vp_read(d, 0, 8, &val, 4));

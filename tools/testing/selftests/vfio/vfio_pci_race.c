@@ -284,7 +284,7 @@ static void your_turn(void)
 static void do_reset(struct side *s)
 {
 	(void)s;
-	check("reset", vu_ioctl(race.d.fd, VFIO_DEVICE_RESET, NULL), -EAGAIN, 0);
+	check("reset", call(race.d.fd, VFIO_DEVICE_RESET, NULL), -EAGAIN, 0);
 	your_turn();
 }
 
@@ -293,8 +293,8 @@ static void do_hot_reset(struct side *s)
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
 
 	(void)s;
-	check("hot reset", vu_ioctl(race.d.fd, VFIO_DEVICE_PCI_HOT_RESET,
-				    &reset), -EAGAIN,
+	check("hot reset", call(race.d.fd, VFIO_DEVICE_PCI_HOT_RESET,
+				&reset), -EAGAIN,
 	      race.hot_reset ? 0 : -ENODEV);
 	your_turn();
 }
@@ -316,17 +316,17 @@ static void do_attach(struct side *s)
 	__u32 pt = race.ioas;
 
 	(void)s;
-	check("attach", vu_attach(race.d.fd, &pt), 0, 0);
-	check("detach", vu_detach(race.d.fd), 0, 0);
+	check("attach", cdev_attach(race.d.fd, &pt), 0, 0);
+	check("detach", cdev_detach(race.d.fd), 0, 0);
 }
 
 static void do_map(struct side *s)
 {
 	__u64 iova = IOVA + s->self * LENGTH;
 
-	check("map", vu_ioas_map(race.d.iommufd, race.ioas, race.mem, LENGTH,
+	check("map", ioas_map_at(race.d.iommufd, race.ioas, race.mem, LENGTH,
 				 iova), 0, 0);
-	check("unmap", vu_ioas_unmap(race.d.iommufd, race.ioas, iova, LENGTH),
+	check("unmap", ioas_unmap(race.d.iommufd, race.ioas, iova, LENGTH),
 	      0, 0);
 }
 
@@ -342,7 +342,7 @@ static void do_reopen(struct side *s)
 
 	(void)s;
 	pthread_mutex_lock(&reopening);
-	fd = vu_cdev_open(race.d.bdf);
+	fd = cdev_open(race.d.bdf);
 	if (fd < 0) {
 		bad("open", fd);
 		goto out;
@@ -351,7 +351,7 @@ static void do_reopen(struct side *s)
 		bad("dup3", errno);
 	close(fd);
 	for (i = 0; i < 30000; i++) {
-		ret = vu_bind(race.d.fd, race.d.iommufd, NULL);
+		ret = cdev_bind(race.d.fd, race.d.iommufd, NULL);
 		if (ret != -EBUSY && ret != -EINVAL && ret != -EAGAIN)
 			break;
 		usleep(1000);
@@ -389,7 +389,7 @@ static int ioeventfd(const struct side *s, int fd)
 		.fd = fd,
 	};
 
-	return vu_ioctl(race.d.fd, VFIO_DEVICE_IOEVENTFD, &ioe);
+	return call(race.d.fd, VFIO_DEVICE_IOEVENTFD, &ioe);
 }
 
 static void do_ioeventfd(struct side *s)
@@ -412,16 +412,16 @@ static void do_dmabuf(struct side *s)
 		check("dma-buf", fd, 0, 0);
 		return;
 	}
-	ret = vu_ioas_map_file(race.d.iommufd, race.ioas, fd, 0, PAGE, iova,
-			       RD | WR);
+	ret = ioas_map_file_prot(race.d.iommufd, race.ioas, fd, 0, PAGE, iova,
+				 RD | WR);
 	/* revoked when its device was closed */
 	check("map dma-buf", ret, race.reopens ? -ENODEV : 0, 0);
 	/* either of them first */
 	if (s->rounds % 2)
 		close(fd);
 	if (!ret)
-		check("unmap dma-buf", vu_ioas_unmap(race.d.iommufd, race.ioas,
-						     iova, PAGE), 0, 0);
+		check("unmap dma-buf", ioas_unmap(race.d.iommufd, race.ioas,
+						  iova, PAGE), 0, 0);
 	if (!(s->rounds % 2))
 		close(fd);
 }
@@ -438,15 +438,15 @@ static void do_info(struct side *s)
 	char buf[64];
 
 	(void)s;
-	check("device info", vu_device_info(race.d.fd, &info), 0, 0);
+	check("device info", device_info(race.d.fd, &info), 0, 0);
 	check("region info", vp_region(&race.d, 0, &region), 0, 0);
 	check("ROM info", vp_region(&race.d, VFIO_PCI_ROM_REGION_INDEX,
 				    &region), 0, 0);
 	check("irq info", vp_irq_info(&race.d, race.kind->vectors, &irq), 0, 0);
 	check("hot reset info",
-	      vu_ioctl(race.d.fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hot),
+	      call(race.d.fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hot),
 	      race.hot_reset ? 0 : -ENODEV, 0);
-	check("fdinfo", vu_fdinfo(race.d.fd, "pci-irq-type", buf, sizeof(buf)),
+	check("fdinfo", fdinfo_get(race.d.fd, "pci-irq-type", buf, sizeof(buf)),
 	      race.reopens ? -ENOENT : 0, 0);
 }
 
@@ -474,20 +474,20 @@ static void do_group(struct side *s)
 	int group, container, dev, ret;
 
 	(void)s;
-	group = vu_group_open(vu_group(race.d.bdf));
+	group = group_open(sysdev_group(race.d.bdf));
 	if (group < 0) {
 		check("group", group, -EBUSY, 0);
 		your_turn();
 		return;
 	}
 	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	ret = vu_set_container(group, container);
+	ret = group_set_container(group, container);
 	check("container", ret, 0, 0);
 	if (!ret)
-		ret = vu_ioctl(container, VFIO_SET_IOMMU,
-			       (void *)VFIO_TYPE1v2_IOMMU);
+		ret = call(container, VFIO_SET_IOMMU,
+			   (void *)VFIO_TYPE1v2_IOMMU);
 	check("container's IOMMU", ret, 0, 0);
-	dev = ret ? ret : vu_get_device_fd(group, race.d.bdf);
+	dev = ret ? ret : group_get_device(group, race.d.bdf);
 	if (dev >= 0)
 		close(dev);
 	else
@@ -589,7 +589,7 @@ static void *run(void *arg)
 	struct thread *t = arg;
 	double now = t->begin;
 
-	for (; !has_done(t, now) || !has_done(t->other, now); now = vu_seconds()) {
+	for (; !has_done(t, now) || !has_done(t->other, now); now = seconds_now()) {
 		t->deed->once(&t->side);
 		__atomic_add_fetch(&t->side.rounds, 1, __ATOMIC_RELAXED);
 	}
@@ -651,13 +651,13 @@ FIXTURE_SETUP(race)
 
 	vp_init(&race.d);
 	race.kind = kind;
-	self->pins = vu_pins();
+	self->pins = pages_pinned();
 	ASSERT_LE(0, self->pins);
-	for (nth = 0; vu_find_pci(kind->vendor, kind->device, nth, race.d.bdf);
+	for (nth = 0; sysdev_find_pci(kind->vendor, kind->device, nth, race.d.bdf);
 	     nth++)
-		if (vu_is_alone(race.d.bdf))
+		if (pci_is_alone(race.d.bdf))
 			break;
-	race.hot_reset = race.d.bdf[0] && vu_is_alone(race.d.bdf);
+	race.hot_reset = race.d.bdf[0] && pci_is_alone(race.d.bdf);
 	if (!race.d.bdf[0])
 		SKIP(return, "no such device");
 	if (kind->raises && !race.hot_reset) {
@@ -670,7 +670,7 @@ FIXTURE_SETUP(race)
 	 * reset has left, which is none.
 	 */
 	dma_faults_say(race.d.bdf, "begin");
-	ASSERT_EQ(0, vu_ioas_alloc(race.d.iommufd, &race.ioas));
+	ASSERT_EQ(0, ioas_alloc(race.d.iommufd, &race.ioas));
 	ASSERT_EQ(0, vp_set_command(&race.d, PCI_COMMAND_MEMORY |
 				    PCI_COMMAND_MASTER, 0));
 	race.version = vp_bar_get(&race.d, 0, kind->constant);
@@ -714,7 +714,7 @@ static void clean_up(struct __test_metadata *_metadata)
 		ret = vp_irq_disable(d, indexes[i]);
 		EXPECT_TRUE(!ret || ret == -EINVAL);
 	}
-	EXPECT_EQ(0, vu_detach(d->fd));
+	EXPECT_EQ(0, cdev_detach(d->fd));
 	EXPECT_EQ(0, vp_set_command(d, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
 				    PCI_COMMAND_INTX_DISABLE));
 	edu_ack();
@@ -774,7 +774,7 @@ static void works(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self)
 	int i;
 
 	clean_up(_metadata);
-	ASSERT_EQ(0, vu_fdinfo(d->fd, "pci-irq-type", buf, sizeof(buf)));
+	ASSERT_EQ(0, fdinfo_get(d->fd, "pci-irq-type", buf, sizeof(buf)));
 	EXPECT_STREQ("none", buf);
 	EXPECT_EQ(race.kind->vendor, vp_cfg_get(d, PCI_VENDOR_ID, 2));
 	EXPECT_EQ(race.version, vp_bar_get(d, 0, constant));
@@ -784,14 +784,14 @@ static void works(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self)
 	EXPECT_EQ(0, vp_munmap(d, (void *)bar));
 	interrupts(_metadata);
 
-	EXPECT_EQ(0, vu_attach(d->fd, &pt));
-	EXPECT_EQ(0, vu_ioas_map(d->iommufd, race.ioas, race.mem, LENGTH,
+	EXPECT_EQ(0, cdev_attach(d->fd, &pt));
+	EXPECT_EQ(0, ioas_map_at(d->iommufd, race.ioas, race.mem, LENGTH,
 				 IOVA));
-	EXPECT_EQ(0, vu_ioas_unmap(d->iommufd, race.ioas, IOVA, LENGTH));
-	EXPECT_EQ(0, vu_detach(d->fd));
-	for (i = 0; i < 500 && vu_pins() != self->pins; i++)
+	EXPECT_EQ(0, ioas_unmap(d->iommufd, race.ioas, IOVA, LENGTH));
+	EXPECT_EQ(0, cdev_detach(d->fd));
+	for (i = 0; i < 500 && pages_pinned() != self->pins; i++)
 		usleep(10000);
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 }
 
 /* With itself, and with each that is further down in the table */
@@ -817,7 +817,7 @@ TEST_F_TIMEOUT(race, with_the_others, 600)
 			       t[1].deed->once == do_reopen;
 		race.mixed = t[0].deed->irqs && t[1].deed->irqs &&
 			     t[0].deed->irqs != t[1].deed->irqs;
-		t[0].begin = vu_seconds();
+		t[0].begin = seconds_now();
 		t[1].begin = t[0].begin;
 		for (j = 0; j < 2; j++)
 			ASSERT_EQ(0, pthread_create(&threads[j], NULL, run,
@@ -826,11 +826,11 @@ TEST_F_TIMEOUT(race, with_the_others, 600)
 			ASSERT_EQ(0, pthread_join(threads[j], NULL));
 		printf("# %s and %s: %u and %u, %.1f s\n", t[0].deed->name,
 		       t[1].deed->name, t[0].side.rounds, t[1].side.rounds,
-		       vu_seconds() - t[0].begin);
+		       seconds_now() - t[0].begin);
 		EXPECT_EQ(0, race.bad);
 		works(_metadata, self);
 	}
-	EXPECT_EQ(0, vu_ioctl(race.d.fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(race.d.fd, VFIO_DEVICE_RESET, NULL));
 	works(_metadata, self);
 	/* or else nothing was seen by mappings at all */
 	if (deeds[variant->deed].once == do_touch)

@@ -51,19 +51,6 @@ FIXTURE_VARIANT_ADD(release, of_8_gib) {
 	.size = 8 * GIB, .iova = IOVA_HIGH, .huge = true,
 };
 
-static int hwpt_alloc(int iommufd, __u32 devid, __u32 ioas, __u32 *hwpt)
-{
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
-		.dev_id = devid,
-		.pt_id = ioas,
-	};
-	int ret = vu_ioctl(iommufd, IOMMU_HWPT_ALLOC, &cmd);
-
-	*hwpt = cmd.out_hwpt_id;
-	return ret;
-}
-
 /* Each test begins with memory that the device reaches. */
 FIXTURE_SETUP(release)
 {
@@ -74,15 +61,15 @@ FIXTURE_SETUP(release)
 	/* It is the IOMMU that counts, and all kernels have the same. */
 	if (variant->size > 512 * MIB && getenv("VM_SLOWER"))
 		SKIP(return, "too much to pin for a kernel with sanitizers");
-	self->pins = vu_pins();
+	self->pins = pages_pinned();
 	ret = p2p_open(p, PAGE, &missing);
 	if (ret == -ENODEV)
 		SKIP(return, "%s", missing);
 	ASSERT_EQ(0, ret);
 	fd = p->edu.iommufd;
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, p->mem, PAGE, IOVA_HIGH));
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, p->mem, PAGE, IOVA_HIGH));
 	ASSERT_TRUE(engine_start(&self->e, p->edu_bar, p->edu.bdf, p->mem));
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, IOVA_HIGH, PAGE));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, IOVA_HIGH, PAGE));
 	if (variant->iova >= IOVA_HIGH && !self->e.wide)
 		SKIP(return, "this edu has 28 address bits, for want of dma_mask");
 
@@ -90,7 +77,7 @@ FIXTURE_SETUP(release)
 	self->mem = release_memory(self->size, variant->huge);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	self->before = complaints();
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, self->mem, self->size,
 				 variant->iova));
 	engine_aim_around(&self->e, self->mem, variant->iova, self->size);
 	ASSERT_TRUE(engine_reaches_all(&self->e));
@@ -100,7 +87,7 @@ FIXTURE_TEARDOWN(release)
 {
 	release_free(self->mem, self->size);
 	EXPECT_EQ(0, p2p_close(&self->p));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 }
 
 TEST_F_TIMEOUT(release, by_unmap, SECONDS)
@@ -108,11 +95,11 @@ TEST_F_TIMEOUT(release, by_unmap, SECONDS)
 	struct p2p *p = &self->p;
 	int fd = p->edu.iommufd;
 
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, variant->iova, self->size));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 
 	/* Over what is left of small page tables */
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, self->mem, self->size,
 				 variant->iova));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
@@ -124,15 +111,15 @@ TEST_F_TIMEOUT(release, by_unmap_of_all, SECONDS)
 	int fd = p->edu.iommufd;
 	__u64 small = IOVA - 0x100000;
 
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, (void *)p->bar, PAGE, IOVA_BAR));
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, p->mem, PAGE, small));
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, (void *)p->bar, PAGE, IOVA_BAR));
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, p->mem, PAGE, small));
 	engine_aim(&self->e, p->bar, IOVA_BAR);
 	engine_aim(&self->e, p->mem, small);
 	engine_aim(&self->e, p->mem, IOVA_MEM);
 	EXPECT_TRUE(engine_reaches_all(&self->e));
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, 0, ~0UL));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, 0, ~0UL));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_EQ(self->before, complaints());
 }
 
@@ -142,13 +129,13 @@ TEST_F_TIMEOUT(release, by_replace, SECONDS)
 	int fd = p->edu.iommufd;
 	__u32 other, pt;
 
-	ASSERT_EQ(0, vu_ioas_alloc(fd, &other));
+	ASSERT_EQ(0, ioas_alloc(fd, &other));
 	pt = other;
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, variant->iova, self->size));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_ioas_map(fd, other, self->mem, self->size,
+	ASSERT_EQ(0, ioas_map_at(fd, other, self->mem, self->size,
 				 variant->iova));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
@@ -160,10 +147,10 @@ TEST_F_TIMEOUT(release, by_detach, SECONDS)
 	int fd = p->edu.iommufd;
 	__u32 pt = p->ioas;
 
-	ASSERT_EQ(0, vu_detach(p->edu.fd));
+	ASSERT_EQ(0, cdev_detach(p->edu.fd));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, variant->iova, self->size));
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, variant->iova, self->size));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }
@@ -178,26 +165,26 @@ TEST_F_TIMEOUT(release, by_destroy, SECONDS)
 	int fd = p->edu.iommufd;
 	__u32 hwpt, pt;
 
-	ASSERT_EQ(0, hwpt_alloc(fd, p->edu.devid, p->ioas, &hwpt));
+	ASSERT_EQ(0, hwpt_alloc(fd, p->edu.devid, p->ioas, 0, &hwpt));
 	pt = hwpt;
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	/* Not while it is used */
-	EXPECT_EQ(-EBUSY, vu_destroy(fd, hwpt));
-	EXPECT_EQ(-EBUSY, vu_destroy(fd, p->ioas));
+	EXPECT_EQ(-EBUSY, obj_destroy(fd, hwpt));
+	EXPECT_EQ(-EBUSY, obj_destroy(fd, p->ioas));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 
-	ASSERT_EQ(0, vu_detach(p->edu.fd));
-	ASSERT_EQ(0, vu_destroy(fd, hwpt));
-	EXPECT_EQ(self->pins, vu_pins());
+	ASSERT_EQ(0, cdev_detach(p->edu.fd));
+	ASSERT_EQ(0, obj_destroy(fd, hwpt));
+	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_destroy(fd, p->ioas));
+	ASSERT_EQ(0, obj_destroy(fd, p->ioas));
 
-	ASSERT_EQ(0, vu_ioas_alloc(fd, &p->ioas));
+	ASSERT_EQ(0, ioas_alloc(fd, &p->ioas));
 	pt = p->ioas;
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, self->mem, self->size,
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, self->mem, self->size,
 				 variant->iova));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
@@ -214,7 +201,7 @@ TEST_F_TIMEOUT(release, by_close, SECONDS)
 	p->edu.iommufd = -1;
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	vp_close_fds(&p->edu);
-	EXPECT_EQ(self->pins, vu_pins());
+	EXPECT_EQ(self->pins, pages_pinned());
 
 	ASSERT_EQ(0, vp_open_bdf(&p->edu));
 	ASSERT_EQ(0, vp_set_command(&p->edu, PCI_COMMAND_MASTER |
@@ -223,12 +210,12 @@ TEST_F_TIMEOUT(release, by_close, SECONDS)
 	ASSERT_NE(MAP_FAILED, (void *)p->edu_bar);
 	self->e.bar = p->edu_bar;
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, vu_ioas_alloc(p->edu.iommufd, &p->ioas));
+	ASSERT_EQ(0, ioas_alloc(p->edu.iommufd, &p->ioas));
 	pt = p->ioas;
-	ASSERT_EQ(0, vu_attach(p->edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(p->edu.fd, &pt));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	/* The engine holds it still, whatever happened to the device. */
-	ASSERT_EQ(0, vu_ioas_map(p->edu.iommufd, p->ioas, self->mem, self->size,
+	ASSERT_EQ(0, ioas_map_at(p->edu.iommufd, p->ioas, self->mem, self->size,
 				 variant->iova));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());

@@ -129,13 +129,13 @@ static inline char *release_memory(size_t size, bool huge)
 		char text[32];
 		long pages;
 
-		if (vu_read_file("/proc/sys/vm/nr_hugepages", text,
-				 sizeof(text)) < 0)
+		if (file_read("/proc/sys/vm/nr_hugepages", text,
+			      sizeof(text)) < 0)
 			return MAP_FAILED;
 		pages = strtol(text, NULL, 10);
 		if (pages < (long)(BLOCK / HUGE)) {
 			snprintf(text, sizeof(text), "%lu", BLOCK / HUGE);
-			vu_write_file("/proc/sys/vm/nr_hugepages", text);
+			file_write("/proc/sys/vm/nr_hugepages", text);
 		}
 	}
 	fd = memfd_create("release", MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0));

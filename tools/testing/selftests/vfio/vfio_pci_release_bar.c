@@ -37,14 +37,14 @@ static void open_bar(struct __test_metadata *_metadata,
 
 static int map_bar(struct _test_data_bar *self)
 {
-	return vu_ioas_map(self->p.edu.iommufd, self->p.ioas,
+	return ioas_map_at(self->p.edu.iommufd, self->p.ioas,
 			   (void *)self->mem, self->size, self->iova);
 }
 
 static int unmap_bar(struct _test_data_bar *self)
 {
-	return vu_ioas_unmap(self->p.edu.iommufd, self->p.ioas, self->iova,
-			     self->size);
+	return ioas_unmap(self->p.edu.iommufd, self->p.ioas, self->iova,
+			  self->size);
 }
 
 FIXTURE_SETUP(bar)
@@ -65,9 +65,9 @@ FIXTURE_SETUP(bar)
 	self->size = variant->size;
 	self->iova = self->size > 64 * MIB ? 2 * IOVA_HIGH : IOVA;
 	fd = p->edu.iommufd;
-	ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, p->mem, PAGE, IOVA_HIGH));
+	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, p->mem, PAGE, IOVA_HIGH));
 	ASSERT_TRUE(engine_start(&self->e, p->edu_bar, p->edu.bdf, p->mem));
-	ASSERT_EQ(0, vu_ioas_unmap(fd, p->ioas, IOVA_HIGH, PAGE));
+	ASSERT_EQ(0, ioas_unmap(fd, p->ioas, IOVA_HIGH, PAGE));
 	if (self->iova >= IOVA_HIGH && !self->e.wide)
 		SKIP(return, "this edu has 28 address bits, for want of dma_mask");
 	self->before = complaints();
@@ -94,10 +94,10 @@ TEST_F_TIMEOUT(bar, detached, SECONDS)
 
 	ASSERT_EQ(0, map_bar(self));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
-	ASSERT_EQ(0, vu_detach(self->p.edu.fd));
+	ASSERT_EQ(0, cdev_detach(self->p.edu.fd));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	ASSERT_EQ(0, unmap_bar(self));
-	ASSERT_EQ(0, vu_attach(self->p.edu.fd, &pt));
+	ASSERT_EQ(0, cdev_attach(self->p.edu.fd, &pt));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }
@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(bar, mapped_over_small_tables, SECONDS)
 	size_t off, last = 0;
 
 	for (off = 0; off < self->size; off += HUGE) {
-		ASSERT_EQ(0, vu_ioas_map(fd, p->ioas, p->mem, PAGE,
+		ASSERT_EQ(0, ioas_map_at(fd, p->ioas, p->mem, PAGE,
 					 self->iova + off));
 		last = off;
 	}

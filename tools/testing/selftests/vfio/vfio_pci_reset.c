@@ -11,7 +11,8 @@
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_edu.h"
+#include "../lib/edu.h"
+#include "../lib/vfio_pci.h"
 
 FIXTURE(function)
 {
@@ -68,13 +69,13 @@ TEST_F(igb, reset)
 	struct vp_dev *d = &self->d;
 	volatile __u32 *reg;
 
-	ASSERT_EQ(0, vu_device_info(d->fd, &info));
+	ASSERT_EQ(0, device_info(d->fd, &info));
 	ASSERT_NE(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
 	reg = vp_mmap(d, 0, 0, 4096);
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	EXPECT_EQ(self->vet ^ 0x1234, reg[IGB_VET / 4]);
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_CACHE_LINE_SIZE, 1, 16));
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(self->vet, reg[IGB_VET / 4]);
 	/* what was set up in configuration space is still there */
 	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
@@ -127,7 +128,7 @@ TEST_F(igb, reset_by_close)
 	snprintf(control, PATH_MAX, "/sys/bus/pci/devices/%s/power/control",
 		 d->bdf);
 	/* so that it is not a change of its power state that resets it */
-	ASSERT_EQ(0, vu_write_file(control, "on"));
+	ASSERT_EQ(0, file_write(control, "on"));
 	vp_close_fds(d);
 
 	cfg = open(config, O_RDWR | O_CLOEXEC);
@@ -145,7 +146,7 @@ TEST_F(igb, reset_by_close)
 	command &= ~PCI_COMMAND_MEMORY;
 	EXPECT_EQ(2, pwrite(cfg, &command, 2, PCI_COMMAND));
 	close(cfg);
-	EXPECT_EQ(0, vu_write_file(control, "auto"));
+	EXPECT_EQ(0, file_write(control, "auto"));
 }
 
 TEST_F(function, hot_reset_of_root_bus)
@@ -154,10 +155,10 @@ TEST_F(function, hot_reset_of_root_bus)
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
 
 	/* nobody resets the root bus */
-	EXPECT_EQ(-ENODEV, vu_ioctl(self->d.fd,
-				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info));
-	EXPECT_EQ(-ENODEV, vu_ioctl(self->d.fd, VFIO_DEVICE_PCI_HOT_RESET,
-				    &reset));
+	EXPECT_EQ(-ENODEV, call(self->d.fd,
+				VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info));
+	EXPECT_EQ(-ENODEV, call(self->d.fd, VFIO_DEVICE_PCI_HOT_RESET,
+				&reset));
 }
 
 /* What needs some time without a reset gets it by a pause, in microseconds */
@@ -175,7 +176,7 @@ static void *reset_loop(void *arg)
 	int ret;
 
 	while (!r->stop) {
-		ret = vu_ioctl(r->d->fd, VFIO_DEVICE_RESET, NULL);
+		ret = call(r->d->fd, VFIO_DEVICE_RESET, NULL);
 		if (!ret)
 			r->done++;
 		else if (ret != -EAGAIN)
@@ -192,11 +193,11 @@ static int attach_until_busy(struct __test_metadata *_metadata,
 	__u32 ioas[2], pt;
 	int i, ret = 0;
 
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &ioas[0]));
-	ASSERT_EQ(0, vu_ioas_alloc(iommufd, &ioas[1]));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &ioas[0]));
+	ASSERT_EQ(0, ioas_alloc(iommufd, &ioas[1]));
 	for (i = 0; !ret && i < 2000; i++) {
 		pt = ioas[i % 2];
-		ret = vu_attach(d->fd, &pt);
+		ret = cdev_attach(d->fd, &pt);
 		usleep(500);
 	}
 	return ret;
@@ -209,7 +210,7 @@ TEST_F(function, attach_in_reset)
 	pthread_t thread;
 	__u32 ioas, pt;
 
-	ASSERT_EQ(0, vu_ioas_alloc(self->d.iommufd, &ioas));
+	ASSERT_EQ(0, ioas_alloc(self->d.iommufd, &ioas));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
 	EXPECT_EQ(-EBUSY, attach_until_busy(_metadata, &self->d,
 					    self->d.iommufd));
@@ -217,8 +218,8 @@ TEST_F(function, attach_in_reset)
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, r.bad);
 	pt = ioas;
-	EXPECT_EQ(0, vu_attach(self->d.fd, &pt));
-	EXPECT_EQ(0, vu_detach(self->d.fd));
+	EXPECT_EQ(0, cdev_attach(self->d.fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->d.fd));
 }
 
 /* Accesses of all kinds while the device is being reset */
@@ -275,11 +276,11 @@ static int dma_set_up(struct vp_dev *d, struct dma *dma, int iommufd)
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (dma->mem == MAP_FAILED)
 		return -errno;
-	ret = vu_ioas_alloc(iommufd, &ioas);
+	ret = ioas_alloc(iommufd, &ioas);
 	if (!ret)
-		ret = vu_ioas_map(iommufd, ioas, dma->mem, DMA_LENGTH, DMA_IOVA);
-	/* its mate may be resetting both */
-	while (!ret && (ret = vu_attach(d->fd, &ioas)) == -EBUSY) {
+		ret = ioas_map_at(iommufd, ioas, dma->mem, DMA_LENGTH, DMA_IOVA);
+	/* Its mate may be resetting both */
+	while (!ret && (ret = cdev_attach(d->fd, &ioas)) == -EBUSY) {
 		usleep(1000);
 		ret = 0;
 	}
@@ -339,10 +340,10 @@ FIXTURE_SETUP(alone)
 	unsigned int i;
 
 	vp_init(&self->d);
-	for (i = 0; vu_find_pci(EDU_VENDOR, EDU_DEVICE, i, self->d.bdf); i++)
-		if (vu_is_alone(self->d.bdf))
+	for (i = 0; sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, i, self->d.bdf); i++)
+		if (pci_is_alone(self->d.bdf))
 			break;
-	if (!vu_is_alone(self->d.bdf)) {
+	if (!pci_is_alone(self->d.bdf)) {
 		self->d.bdf[0] = '\0';
 		SKIP(return, "no edu device alone on its bus");
 	}
@@ -404,7 +405,7 @@ TEST_F(alone, bridge_is_locked)
 {
 	struct vp_dev *d = &self->d;
 
-	ASSERT_EQ(0, vu_ioctl(d->fd, VFIO_DEVICE_RESET, NULL));
+	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_FALSE(log_has("unlocked secondary bus reset"));
 	vp_close_fds(d);
 	EXPECT_FALSE(log_has("unlocked secondary bus reset"));
@@ -427,14 +428,14 @@ FIXTURE_SETUP(bus)
 	vp_init(&self->b);
 	self->group = -1;
 	self->container = -1;
-	if (!vu_find_group_mates(EDU_VENDOR, EDU_DEVICE, self->a.bdf,
-				 self->b.bdf)) {
+	if (!pci_find_mates(EDU_VENDOR, EDU_DEVICE, self->a.bdf,
+			    self->b.bdf)) {
 		self->a.bdf[0] = '\0';
 		self->b.bdf[0] = '\0';
 		SKIP(return, "no two edu devices in one group");
 	}
-	ASSERT_EQ(0, vu_give_to(self->a.bdf, "vfio-pci"));
-	ASSERT_EQ(0, vu_give_to(self->b.bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->a.bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->b.bdf, "vfio-pci"));
 }
 
 FIXTURE_TEARDOWN(bus)
@@ -456,10 +457,10 @@ static int open_both(struct vp_dev *a, struct vp_dev *b)
 
 	if (ret)
 		return ret;
-	b->fd = vu_cdev_open(b->bdf);
+	b->fd = cdev_open(b->bdf);
 	if (b->fd < 0)
 		return b->fd;
-	return vu_bind(b->fd, a->iommufd, &b->devid);
+	return cdev_bind(b->fd, a->iommufd, &b->devid);
 }
 
 struct info8 {
@@ -471,7 +472,7 @@ static int hot_info(const struct vp_dev *d, struct info8 *u)
 {
 	memset(u, 0, sizeof(*u));
 	u->info.argsz = sizeof(*u);
-	return vu_ioctl(d->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, u);
+	return call(d->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, u);
 }
 
 static struct vfio_pci_dependent_device *
@@ -495,7 +496,7 @@ static int hot_reset(const struct vp_dev *d)
 {
 	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
 
-	return vu_ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+	return call(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
 }
 
 TEST_F(bus, by_iommufd)
@@ -506,12 +507,12 @@ TEST_F(bus, by_iommufd)
 	/* too short: only how many there are */
 	u.info.argsz = sizeof(u.info);
 	u.info.count = 0;
-	ASSERT_EQ(-ENOSPC, vu_ioctl(self->a.fd,
-				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
+	ASSERT_EQ(-ENOSPC, call(self->a.fd,
+				VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
 	EXPECT_EQ(2, u.info.count);
 	u.info.argsz--;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd,
-				    VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd,
+				VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u));
 
 	ASSERT_EQ(0, hot_info(&self->a, &u));
 	EXPECT_EQ(2, u.info.count);
@@ -522,8 +523,8 @@ TEST_F(bus, by_iommufd)
 	EXPECT_EQ(self->a.devid, find_dep(&u, self->a.bdf)->devid);
 	EXPECT_EQ(self->b.devid, find_dep(&u, self->b.bdf)->devid);
 	EXPECT_EQ(0, hot_reset(&self->a));
-	EXPECT_EQ(0x010000ed, vp_bar_get(&self->a, 0, EDU_ID));
-	EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, EDU_ID));
+	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(&self->a, 0, EDU_ID));
+	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(&self->b, 0, EDU_ID));
 }
 
 /* The mate is not open: the group is ours, and so is the mate */
@@ -557,7 +558,7 @@ static void expect_not_owned(struct __test_metadata *_metadata,
 /* The mate has no driver: it may not be reset under whoever comes */
 TEST_F(bus, mate_without_driver)
 {
-	ASSERT_EQ(0, vu_give_to(self->b.bdf, NULL));
+	ASSERT_EQ(0, sysdev_set_driver(self->b.bdf, NULL));
 	expect_not_owned(_metadata, &self->a, self->b.bdf);
 }
 
@@ -573,8 +574,8 @@ TEST_F(bus, mapped_memory_survives)
 	rb[EDU_LIVENESS / 4] = 0;
 	EXPECT_EQ(~0U, rb[EDU_LIVENESS / 4]);
 	ASSERT_EQ(0, hot_reset(&self->a));
-	EXPECT_EQ(0x010000ed, ra[0]);
-	EXPECT_EQ(0x010000ed, rb[0]);
+	EXPECT_EQ(EDU_ID_REVISION_1, ra[0]);
+	EXPECT_EQ(EDU_ID_REVISION_1, rb[0]);
 }
 
 TEST_F(bus, refused)
@@ -588,35 +589,35 @@ TEST_F(bus, refused)
 	/* the character device does not take groups */
 	u.reset.count = 1;
 	u.fds[0] = self->a.fd;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = 0;
 	u.reset.flags = 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.flags = 0;
 	u.reset.argsz = sizeof(u.reset) - 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
 static int open_group(struct vp_dev *a, struct vp_dev *b, int *group,
 		      int *container)
 {
-	int nr = vu_group(a->bdf), ret;
+	int nr = sysdev_group(a->bdf), ret;
 
 	if (nr < 0)
 		return nr;
-	*group = vu_group_open(nr);
+	*group = group_open(nr);
 	if (*group < 0)
 		return *group;
 	*container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (*container < 0)
 		return -errno;
-	ret = vu_set_container(*group, *container);
+	ret = group_set_container(*group, *container);
 	if (ret)
 		return ret;
 	if (ioctl(*container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		return -errno;
-	a->fd = vu_get_device_fd(*group, a->bdf);
-	b->fd = vu_get_device_fd(*group, b->bdf);
+	a->fd = group_get_device(*group, a->bdf);
+	b->fd = group_get_device(*group, b->bdf);
 	return a->fd < 0 ? a->fd : b->fd < 0 ? b->fd : 0;
 }
 
@@ -626,7 +627,7 @@ TEST_F(bus, by_group)
 		struct vfio_pci_hot_reset reset;
 		__s32 fds[4];
 	} u = { .reset.argsz = sizeof(u), .reset.count = 1 };
-	int nr = vu_group(self->a.bdf);
+	int nr = sysdev_group(self->a.bdf);
 	struct info8 info;
 
 	ASSERT_EQ(0, open_group(&self->a, &self->b, &self->group,
@@ -639,23 +640,23 @@ TEST_F(bus, by_group)
 	EXPECT_EQ((__u32)nr, find_dep(&info, self->b.bdf)->group_id);
 
 	u.fds[0] = self->group;
-	EXPECT_EQ(0, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
-	EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, EDU_ID));
+	EXPECT_EQ(0, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(&self->b, 0, EDU_ID));
 
 	/* no proof, wrong proof, too much proof */
 	u.reset.count = 0;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = 1;
 	u.fds[0] = self->container;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.fds[0] = self->a.fd;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.fds[0] = 999;
-	EXPECT_EQ(-EBADF, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EBADF, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = 3;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = ~0U;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(self->a.fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
 static void *hot_reset_loop(void *arg)
@@ -702,14 +703,14 @@ TEST_F_TIMEOUT(bus, hot_reset_under_load, 300)
 	for (i = 0; i < 5; i++) {
 		volatile __u32 *reg;
 
-		self->b.fd = vu_cdev_open(self->b.bdf);
+		self->b.fd = cdev_open(self->b.bdf);
 		ASSERT_LE(0, self->b.fd);
-		ASSERT_EQ(0, vu_bind(self->b.fd, self->a.iommufd,
-				     &self->b.devid));
+		ASSERT_EQ(0, cdev_bind(self->b.fd, self->a.iommufd,
+				       &self->b.devid));
 		reg = vp_mmap(&self->b, 0, 0, 4096);
 		ASSERT_NE(MAP_FAILED, (void *)reg);
-		EXPECT_EQ(0x010000ed, reg[0]);
-		EXPECT_EQ(0x010000ed, vp_bar_get(&self->b, 0, 0));
+		EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
+		EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(&self->b, 0, 0));
 		ASSERT_EQ(0, dma_set_up(&self->b, &dma, self->a.iommufd));
 		dma_once(&dma, i + 1);
 		if (i == 4)
@@ -742,9 +743,9 @@ FIXTURE_SETUP(twins)
 	self->group[0] = -1;
 	self->group[1] = -1;
 	self->container = -1;
-	for (i = 0; vu_find_pci(IGB_VENDOR, IGB_DEVICE, i, a->bdf); i++)
+	for (i = 0; sysdev_find_pci(IGB_VENDOR, IGB_DEVICE, i, a->bdf); i++)
 		/* "0000:01:00.0" and "0000:01:00.1" */
-		if (vu_find_pci(IGB_VENDOR, IGB_DEVICE, i + 1, b->bdf) &&
+		if (sysdev_find_pci(IGB_VENDOR, IGB_DEVICE, i + 1, b->bdf) &&
 		    !strncmp(a->bdf, b->bdf, 11))
 			break;
 	if (strncmp(a->bdf, b->bdf, 11) || !strcmp(a->bdf, b->bdf)) {
@@ -752,17 +753,17 @@ FIXTURE_SETUP(twins)
 		b->bdf[0] = '\0';
 		SKIP(return, "no igb device with two functions");
 	}
-	if (vu_group(a->bdf) == vu_group(b->bdf)) {
+	if (sysdev_group(a->bdf) == sysdev_group(b->bdf)) {
 		a->bdf[0] = '\0';
 		b->bdf[0] = '\0';
 		SKIP(return, "both functions are in one group");
 	}
-	if (vu_driver(a->bdf, a->driver))
+	if (sysdev_driver(a->bdf, a->driver))
 		a->driver[0] = '\0';
-	if (vu_driver(b->bdf, b->driver))
+	if (sysdev_driver(b->bdf, b->driver))
 		b->driver[0] = '\0';
-	ASSERT_EQ(0, vu_give_to(a->bdf, "vfio-pci"));
-	ASSERT_EQ(0, vu_give_to(b->bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(a->bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(b->bdf, "vfio-pci"));
 }
 
 FIXTURE_TEARDOWN(twins)
@@ -809,7 +810,7 @@ TEST_F(twins, by_iommufd)
 	vet_b = mark(b);
 	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
 	/* a reset of the function is none of its twin */
-	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(a->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
 	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
 	mark(a);
@@ -849,16 +850,16 @@ static int join_container(struct vp_dev *d, int *group, int container)
 {
 	int ret;
 
-	*group = vu_group_open(vu_group(d->bdf));
+	*group = group_open(sysdev_group(d->bdf));
 	if (*group < 0)
 		return *group;
-	ret = vu_set_container(*group, container);
+	ret = group_set_container(*group, container);
 	if (!ret && ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) &&
 	    errno != EINVAL)	/* by the other group, already */
 		ret = -errno;
 	if (ret)
 		return ret;
-	d->fd = vu_get_device_fd(*group, d->bdf);
+	d->fd = group_get_device(*group, d->bdf);
 	return d->fd < 0 ? d->fd : 0;
 }
 
@@ -881,36 +882,36 @@ TEST_F(twins, by_groups)
 	EXPECT_EQ(0, info.info.flags);
 	ASSERT_NE(NULL, find_dep(&info, a->bdf));
 	ASSERT_NE(NULL, find_dep(&info, b->bdf));
-	EXPECT_EQ((__u32)vu_group(a->bdf), find_dep(&info, a->bdf)->group_id);
-	EXPECT_EQ((__u32)vu_group(b->bdf), find_dep(&info, b->bdf)->group_id);
+	EXPECT_EQ((__u32)sysdev_group(a->bdf), find_dep(&info, a->bdf)->group_id);
+	EXPECT_EQ((__u32)sysdev_group(b->bdf), find_dep(&info, b->bdf)->group_id);
 
 	/* one of the two, either of them, the same one twice */
 	vet_a = mark(a);
 	vet_b = mark(b);
 	u.reset.count = 1;
 	u.fds[0] = self->group[0];
-	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.fds[0] = self->group[1];
-	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = 2;
 	u.fds[1] = self->group[1];
-	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	EXPECT_EQ(vet_a ^ 0x1234, vp_bar_get(a, 0, IGB_VET));
 	EXPECT_EQ(vet_b ^ 0x1234, vp_bar_get(b, 0, IGB_VET));
 	/* both, in any order */
 	u.fds[0] = self->group[0];
-	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(0, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
 	EXPECT_EQ(vet_b, vp_bar_get(b, 0, IGB_VET));
 	u.fds[0] = self->group[1];
 	u.fds[1] = self->group[0];
 	mark(a);
-	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(0, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	EXPECT_EQ(vet_a, vp_bar_get(a, 0, IGB_VET));
 	/* too many */
 	u.reset.count = 3;
 	u.fds[2] = self->group[0];
-	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
 /* A twin whose group is held, but which is not open */
@@ -930,9 +931,9 @@ TEST_F(twins, group_of_a_closed_twin)
 	b->fd = -1;
 	u.fds[0] = self->group[0];
 	u.fds[1] = self->group[1];
-	EXPECT_EQ(0, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(0, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 	u.reset.count = 1;
-	EXPECT_EQ(-EINVAL, vu_ioctl(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
+	EXPECT_EQ(-EINVAL, call(a->fd, VFIO_DEVICE_PCI_HOT_RESET, &u));
 }
 
 TEST_HARNESS_MAIN

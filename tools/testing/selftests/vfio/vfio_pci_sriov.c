@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 
@@ -37,7 +37,7 @@ static int numvfs(const char *bdf, const char *n)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
 		 bdf);
-	return vu_write_file(path, n);
+	return file_write(path, n);
 }
 
 /* Open a device with a token, or without for NULL */
@@ -50,14 +50,14 @@ static int open_with(struct vp_dev *d, const __u8 *token)
 	};
 	int ret;
 
-	d->fd = vu_cdev_open(d->bdf);
+	d->fd = cdev_open(d->bdf);
 	if (d->fd < 0)
 		return d->fd;
-	d->iommufd = vu_iommufd_open();
+	d->iommufd = iommufd_open();
 	if (d->iommufd < 0)
 		return d->iommufd;
 	bind.iommufd = d->iommufd;
-	ret = vu_ioctl(d->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	ret = call(d->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 	if (ret)
 		vp_close_fds(d);
 	return ret;
@@ -75,7 +75,7 @@ static int set_token(const struct vp_dev *d, const __u8 *token)
 	};
 
 	memcpy(u.uuid, token, 16);
-	return vu_ioctl(d->fd, VFIO_DEVICE_FEATURE, &u);
+	return call(d->fd, VFIO_DEVICE_FEATURE, &u);
 }
 
 FIXTURE(sriov)
@@ -90,17 +90,17 @@ FIXTURE_SETUP(sriov)
 	self->enabled[0] = '\0';
 	vp_init(&self->pf);
 	vp_init(&self->vf);
-	if (!vu_find_pci(IGB_VENDOR, IGB_DEVICE, 0, self->pf.bdf)) {
+	if (!sysdev_find_pci(IGB_VENDOR, IGB_DEVICE, 0, self->pf.bdf)) {
 		self->pf.bdf[0] = '\0';
 		SKIP(return, "no igb device");
 	}
-	if (vu_driver(self->pf.bdf, self->pf.driver))
+	if (sysdev_driver(self->pf.bdf, self->pf.driver))
 		self->pf.driver[0] = '\0';
 	numvfs(self->pf.bdf, "0");
-	ASSERT_EQ(0, vu_give_to(self->pf.bdf, "vfio-pci"));
-	ASSERT_LT(0, vu_read_file(ENABLE_SRIOV, self->enabled,
-				  sizeof(self->enabled)));
-	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "Y"));
+	ASSERT_EQ(0, sysdev_set_driver(self->pf.bdf, "vfio-pci"));
+	ASSERT_LT(0, file_read(ENABLE_SRIOV, self->enabled,
+			       sizeof(self->enabled)));
+	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
 }
 
 FIXTURE_TEARDOWN(sriov)
@@ -110,7 +110,7 @@ FIXTURE_TEARDOWN(sriov)
 	if (self->pf.bdf[0])
 		EXPECT_EQ(0, numvfs(self->pf.bdf, "0"));
 	if (self->enabled[0])
-		EXPECT_EQ(0, vu_write_file(ENABLE_SRIOV, self->enabled));
+		EXPECT_EQ(0, file_write(ENABLE_SRIOV, self->enabled));
 	EXPECT_EQ(0, vp_close(&self->pf));
 }
 
@@ -120,14 +120,14 @@ static int make_vfs(struct vp_dev *pf, struct vp_dev *vf, const char *n)
 
 	if (ret)
 		return ret;
-	return vu_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf) ? 0 : -ENODEV;
+	return sysdev_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf) ? 0 : -ENODEV;
 }
 
 TEST_F(sriov, parameter)
 {
-	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "N"));
+	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "N"));
 	EXPECT_EQ(-ENOENT, numvfs(self->pf.bdf, "2"));
-	ASSERT_EQ(0, vu_write_file(ENABLE_SRIOV, "Y"));
+	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
 	EXPECT_EQ(0, numvfs(self->pf.bdf, "2"));
 	/* not without going through zero */
 	EXPECT_EQ(-EBUSY, numvfs(self->pf.bdf, "3"));
@@ -138,10 +138,10 @@ TEST_F(sriov, parameter)
 /* VFs of a PF that is userspace's are userspace's */
 TEST_F(sriov, bound)
 {
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 
 	ASSERT_EQ(0, make_vfs(&self->pf, &self->vf, "2"));
-	ASSERT_EQ(0, vu_driver(self->vf.bdf, driver));
+	ASSERT_EQ(0, sysdev_driver(self->vf.bdf, driver));
 	EXPECT_STREQ("vfio-pci", driver);
 }
 
@@ -184,11 +184,11 @@ TEST_F(sriov, token_feature)
 	int ret;
 
 	ASSERT_EQ(0, open_with(&self->pf, NULL));
-	EXPECT_EQ(0, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+	EXPECT_EQ(0, call(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
 	f.flags |= VFIO_DEVICE_FEATURE_GET;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+	EXPECT_EQ(-EINVAL, call(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
 	f.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
-	EXPECT_EQ(-EINVAL, vu_ioctl(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
+	EXPECT_EQ(-EINVAL, call(self->pf.fd, VFIO_DEVICE_FEATURE, &f));
 
 	/* neither PF nor VF */
 	vp_init(&edu);
@@ -212,32 +212,32 @@ TEST_F(sriov, token_in_name)
 
 	ASSERT_EQ(0, open_with(pf, secret));
 	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
-	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+	if (sysdev_group(vf->bdf) == sysdev_group(pf->bdf))
 		SKIP(return, "PF and VF are in one group");
-	group = vu_group_open(vu_group(vf->bdf));
+	group = group_open(sysdev_group(vf->bdf));
 	ASSERT_LE(0, group);
-	container = vu_iommufd_open();
+	container = iommufd_open();
 	ASSERT_LE(0, container);
-	ASSERT_EQ(0, vu_set_container(group, container));
+	ASSERT_EQ(0, group_set_container(group, container));
 
-	EXPECT_EQ(-EACCES, vu_get_device_fd(group, vf->bdf));
+	EXPECT_EQ(-EACCES, group_get_device(group, vf->bdf));
 	snprintf(name, sizeof(name), "%s vf_token=%s", vf->bdf, uuid);
-	fd = vu_get_device_fd(group, name);
+	fd = group_get_device(group, name);
 	EXPECT_LE(0, fd);
 	close(fd);
 	snprintf(name, sizeof(name), "%s  vf_token=%s ", vf->bdf, uuid);
-	fd = vu_get_device_fd(group, name);
+	fd = group_get_device(group, name);
 	EXPECT_LE(0, fd);
 	close(fd);
 	snprintf(name, sizeof(name), "%s vf_token=%s vf_token=%s", vf->bdf,
 		 uuid, uuid);
-	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	EXPECT_EQ(-EINVAL, group_get_device(group, name));
 	snprintf(name, sizeof(name), "%s vf_token=1234", vf->bdf);
-	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	EXPECT_EQ(-EINVAL, group_get_device(group, name));
 	snprintf(name, sizeof(name), "%s token=%s", vf->bdf, uuid);
-	EXPECT_EQ(-EINVAL, vu_get_device_fd(group, name));
+	EXPECT_EQ(-EINVAL, group_get_device(group, name));
 	snprintf(name, sizeof(name), "%sx", vf->bdf);
-	EXPECT_EQ(-ENODEV, vu_get_device_fd(group, name));
+	EXPECT_EQ(-ENODEV, group_get_device(group, name));
 	close(group);
 	close(container);
 }
@@ -278,7 +278,7 @@ TEST_F(sriov, vf_works)
 	EXPECT_EQ(0, vp_irq_none(vf, VFIO_IRQ_SET_ACTION_TRIGGER,
 				 VFIO_PCI_MSIX_IRQ_INDEX, 0, 1));
 	EXPECT_EQ(1, vp_events(efd, 0));
-	EXPECT_EQ(0, vu_ioctl(vf->fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(0, call(vf->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(vp_bar_get(vf, 0, 8), reg[2]);
 	close(efd);
 }
@@ -358,17 +358,17 @@ static int open_in_group(const struct vp_dev *d, int group, const char *uuid)
 
 	snprintf(name, sizeof(name), "%s%s%s", d->bdf,
 		 uuid ? " vf_token=" : "", uuid ? uuid : "");
-	return vu_get_device_fd(group, name);
+	return group_get_device(group, name);
 }
 
 static int open_group(const struct vp_dev *d, int *container)
 {
-	int ret, group = vu_group_open(vu_group(d->bdf));
+	int ret, group = group_open(sysdev_group(d->bdf));
 
 	if (group < 0)
 		return group;
-	*container = vu_iommufd_open();
-	ret = vu_set_container(group, *container);
+	*container = iommufd_open();
+	ret = group_set_container(group, *container);
 	return ret ? ret : group;
 }
 
@@ -381,16 +381,16 @@ TEST_F(sriov, pf_of_the_kernel)
 	/* loaded, if it is a module that is there */
 	if (access("/sys/bus/pci/drivers/igb", F_OK) && system("modprobe -q igb"))
 		SKIP(return, "there is no igb driver");
-	ASSERT_EQ(0, vu_give_to(pf->bdf, "igb"));
+	ASSERT_EQ(0, sysdev_set_driver(pf->bdf, "igb"));
 	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
-	ASSERT_EQ(0, vu_give_to(vf->bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(vf->bdf, "vfio-pci"));
 	EXPECT_EQ(-EINVAL, open_with(vf, secret));
 	EXPECT_EQ(-EINVAL, open_with(vf, wrong));
 	ASSERT_EQ(0, open_with(vf, NULL));
 	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(vf, PCI_VENDOR_ID, 2));
 	vp_close_fds(vf);
 
-	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+	if (sysdev_group(vf->bdf) == sysdev_group(pf->bdf))
 		SKIP(return, "PF and VF are in one group");
 	group = open_group(vf, &container);
 	ASSERT_LE(0, group);
@@ -408,7 +408,7 @@ TEST_F(sriov, pf_by_group)
 	int group, container, vf_group, vf_container, fd;
 
 	ASSERT_EQ(0, make_vfs(pf, vf, "1"));
-	if (vu_group(vf->bdf) == vu_group(pf->bdf))
+	if (sysdev_group(vf->bdf) == sysdev_group(pf->bdf))
 		SKIP(return, "PF and VF are in one group");
 	group = open_group(pf, &container);
 	ASSERT_LE(0, group);
@@ -452,7 +452,7 @@ static void *unbind_pf(void *arg)
 {
 	const struct vp_dev *pf = arg;
 
-	return (void *)(long)vu_give_to(pf->bdf, NULL);
+	return (void *)(long)sysdev_set_driver(pf->bdf, NULL);
 }
 
 /* First its VFs are asked for and go, then the PF itself is asked for */
@@ -461,7 +461,7 @@ TEST_F(sriov, pf_unbound_in_use)
 	struct vp_dev *pf = &self->pf, *vf = &self->vf;
 	__s32 vf_req = eventfd(0, EFD_NONBLOCK);
 	__s32 pf_req = eventfd(0, EFD_NONBLOCK);
-	char driver[VU_NAME_MAX];
+	char driver[SYSDEV_NAME_MAX];
 	pthread_t thread;
 	void *ret;
 
@@ -479,12 +479,12 @@ TEST_F(sriov, pf_unbound_in_use)
 	EXPECT_EQ(0, vp_events(pf_req, 0));
 	vp_close_fds(vf);
 	EXPECT_LE(1, vp_events(pf_req, 20000));
-	EXPECT_FALSE(vu_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf));
+	EXPECT_FALSE(sysdev_find_pci(IGB_VENDOR, IGBVF_DEVICE, 0, vf->bdf));
 	EXPECT_EQ(IGB_VENDOR, vp_cfg_get(pf, PCI_VENDOR_ID, 2));
 	vp_close_fds(pf);
 	pthread_join(thread, &ret);
 	EXPECT_EQ(NULL, ret);
-	EXPECT_EQ(-ENOENT, vu_driver(pf->bdf, driver));
+	EXPECT_EQ(-ENOENT, sysdev_driver(pf->bdf, driver));
 	close(vf_req);
 	close(pf_req);
 }

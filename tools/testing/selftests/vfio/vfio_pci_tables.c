@@ -46,7 +46,7 @@ static int trace_write(const char *file, const char *text)
 	int ret;
 
 	snprintf(path, sizeof(path), "%s/%s", TRACE, file);
-	ret = vu_write_file(path, text);
+	ret = file_write(path, text);
 	if (ret)
 		printf("# %s: %s\n", path, strerror(-ret));
 	return ret;
@@ -161,11 +161,11 @@ static void make_tables(struct __test_metadata *_metadata,
 		t->start = at < iova ? iova : at;
 		t->end = at + HUGE > end ? end : at + HUGE;
 		ASSERT_EQ(0, trace_on());
-		ASSERT_EQ(0, vu_ioas_map(fd, self->p.ioas, self->p.mem, PAGE,
+		ASSERT_EQ(0, ioas_map_at(fd, self->p.ioas, self->p.mem, PAGE,
 					 t->start));
 		t->pfn = last_table();
 		ASSERT_NE(0, t->pfn);
-		ASSERT_EQ(0, vu_ioas_unmap(fd, self->p.ioas, t->start, PAGE));
+		ASSERT_EQ(0, ioas_unmap(fd, self->p.ioas, t->start, PAGE));
 	}
 }
 
@@ -252,13 +252,13 @@ static void map_pages(struct __test_metadata *_metadata,
 	char *mem = pages(size);
 
 	ASSERT_NE(NULL, mem);
-	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, self->p.ioas, mem, size,
+	ASSERT_EQ(0, ioas_map_at(self->p.edu.iommufd, self->p.ioas, mem, size,
 				 iova));
 }
 
 static int unmap(struct _test_data_tables *self, __u64 iova, size_t size)
 {
-	return vu_ioas_unmap(self->p.edu.iommufd, self->p.ioas, iova, size);
+	return ioas_unmap(self->p.edu.iommufd, self->p.ioas, iova, size);
 }
 
 /* Areas with and without gaps between them, unmapped by one call */
@@ -300,7 +300,7 @@ TEST_F_TIMEOUT(tables, page_sizes, SECONDS)
 	make_tables(_metadata, self, IOVA + HUGE, HUGE);
 	make_tables(_metadata, self, IOVA + 3 * HUGE, 2 * HUGE);
 	map_pages(_metadata, self, IOVA + HUGE, HUGE);
-	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, self->p.ioas, mem, HUGE,
+	ASSERT_EQ(0, ioas_map_at(self->p.edu.iommufd, self->p.ioas, mem, HUGE,
 				 IOVA + 2 * HUGE));
 	map_pages(_metadata, self, IOVA + 3 * HUGE, 2 * HUGE);
 	ASSERT_EQ(0, trace_on());
@@ -329,7 +329,7 @@ TEST_F_TIMEOUT(tables, page_sizes_in_one_area, SECONDS)
 	memset(mem, UNTOUCHED, 4 * HUGE);
 	make_tables(_metadata, self, IOVA, HUGE);
 	make_tables(_metadata, self, IOVA + 2 * HUGE, 2 * HUGE);
-	ASSERT_EQ(0, vu_ioas_map(self->p.edu.iommufd, self->p.ioas, mem,
+	ASSERT_EQ(0, ioas_map_at(self->p.edu.iommufd, self->p.ioas, mem,
 				 4 * HUGE, IOVA));
 	ASSERT_EQ(0, trace_on());
 	ASSERT_EQ(0, unmap(self, IOVA, 4 * HUGE));
@@ -369,13 +369,13 @@ TEST_F_TIMEOUT(tables, split, SECONDS)
 	};
 	int fd = self->p.edu.iommufd;
 
-	ASSERT_EQ(0, vu_ioctl(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_SET_IOMMU,
-			      (void *)VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
+	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU,
+			  (void *)VFIO_TYPE1_IOMMU));
 	make_tables(_metadata, self, IOVA + PAGE, 4 * HUGE);
 	map_pages(_metadata, self, IOVA, 6 * HUGE);
 	ASSERT_EQ(0, trace_on());
-	ASSERT_EQ(0, vu_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &cmd));
+	ASSERT_EQ(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &cmd));
 	judge(_metadata, self);
 	EXPECT_EQ(3, self->freed);
 	EXPECT_EQ(0, self->early);
@@ -388,7 +388,7 @@ TEST_F_TIMEOUT(tables, detach, SECONDS)
 	make_tables(_metadata, self, IOVA, 3 * HUGE);
 	map_pages(_metadata, self, IOVA, 2 * HUGE);
 	ASSERT_EQ(0, trace_on());
-	ASSERT_EQ(0, vu_detach(self->p.edu.fd));
+	ASSERT_EQ(0, cdev_detach(self->p.edu.fd));
 	judge(_metadata, self);
 	EXPECT_EQ(3, self->freed);
 	EXPECT_EQ(0, self->early);

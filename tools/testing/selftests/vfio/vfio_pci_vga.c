@@ -12,7 +12,7 @@
 #include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
-#include "vfio_pci_util.h"
+#include "../lib/vfio_pci.h"
 
 #define VGA_VENDOR	0x1234
 #define VGA_DEVICE	0x1111

@@ -4,8 +4,8 @@
  * kernel's log, around that: the harness takes every other report of an IOMMU
  * driver for a failure. Where nobody looks at the log it makes no difference.
  */
-#ifndef DMA_FAULTS_H
-#define DMA_FAULTS_H
+#ifndef TEST_DMA_FAULTS_H
+#define TEST_DMA_FAULTS_H
 
 #include <fcntl.h>
 #include <stdio.h>

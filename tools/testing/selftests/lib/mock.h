@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The ioctls of the mock IOMMU driver (CONFIG_IOMMUFD_TEST), a function each.
- * They return 0 or a negative errno, as those of iommufd_calls.h do.
+ * They return 0 or a negative errno, as those of iommufd.h do.
  */
-#ifndef MOCK_CALLS_H
-#define MOCK_CALLS_H
+#ifndef TEST_MOCK_H
+#define TEST_MOCK_H
 
-#include <linux/loop.h>
-
-#include "iommufd_calls.h"
+#include "iommufd.h"
 #include <iommufd_test.h>
 
 #define MOCK_PAGE	(page_size() / 2)
@@ -240,32 +238,6 @@ static inline int mock_dmabuf_get(int fd, __u32 length, __u32 open_flags)
 static inline int mock_dmabuf_revoke(int fd, int dmabuf, bool revoked)
 {
 	return mock_call2(fd, MOCK_OP_DMABUF_REVOKE, dmabuf, revoked);
-}
-
-/*
- * A block device of @size bytes. Like a file on a disk, and unlike one in
- * memory, it has to know what is written to it, so that its pages cannot be
- * pinned for long and written to. Returns the descriptor or a negative errno.
- */
-static inline int block_device(size_t size)
-{
-	int backing = memfd_new(size, 0);
-	int control, number, fd = -1, rc;
-	char path[32];
-
-	if (access("/dev/loop-control", F_OK) && system("modprobe -q loop"))
-		return -ENODEV;
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (control < 0 || backing < 0)
-		return -errno;
-	number = ioctl(control, LOOP_CTL_GET_FREE);
-	snprintf(path, sizeof(path), "/dev/loop%d", number);
-	if (number >= 0)
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	rc = fd < 0 || ioctl(fd, LOOP_SET_FD, backing) ? -errno : fd;
-	close(control);
-	close(backing);
-	return rc;
 }
 
 #endif

@@ -1,26 +1,20 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What a test has the machine do that it runs in: the harness passes commands on
- * to QEMU.
- */
-#ifndef VFIO_PCI_QMP_H
-#define VFIO_PCI_QMP_H
-
+// SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "qmp.h"
+
 #define QMP_PORT	"/dev/virtio-ports/vm.qmp"
 
-static inline bool qmp_is_there(void)
+bool qmp_is_there(void)
 {
 	return !access(QMP_PORT, W_OK);
 }
 
-static inline int qmp(const char *request, char *reply, size_t size)
+static int qmp(const char *request, char *reply, size_t size)
 {
 	size_t len = 0;
 	ssize_t n;
@@ -40,8 +34,7 @@ static inline int qmp(const char *request, char *reply, size_t size)
 	return n > 0 && !strstr(reply, "\"error\":") ? 0 : -EIO;
 }
 
-/* -EIO if QEMU refuses */
-static inline int qmp_execute(const char *command, const char *arguments)
+int qmp_execute(const char *command, const char *arguments)
 {
 	char request[512], reply[1024];
 	int ret;
@@ -54,8 +47,7 @@ static inline int qmp_execute(const char *command, const char *arguments)
 	return ret;
 }
 
-/* A command of QEMU's monitor for people; -EIO if it does not say @success */
-static inline int qmp_monitor(const char *line, const char *success)
+int qmp_monitor(const char *line, const char *success)
 {
 	char request[512], reply[1024];
 	int ret;
@@ -70,5 +62,3 @@ static inline int qmp_monitor(const char *line, const char *success)
 		printf("# %s: %s\n", line, reply);
 	return ret;
 }
-
-#endif

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The ioctls of a VFIO type 1 container, one function each. They return 0 or a
- * negative errno, as those of iommufd_calls.h do.
+ * negative errno, as those of iommufd.h do.
  */
-#ifndef TYPE1_CALLS_H
-#define TYPE1_CALLS_H
+#ifndef TEST_TYPE1_H
+#define TEST_TYPE1_H
 
-#include <limits.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
 #include <linux/vfio.h>
 
-#include "iommufd_calls.h"
+#include "call.h"
 
 #define T1_RO	VFIO_DMA_MAP_FLAG_READ
 #define T1_RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
@@ -176,60 +179,6 @@ static inline bool t1_usable(struct t1_info *info, __u64 start, __u64 last)
 		    cap->iova_ranges[i].end >= last)
 			return true;
 	return false;
-}
-
-/* The group of a PCI device, or -ENOENT */
-static inline int group_of(const char *bdf)
-{
-	char path[PATH_MAX], link[PATH_MAX];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 bdf);
-	len = readlink(path, link, sizeof(link) - 1);
-	if (len < 0)
-		return -ENOENT;
-	link[len] = 0;
-	return atoi(strrchr(link, '/') + 1);
-}
-
-static inline int group_open(int group)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static inline int group_set_container(int group, int container)
-{
-	return call(group, VFIO_GROUP_SET_CONTAINER, &container);
-}
-
-static inline int group_unset_container(int group)
-{
-	return call(group, VFIO_GROUP_UNSET_CONTAINER, NULL);
-}
-
-static inline int group_device(int group, const char *bdf)
-{
-	return call(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-}
-
-static inline bool bit_is_set(const void *bitmap, unsigned long bit)
-{
-	return ((const unsigned char *)bitmap)[bit / 8] & 1 << bit % 8;
-}
-
-static inline unsigned long count_bits(const void *bitmap, unsigned long bits)
-{
-	unsigned long i, n = 0;
-
-	for (i = 0; i != bits; i++)
-		n += bit_is_set(bitmap, i);
-	return n;
 }
 
 #endif

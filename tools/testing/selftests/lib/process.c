@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../../../lib/sysdev.h"
+#include "process.h"
+
+int drop_privilege(size_t memlock)
+{
+	struct rlimit lim = { memlock, memlock };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim))
+		return -errno;
+	if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+	    setresuid(65534, 65534, 65534))
+		return -errno;
+	return 0;
+}
+
+int wait_child(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+pid_t fork_with_socket(int *sock)
+{
+	int sv[2];
+	pid_t pid;
+
+	*sock = -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return -1;
+	pid = fork();
+	*sock = sv[!pid];
+	close(sv[!!pid]);
+	return pid;
+}
+
+void sync_tell(int fd)
+{
+	if (write(fd, "s", 1) != 1)
+		_exit(1);
+}
+
+void sync_wait(int fd)
+{
+	char c;
+
+	if (read(fd, &c, 1) != 1)
+		_exit(1);
+}
+
+bool process_sleeps(pid_t pid)
+{
+	char path[PATH_MAX], buf[1024], *state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (file_read(path, buf, sizeof(buf)) < 0)
+		return false;
+	state = strrchr(buf, ')');
+	return state && (state[2] == 'S' || state[2] == 'D');
+}
+
+int open_files(void)
+{
+	int fd, nr = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		nr += fcntl(fd, F_GETFD) >= 0;
+	return nr;
+}
+
+int fdinfo_read(int fd, char *buf, size_t size)
+{
+	char path[64];
+	size_t len = 0;
+	ssize_t n;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return -errno;
+	do {
+		n = read(info, buf + len, size - 1 - len);
+		if (n > 0)
+			len += n;
+	} while (n > 0 && len < size - 1);
+	buf[len] = '\0';
+	close(info);
+	return n < 0 ? -errno : (int)len;
+}
+
+int fdinfo_get(int fd, const char *key, char *buf, size_t size)
+{
+	char path[64], line[1024];
+	size_t len = strlen(key);
+	int ret = -ENOENT;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (ret && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, key, len) || line[len] != ':')
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		len += 1 + strspn(line + len + 1, " \t");
+		snprintf(buf, size, "%s", line + len);
+		ret = 0;
+	}
+	fclose(file);
+	return ret;
+}
+
+double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Child processes, and what a process can tell of itself. */
+#ifndef TEST_PROCESS_H
+#define TEST_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/*
+ * Become a user who may not lock more than @memlock bytes. For use in a child
+ * process; returns 0 or a negative errno.
+ */
+int drop_privilege(size_t memlock);
+/* Exit status of a child process, or minus the signal that ended it */
+int wait_child(pid_t pid);
+
+/* The assertion of a child process, whose status the test then looks at */
+#define CHILD_CHECK(cond)						\
+	do {								\
+		if (!(cond)) {						\
+			fprintf(stderr, "# child: %s:%d: %s\n",		\
+				__FILE__, __LINE__, #cond);		\
+			_exit(1);					\
+		}							\
+	} while (0)
+
+/*
+ * fork(), with a socket between the two. If one of them fails early the other
+ * gets end of file instead of waiting for ever.
+ */
+pid_t fork_with_socket(int *sock);
+/* One byte over a socket, so that two processes go step by step */
+void sync_tell(int fd);
+void sync_wait(int fd);
+
+/* Is the process asleep, not to be woken by anything but what it waits for? */
+bool process_sleeps(pid_t pid);
+/* How many files this process has open */
+int open_files(void);
+/* All of a file's fdinfo, or the value of one key, -ENOENT if it has none */
+int fdinfo_read(int fd, char *buf, size_t size);
+int fdinfo_get(int fd, const char *key, char *buf, size_t size);
+
+/* Of a clock that never goes back */
+double seconds_now(void);
+
+#endif
