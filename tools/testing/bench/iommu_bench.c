@@ -13,29 +13,25 @@
  * Output: one JSON object per line and metric.
  */
 #define _GNU_SOURCE
-#include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/iommufd.h>
-#include <linux/vfio.h>
 
+#include "../selftests/lib/iommufd.h"
+#include "../selftests/lib/type1.h"
+#include "../selftests/lib/vfio.h"
 #include "mark.h"
 
 #ifdef HAVE_MOCK
-#define __EXPORTED_HEADERS__
-#include "iommufd_test.h"
+#include "../selftests/lib/mock.h"
 #endif
 
 #ifndef MAP_HUGE_2MB
@@ -126,86 +122,13 @@ struct ctx {
 	uint32_t ioas, dev_id;
 };
 
-static int open_cdev(const char *b)
+static uint32_t new_ioas(int fd)
 {
-	char p[300];
-	struct dirent *e;
-	DIR *d;
-	int fd = -1;
+	uint32_t ioas;
 
-	snprintf(p, sizeof(p), "/sys/bus/pci/devices/%s/vfio-dev", b);
-	d = opendir(p);
-	if (!d)
-		DIE("%s", p);
-	while ((e = readdir(d)))
-		if (!strncmp(e->d_name, "vfio", 4)) {
-			snprintf(p, sizeof(p), "/dev/vfio/devices/%s",
-				 e->d_name);
-			fd = open(p, O_RDWR);
-			if (fd < 0)
-				DIE("%s", p);
-		}
-	closedir(d);
-	return fd;
+	OK(ioas_alloc(fd, &ioas));
+	return ioas;
 }
-
-static int open_group(const char *b)
-{
-	char p[300], l[300];
-	ssize_t n;
-	int fd;
-
-	snprintf(p, sizeof(p), "/sys/bus/pci/devices/%s/iommu_group", b);
-	n = readlink(p, l, sizeof(l) - 1);
-	if (n < 0)
-		DIE("%s", p);
-	l[n] = 0;
-	snprintf(p, sizeof(p), "/dev/vfio/%s", strrchr(l, '/') + 1);
-	fd = open(p, O_RDWR);
-	if (fd < 0)
-		DIE("%s", p);
-	return fd;
-}
-
-static uint32_t ioas_alloc(int fd)
-{
-	struct iommu_ioas_alloc a = { .size = sizeof(a) };
-
-	OK(ioctl(fd, IOMMU_IOAS_ALLOC, &a));
-	return a.out_ioas_id;
-}
-
-static void bind_dev(struct ctx *c, const char *b)
-{
-	struct vfio_device_bind_iommufd bi = { .argsz = sizeof(bi) };
-
-	c->dev = open_cdev(b);
-	bi.iommufd = c->fd;
-	OK(ioctl(c->dev, VFIO_DEVICE_BIND_IOMMUFD, &bi));
-	c->dev_id = bi.out_devid;
-}
-
-static int attach_dev(struct ctx *c, uint32_t pt)
-{
-	struct vfio_device_attach_iommufd_pt a = { .argsz = sizeof(a),
-						   .pt_id = pt };
-
-	return ioctl(c->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a);
-}
-
-#ifdef HAVE_MOCK
-#ifndef IOMMU_TEST_CMD
-#define IOMMU_TEST_CMD _IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE + 32)
-#endif
-static void mock_attach(struct ctx *c, uint32_t ioas)
-{
-	struct iommu_test_cmd cmd = { .size = sizeof(cmd),
-				      .op = IOMMU_TEST_OP_MOCK_DOMAIN,
-				      .id = ioas };
-
-	OK(ioctl(c->fd, IOMMU_TEST_CMD, &cmd));
-}
-#endif
 
 static void be_open(struct ctx *c)
 {
@@ -214,23 +137,29 @@ static void be_open(struct ctx *c)
 		c->fd = open(container, O_RDWR);
 		if (c->fd < 0)
 			DIE("%s", container);
-		c->group = open_group(bdf);
-		OK(ioctl(c->group, VFIO_GROUP_SET_CONTAINER, &c->fd));
-		OK(ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-		c->dev = ioctl(c->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+		c->group = group_open(sysdev_group(bdf));
+		OK(c->group);
+		OK(group_set_container(c->group, c->fd));
+		OK(t1_call(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+		c->dev = group_get_device(c->group, bdf);
 		OK(c->dev);
 		return;
 	}
-	c->fd = open("/dev/iommu", O_RDWR);
+	c->fd = iommufd_open();
 	OK(c->fd);
-	c->ioas = ioas_alloc(c->fd);
+	c->ioas = new_ioas(c->fd);
 	if (be == B_IOMMUFD) {
-		bind_dev(c, bdf);
-		OK(attach_dev(c, c->ioas));
+		c->dev = cdev_open(bdf);
+		OK(c->dev);
+		OK(cdev_bind(c->dev, c->fd, &c->dev_id));
+		OK(cdev_attach_to(c->dev, c->ioas));
 	}
 #ifdef HAVE_MOCK
-	if (be == B_MOCK)
-		mock_attach(c, c->ioas);
+	if (be == B_MOCK) {
+		struct mock_device mock;
+
+		OK(mock_attach(c->fd, c->ioas, &mock));
+	}
 #endif
 }
 
@@ -243,57 +172,20 @@ static void be_close(struct ctx *c)
 	close(c->fd);
 }
 
-static int ioas_map(struct ctx *c, uint32_t ioas, uint64_t iova, void *va,
-		    size_t len)
-{
-	struct iommu_ioas_map m = { .size = sizeof(m),
-				    .ioas_id = ioas,
-				    .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
-					     IOMMU_IOAS_MAP_READABLE |
-					     IOMMU_IOAS_MAP_WRITEABLE,
-				    .user_va = (uint64_t)va,
-				    .length = len,
-				    .iova = iova };
-
-	return ioctl(c->fd, IOMMU_IOAS_MAP, &m);
-}
-
-static int ioas_unmap(struct ctx *c, uint32_t ioas, uint64_t iova, size_t len)
-{
-	struct iommu_ioas_unmap m = {
-		.size = sizeof(m), .ioas_id = ioas, .iova = iova, .length = len
-	};
-
-	return ioctl(c->fd, IOMMU_IOAS_UNMAP, &m);
-}
-
 static int be_map(struct ctx *c, uint64_t iova, void *va, size_t len)
 {
-	if (be == B_CONTAINER) {
-		struct vfio_iommu_type1_dma_map m = {
-			.argsz = sizeof(m),
-			.flags = VFIO_DMA_MAP_FLAG_READ |
-				 VFIO_DMA_MAP_FLAG_WRITE,
-			.vaddr = (uint64_t)va,
-			.iova = iova,
-			.size = len,
-		};
-
-		return ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &m);
-	}
-	return ioas_map(c, c->ioas, iova, va, len);
+	if (be == B_CONTAINER)
+		return t1_map(c->fd, va, len, iova, T1_RW);
+	return ioas_map_at(c->fd, c->ioas, va, len, iova);
 }
 
 static int be_unmap(struct ctx *c, uint64_t iova, size_t len)
 {
-	if (be == B_CONTAINER) {
-		struct vfio_iommu_type1_dma_unmap m = { .argsz = sizeof(m),
-							.iova = iova,
-							.size = len };
+	__u64 size = len;
 
-		return ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &m);
-	}
-	return ioas_unmap(c, c->ioas, iova, len);
+	if (be == B_CONTAINER)
+		return t1_unmap_flags(c->fd, iova, &size, 0);
+	return ioas_unmap(c->fd, c->ioas, iova, len);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -468,25 +360,16 @@ static void t_openclose(void)
 /* Single pages at IOVA that the kernel chooses. */
 static void t_auto(struct ctx *c, char *p, unsigned long others)
 {
-	uint64_t v[64], *iova = calloc(lat_iters, sizeof(*iova));
+	uint64_t v[64];
+	__u64 *iova = calloc(lat_iters, sizeof(*iova));
 	char name[96];
 
 	for (int r = -1; r < reps; r++) {
 		uint64_t t0 = now();
 
-		for (int i = 0; i < lat_iters; i++) {
-			struct iommu_ioas_map m = {
-				.size = sizeof(m),
-				.ioas_id = c->ioas,
-				.flags = IOMMU_IOAS_MAP_READABLE |
-					 IOMMU_IOAS_MAP_WRITEABLE,
-				.user_va = (uint64_t)p + (i & 1023) * 4096,
-				.length = 4096,
-			};
-
-			OK(ioctl(c->fd, IOMMU_IOAS_MAP, &m));
-			iova[i] = m.iova;
-		}
+		for (int i = 0; i < lat_iters; i++)
+			OK(ioas_map(c->fd, c->ioas, p + (i & 1023) * 4096, 4096,
+				    &iova[i], MAP_RW));
 		if (r >= 0)
 			v[r] = now() - t0;
 		for (int i = 0; i < lat_iters; i++)
@@ -574,27 +457,17 @@ static void t_copy(enum mk k)
 	if (!p)
 		return;
 	be_open(&c);
-	uint32_t io2 = ioas_alloc(c.fd);
+	uint32_t io2 = new_ioas(c.fd);
 
 	OK(be_map(&c, BASE, p, SZ));
 	for (int i = -1; i < reps; i++)
 		for (int w = 0; w < 2; w++) {
-			struct iommu_ioas_copy cp = {
-				.size = sizeof(cp),
-				.flags = IOMMU_IOAS_MAP_FIXED_IOVA |
-					 IOMMU_IOAS_MAP_READABLE |
-					 IOMMU_IOAS_MAP_WRITEABLE,
-				.dst_ioas_id = w ? io2 : c.ioas,
-				.src_ioas_id = c.ioas,
-				.length = SZ,
-				.dst_iova = AREAS,
-				.src_iova = BASE,
-			};
+			uint32_t to = w ? io2 : c.ioas;
 			uint64_t t0 = now(), t1, t2;
 
-			OK(ioctl(c.fd, IOMMU_IOAS_COPY, &cp));
+			OK(ioas_copy_at(c.fd, to, AREAS, c.ioas, BASE, SZ));
 			t1 = now();
-			OK(ioas_unmap(&c, cp.dst_ioas_id, AREAS, SZ));
+			OK(ioas_unmap(c.fd, to, AREAS, SZ));
 			t2 = now();
 			if (i < 0)
 				continue;
@@ -625,24 +498,22 @@ static void t_attach(enum mk k)
 		return;
 	be_open(&c);
 	for (int i = -1; i < reps; i++) {
-		struct vfio_device_detach_iommufd_pt d = { .argsz = sizeof(d) };
-		struct iommu_destroy ds = { .size = sizeof(ds) };
-		uint32_t io2 = ioas_alloc(c.fd);
+		uint32_t io2 = new_ioas(c.fd);
 		uint64_t t0 = now(), t1, t2, t3, t4;
 
-		OK(ioas_map(&c, io2, BASE, p,
-			    SZ)); /* not attached: no pinning */
+		/* Not attached: no pinning */
+		OK(ioas_map_at(c.fd, io2, p, SZ, BASE));
 		t1 = now();
-		OK(attach_dev(&c, io2)); /* replace: pins and maps all */
+		/* Replace: pins and maps all */
+		OK(cdev_attach_to(c.dev, io2));
 		t2 = now();
-		OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
-			 &d)); /* unmaps, unpins all */
+		/* Unmaps, unpins all */
+		OK(cdev_detach(c.dev));
 		t3 = now();
-		OK(attach_dev(&c, c.ioas));
+		OK(cdev_attach_to(c.dev, c.ioas));
 		t4 = now();
-		OK(ioas_unmap(&c, io2, BASE, SZ));
-		ds.id = io2;
-		OK(ioctl(c.fd, IOMMU_DESTROY, &ds));
+		OK(ioas_unmap(c.fd, io2, BASE, SZ));
+		OK(obj_destroy(c.fd, io2));
 		if (i < 0)
 			continue;
 		mp[i] = t1 - t0;
@@ -682,16 +553,12 @@ static void t_second(enum mk k)
 	be_open(&c);
 	OK(be_map(&c, BASE, p, SZ));
 	for (int i = -1; i < reps; i++) {
-		struct iommu_hwpt_alloc hw = { .size = sizeof(hw),
-					       .dev_id = c.dev_id,
-					       .pt_id = c.ioas };
-		struct iommu_destroy ds = { .size = sizeof(ds) };
 		uint64_t t0 = now(), t1;
+		uint32_t hwpt;
 
-		OK(ioctl(c.fd, IOMMU_HWPT_ALLOC, &hw));
+		OK(hwpt_alloc(c.fd, c.dev_id, c.ioas, 0, &hwpt));
 		t1 = now();
-		ds.id = hw.out_hwpt_id;
-		OK(ioctl(c.fd, IOMMU_DESTROY, &ds));
+		OK(obj_destroy(c.fd, hwpt));
 		if (i < 0)
 			continue;
 		al[i] = t1 - t0;
@@ -780,7 +647,6 @@ static void t_threads(size_t chunk, size_t len, int loops, const char *nm)
 
 static void t_file(unsigned int mfd_flags, const char *nm)
 {
-#ifdef IOMMU_IOAS_MAP_FILE
 	uint64_t v[4][64];
 	static const char *const mn[] = { "mapfile", "unmapfile",
 					  "mapva_of_file", "unmapva_of_file" };
@@ -809,20 +675,9 @@ static void t_file(unsigned int mfd_flags, const char *nm)
 		p[i] = 1;
 	be_open(&c);
 	for (int i = -1; i < reps; i++) {
-		struct iommu_ioas_map_file mf = {
-			.size = sizeof(mf),
-			.ioas_id = c.ioas,
-			.flags = IOMMU_IOAS_MAP_FIXED_IOVA |
-				 IOMMU_IOAS_MAP_READABLE |
-				 IOMMU_IOAS_MAP_WRITEABLE,
-			.fd = fd,
-			.start = 0,
-			.length = SZ,
-			.iova = BASE,
-		};
 		uint64_t t0 = now(), t1, t2, t3;
 
-		if (ioctl(c.fd, IOMMU_IOAS_MAP_FILE, &mf)) {
+		if (ioas_map_file_at(c.fd, c.ioas, fd, 0, SZ, BASE)) {
 			snprintf(name, sizeof(name), "mapfile_%s", nm);
 			left_out(name, "IOAS_MAP_FILE failed");
 			goto out;
@@ -848,9 +703,6 @@ out:
 	be_close(&c);
 	munmap(p, SZ);
 	close(fd);
-#else
-	left_out("mapfile", "not in these headers");
-#endif
 }
 
 /* The floor: cost of one ioctl that does nothing, and of the clock. */
@@ -922,19 +774,18 @@ static void t_trace(void)
 		munmap(p, len);
 	}
 	if (be == B_IOMMUFD) {
-		struct vfio_device_detach_iommufd_pt d = { .argsz = sizeof(d) };
 		char *p = mem_alloc(M_THP, 16 * MiB);
-		uint32_t io2 = ioas_alloc(c.fd);
+		uint32_t io2 = new_ioas(c.fd);
 
-		OK(ioas_map(&c, io2, BASE, p, 16 * MiB));
+		OK(ioas_map_at(c.fd, io2, p, 16 * MiB, BASE));
 		for (int r = 0; r < 3; r++) {
-			OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d));
+			OK(cdev_detach(c.dev));
 			mark(9);
-			OK(attach_dev(&c, io2));
+			OK(cdev_attach_to(c.dev, io2));
 			mark(10);
-			OK(ioctl(c.dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d));
+			OK(cdev_detach(c.dev));
 			mark(0);
-			OK(attach_dev(&c, c.ioas));
+			OK(cdev_attach_to(c.dev, c.ioas));
 		}
 		printf("{\"phase\":9,\"name\":\"attach 16 MiB thp\"}\n");
 		printf("{\"phase\":10,\"name\":\"detach 16 MiB thp\"}\n");

@@ -78,20 +78,29 @@ echo 140 > /proc/sys/vm/nr_hugepages
 """
 
 
-def program():
-    """Build the program that measures; gives its path in the guest."""
+def compiled(name):
+    """Build a program that measures, with the library of the selftests; gives where it is."""
     here = build.mirror()
-    target = here / "build/bench/iommu_bench"
+    target = here / "build/bench" / name
     target.parent.mkdir(parents=True, exist_ok=True)
+    sources = [f"tools/testing/bench/{name}.c", "tools/lib/sysdev.c"]
     chroot(["gcc", "-std=gnu11", "-O2", "-Wall", "-I", inside(here / "include/uapi"), "-o", inside(target),
-            inside(here / "tools/testing/bench/iommu_bench.c"), "-lpthread"], what="building iommu_bench")
-    return f"/repo/{target.relative_to(here)}"
+            *[inside(here / source) for source in sources], "-lpthread"], what=f"building {name}")
+    return target
+
+
+def in_guest(target):
+    return f"/repo/build/bench/{target.name}"
+
+
+def program():
+    return in_guest(compiled("iommu_bench"))
 
 
 def identity(choice, args):
     """What a measurement depends on; kernel and modules are built for it."""
     kernel, modules, backend = choice
-    parts = [backend, args.tests, args.mib, HERE / "iommu_bench.c"]
+    parts = [backend, args.tests, args.mib, compiled("iommu_bench")]
     if kernel == "stock":
         parts.append(image.packaged().name)
         if modules:

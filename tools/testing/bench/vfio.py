@@ -22,7 +22,7 @@ import build  # noqa: E402
 import guest  # noqa: E402
 import image  # noqa: E402
 import run as bench  # noqa: E402
-from util import BUILD, Fail, chroot, digest, inside, on_terminate, say  # noqa: E402
+from util import BUILD, Fail, digest, on_terminate, say  # noqa: E402
 
 # name of the column: (our modules, backend of vfio_bench), in the order in which they are measured
 COLUMNS = {
@@ -63,13 +63,7 @@ set -eo pipefail
 
 
 def program():
-    """Build the program that measures; gives its path in the guest."""
-    here = build.mirror()
-    target = here / "build/bench/vfio_bench"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    chroot(["gcc", "-std=gnu11", "-O2", "-Wall", "-I", inside(here / "include/uapi"), "-o", inside(target),
-            inside(here / "tools/testing/bench/vfio_bench.c")], what="building vfio_bench")
-    return f"/repo/{target.relative_to(here)}"
+    return bench.in_guest(bench.compiled("vfio_bench"))
 
 
 def options(column, out, timeout, **more):
@@ -85,7 +79,7 @@ def options(column, out, timeout, **more):
 def measure(column, out, args):
     ours, backend = COLUMNS[column]
     done = out / "identity"
-    parts = [backend, HERE / "vfio_bench.c", image.packaged().name]
+    parts = [backend, bench.compiled("vfio_bench"), image.packaged().name]
     if ours:
         parts += sorted(build.modules().glob("*.ko"))
     wanted = digest(*parts)

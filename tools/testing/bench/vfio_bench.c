@@ -9,7 +9,6 @@
  * counting. How long it takes with that is reported beside it.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -18,14 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/iommufd.h>
 #include <linux/pci_regs.h>
-#include <linux/vfio.h>
 
+#include "../selftests/lib/iommufd.h"
+#include "../selftests/lib/type1.h"
+#include "../selftests/lib/vfio.h"
 #include "mark.h"
 
 #define PAGE		4096ul
@@ -59,103 +58,47 @@ struct user {
 	uint32_t ioas;
 };
 
-static int open_named(const char *bdf)
-{
-	char path[512];
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	if (!dir)
-		DIE("%s", path);
-	do {
-		entry = readdir(dir);
-		if (!entry)
-			DIE("%s is empty", path);
-	} while (strncmp(entry->d_name, "vfio", 4));
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
-	closedir(dir);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		DIE("%s", path);
-	return fd;
-}
-
 /* Names are looked up once, or the search would be what is measured */
-static const char *group_path(const char *bdf)
+static const char *path_of(const char *bdf)
 {
-	static char path[512], link[512];
-	ssize_t len;
+	static char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 bdf);
-	len = readlink(path, link, sizeof(link) - 1);
-	if (len < 0)
-		DIE("%s", path);
-	link[len] = '\0';
-	snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(link, '/') + 1);
-	return path;
-}
-
-static const char *cdev_path(const char *bdf)
-{
-	static char path[512];
-	char from[64];
-	ssize_t len;
-	int fd = open_named(bdf);
-
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
-	len = readlink(from, path, sizeof(path) - 1);
-	if (len < 0)
-		DIE("%s", from);
-	path[len] = '\0';
-	close(fd);
+	if (by_group)
+		snprintf(path, sizeof(path), "/dev/vfio/%d", sysdev_group(bdf));
+	else
+		OK(sysdev_cdev_path(bdf, path));
 	return path;
 }
 
 static void open_iommu(struct user *u)
 {
-	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-
 	u->iommu = open(by_group ? "/dev/vfio/vfio" : "/dev/iommu",
 			O_RDWR | O_CLOEXEC);
 	OK(u->iommu);
 	if (by_group)
 		return;
-	OK(ioctl(u->iommu, IOMMU_IOAS_ALLOC, &alloc));
-	u->ioas = alloc.out_ioas_id;
+	OK(ioas_alloc(u->iommu, &u->ioas));
 }
 
 static void open_group(struct user *u, const char *path)
 {
 	u->group = open(path, O_RDWR | O_CLOEXEC);
 	OK(u->group);
-	OK(ioctl(u->group, VFIO_GROUP_SET_CONTAINER, &u->iommu));
-	OK(ioctl(u->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	OK(group_set_container(u->group, u->iommu));
+	OK(t1_call(u->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 }
 
 static void open_device(struct user *u, const char *path)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = u->iommu,
-	};
-	struct vfio_device_attach_iommufd_pt attach = {
-		.argsz = sizeof(attach),
-		.pt_id = u->ioas,
-	};
-
 	if (by_group) {
-		u->dev = ioctl(u->group, VFIO_GROUP_GET_DEVICE_FD, u->bdf);
+		u->dev = group_get_device(u->group, u->bdf);
 		OK(u->dev);
 		return;
 	}
-	u->dev = open(path, O_RDWR | O_CLOEXEC);
+	u->dev = cdev_open_path(path);
 	OK(u->dev);
-	OK(ioctl(u->dev, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-	OK(ioctl(u->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+	OK(cdev_bind(u->dev, u->iommu, NULL));
+	OK(cdev_attach_to(u->dev, u->ioas));
 }
 
 static void open_all(struct user *u, const char *path)
@@ -174,23 +117,15 @@ static void close_all(struct user *u)
 	close(u->iommu);
 }
 
-static const char *path_of(const char *bdf)
-{
-	return by_group ? group_path(bdf) : cdev_path(bdf);
-}
-
 static void use(struct user *u, const char *bdf)
 {
 	uint16_t command = PCI_COMMAND_MEMORY;
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = VFIO_PCI_CONFIG_REGION_INDEX,
-	};
+	__u64 config, size;
 
 	u->bdf = bdf;
 	open_all(u, path_of(bdf));
-	OK(ioctl(u->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	if (pwrite(u->dev, &command, 2, info.offset + PCI_COMMAND) != 2)
+	OK(cdev_region(u->dev, VFIO_PCI_CONFIG_REGION_INDEX, &config, &size));
+	if (pwrite(u->dev, &command, 2, config + PCI_COMMAND) != 2)
 		DIE("command");
 }
 
@@ -264,16 +199,12 @@ static void report(struct cost *c, double ops)
 /* So many that each round has as many timer interrupts as the others */
 #define ACCESSES	20000
 
-static uint64_t region(const struct user *u, unsigned int index, uint64_t *size)
+static __u64 region(const struct user *u, unsigned int index, __u64 *size)
 {
-	struct vfio_region_info info = {
-		.argsz = sizeof(info),
-		.index = index,
-	};
+	__u64 offset;
 
-	OK(ioctl(u->dev, VFIO_DEVICE_GET_REGION_INFO, &info));
-	*size = info.size;
-	return info.offset;
+	OK(cdev_region(u->dev, index, &offset, size));
+	return offset;
 }
 
 static void access_region(const struct user *u, struct cost *c, off_t pos,
@@ -304,7 +235,7 @@ static void measure_access(const struct user *u)
 		{ 3, "bar_read_4k" }, { 4, "bar_write_4k" },
 		{ 5, "config_read_4" }, { 6, "config_write_1" },
 	};
-	uint64_t size, regs, mem, config;
+	__u64 size, regs, mem, config;
 
 	regs = region(u, VFIO_PCI_BAR0_REGION_INDEX, &size);
 	mem = region(u, VFIO_PCI_BAR2_REGION_INDEX, &size);
@@ -321,7 +252,7 @@ static void measure_access(const struct user *u)
 static void touch_all(const struct user *u, struct cost *touch,
 		      struct cost *unmap, size_t shift)
 {
-	uint64_t size, offset = region(u, VFIO_PCI_BAR2_REGION_INDEX, &size);
+	__u64 size, offset = region(u, VFIO_PCI_BAR2_REGION_INDEX, &size);
 	char *room, *at, *p;
 	int round;
 
@@ -391,13 +322,13 @@ static void measure_irqs(const struct user *u)
 	}
 	for (round = 0; round < 5; round++) {
 		begin(&set);
-		OK(ioctl(u->dev, VFIO_DEVICE_SET_IRQS, &on));
+		OK(call(u->dev, VFIO_DEVICE_SET_IRQS, &on));
 		end(&set);
 		begin(&again);
-		OK(ioctl(u->dev, VFIO_DEVICE_SET_IRQS, &on));
+		OK(call(u->dev, VFIO_DEVICE_SET_IRQS, &on));
 		end(&again);
 		begin(&unset);
-		OK(ioctl(u->dev, VFIO_DEVICE_SET_IRQS, &off));
+		OK(call(u->dev, VFIO_DEVICE_SET_IRQS, &off));
 		end(&unset);
 	}
 	report(&set, 1);
