@@ -44,7 +44,7 @@ void exec_before(void)
 {
 	pthread_mutex_unlock(&lock);
 	if (fail_at)
-		fail_nth(fail_at);
+		fail_begin(fail_at);
 }
 
 void exec_after(void)
@@ -52,7 +52,7 @@ void exec_after(void)
 	int error = errno;
 
 	if (fail_at)
-		fail_nth_end();
+		fail_end();
 	pthread_mutex_lock(&lock);
 	errno = error;
 }
@@ -111,7 +111,7 @@ static void *second_thread(void *unused)
 	(void)unused;
 	pthread_mutex_lock(&lock);
 	coverage_start();
-	fail_nth_open();
+	fail_init();
 	second = NULL;
 	pthread_cond_broadcast(&changed);
 	for (;;) {
@@ -160,7 +160,7 @@ void exec_init(void)
 	memory_setup();
 	coverage_start();
 	coverage_prepare_child();
-	fail_nth_open();
+	fail_init();
 	slow_init();
 	pthread_mutex_lock(&lock);
 	second = &start;
@@ -203,7 +203,7 @@ static void start_child(const struct record *records, size_t n)
 		return;
 	if (fork_nobody)
 		forget_files();
-	fail_nth_open();
+	fail_init();
 	slow_init();
 	coverage_start_child();
 	if (fork_nobody && !become_nobody())

@@ -183,10 +183,9 @@ void coverage_note(unsigned int op, long result);
 void reports_init(void);
 /* Has the kernel said something bad since the last call? */
 bool reports_bad(void);
-long pages_pinned(void);
 
-void fail_nth_open(void);
-void fail_nth(unsigned int n);
-void fail_nth_end(void);
+void fail_init(void);
+void fail_begin(unsigned int n);
+void fail_end(void);
 
 #endif

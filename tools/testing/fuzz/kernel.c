@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel says: coverage, reports, pinned pages; and its fault
- * injection.
+ * What the kernel says: coverage and reports; and its fault injection.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 
 #include <linux/kcov.h>
 
+#include "../selftests/lib/fail_nth.h"
 #include "fuzz.h"
 
 /* Of both threads, and of a child. Words; the first is the number of the others. */
@@ -153,61 +153,27 @@ bool reports_bad(void)
 	}
 }
 
-/**
- * pages_pinned - how many pages are pinned in the whole system
- *
- * Return: their number.
- */
-long pages_pinned(void)
-{
-	long pinned = 0, value;
-	FILE *stat;
-	char name[64];
-	int fd;
-
-	/* Each processor counts for itself; this adds up. */
-	fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		must(write(fd, "1", 1) == 1, "stat_refresh");
-		close(fd);
-	}
-	stat = fopen("/proc/vmstat", "re");
-	must(stat, "/proc/vmstat");
-	while (fscanf(stat, "%63s %ld", name, &value) == 2) {
-		if (!strcmp(name, "nr_foll_pin_acquired"))
-			pinned += value;
-		if (!strcmp(name, "nr_foll_pin_released"))
-			pinned -= value;
-	}
-	fclose(stat);
-	return pinned;
-}
-
-/* ---- fault injection */
+/* ---- fault injection, in the calling thread */
 
 static __thread int fail_fd = -1;
 
-void fail_nth_open(void)
+void fail_init(void)
 {
-	fail_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	fail_fd = fail_nth_open();
 }
 
-void fail_nth(unsigned int n)
+/* Fail the @n-th allocation from here on, if the kernel can do that */
+void fail_begin(unsigned int n)
 {
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
 	if (fail_fd >= 0)
-		pwrite(fail_fd, text, len, 0);
+		fail_nth_set(fail_fd, n);
 }
 
-void fail_nth_end(void)
+void fail_end(void)
 {
 	int error = errno;
 
-	/* This call can be what fails. */
-	while (fail_fd >= 0 && pwrite(fail_fd, "0", 1, 0) < 0 &&
-	       errno == EFAULT)
-		;
+	if (fail_fd >= 0)
+		fail_nth_stop(fail_fd);
 	errno = error;
 }

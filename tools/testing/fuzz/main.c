@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../selftests/lib/memory.h"
 #include "fuzz.h"
 #include "libfuzzer.h"
 
