@@ -49,7 +49,9 @@ def debug(name, file, function, old, new, *tests, why=None):
     MUTANTS.append(Mutant(name, file, function, old, new, "debug", None, tests, why))
 
 
-MOCK, IOAS, DEV = "iommu/iommufd_mock", "iommu/iommufd_ioas", "iommu/iommufd_mock_device"
+ABI, IOAS, MAP = "iommu/iommufd_abi", "iommu/iommufd_ioas", "iommu/iommufd_map"
+MOCK, MOCK_FILE, MOCK_PROCESS, MOCK_HWPT = "iommu/iommufd_mock", "iommu/iommufd_mock_file", "iommu/iommufd_mock_process", "iommu/iommufd_mock_hwpt"
+MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_fail", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
 F = IOMMUFD + "io_pagetable.c"
@@ -57,20 +59,20 @@ S = "iommufd_io_pagetable"
 uml("unclaim-unlocked", F, "iopt_unclaim_areas", "\t\tscoped_guard(rwsem_write, &iopt->iova_rwsem)\n", "", S)
 uml("fill-error-keeps-pins", F, "area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("fill-error-without-flush", F, "area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
-uml("unfill-without-flush", F, "iopt_unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map")
+uml("unfill-without-flush", F, "iopt_unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
 uml("add-domain-keeps-reserved", IOMMUFD + "domains.c", "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
 uml("remove-domain-keeps-alignment", IOMMUFD + "domains.c", "iopt_remove_domain", "\tiopt->alignment = calc_alignment(iopt, NULL);\n", "", S)
-uml("auto-iova-from-0", IOMMUFD + "iova.c", "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{IOAS}:map_auto_iova")
+uml("auto-iova-from-0", IOMMUFD + "iova.c", "find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{MAP}:map_auto_iova")
 uml("usable-off-by-one", IOMMUFD + "iova.c", "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
-uml("unmap-cuts-front", IOMMUFD + "unmap.c", "link_areas", "node && node->start < start", "node && false", S, f"{IOAS}:unmap_never_splits")
+uml("unmap-cuts-front", IOMMUFD + "unmap.c", "link_areas", "node && node->start < start", "node && false", S, f"{MAP}:unmap_never_splits")
 uml("unmap-fails-access-barred", IOMMUFD + "unmap.c", "unmap_range", "\tif (rc && barred >= start)\n\t\tallow_access(iopt, start, barred);\n", "", S)
 uml("unmap-only-one-batch", IOMMUFD + "unmap.c", "unmap_range", "!rc && end != last", "false", S)
 uml("unmap-batch-finds-cut-late", IOMMUFD + "unmap.c", "link_areas", "node && node->last != last", "false", S)
 uml("fill-domain-error-keeps-pins", IOMMUFD + "domains.c", "fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
 uml("pin-access-not-undone", IOMMUFD + "domains.c", "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
-uml("copy-wrong-errno", F, "collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK}:copy_not_writable")
-uml("answer-fails-stays-filled", F, "answer_map", "\tiopt_unfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{IOAS}:bad_pointer_undoes_map")
+uml("copy-wrong-errno", F, "collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK_FILE}:copy_not_writable")
+uml("answer-fails-stays-filled", F, "answer_map", "\tiopt_unfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{ABI}:bad_pointer_undoes_map")
 F = IOMMUFD + "area_cut.c"
 S = "iommufd_area_cut"
 uml("cut-without-reference", F, "cut_area", "\tiopt_pages_get(rear->pages);\n", "", S)
@@ -92,10 +94,10 @@ S = "iommufd_pages"
 uml("pin-error-keeps-charge", IOMMUFD + "pin.c", "pin_range", "\t\t\tpin_account_uncharge(&pages->account, last - start + 1);\n", "", S)
 uml("pin-error-keeps-pins", IOMMUFD + "pin.c", "pin_range", "unpin_range(pages, start, index - 1);", ";", S)
 uml("unused-keeps-charge", IOMMUFD + "pin.c", "unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
-uml("store-error-keeps-pins", IOMMUFD + "pin.c", "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map")
-uml("file-error-keeps-folio", IOMMUFD + "pin.c", "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK}:map_file,file_bad")
-uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{IOAS}:map_file_then_seal")
-uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{IOAS}:map_file_read_only")
+uml("store-error-keeps-pins", IOMMUFD + "pin.c", "pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
+uml("file-error-keeps-folio", IOMMUFD + "pin.c", "pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK_FAIL}:map_file", f"{MOCK_FILE}:file_bad")
+uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{MAP}:map_file_then_seal")
+uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MAP}:map_file_read_only")
 uml("fill-error-stays-mapped", IOMMUFD + "fill.c", "fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
 uml("unpin-not-last", IOMMUFD + "access_pin.c", "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
 F = IOMMUFD + "translate.c"
@@ -110,59 +112,59 @@ uml("store-flat-whatever-base", F, "run_is_flat", "flat_base(old) == pfn - offse
 uml("store-forgets-too-little", F, "pfn_store_forget", "end <= last", "end < last", "iommufd_pfn_store")
 F = IOMMUFD + "account.c"
 uml("limit-off-by-one", F, "charge_user", "sum > limit", "sum >= limit", "iommufd_account")
-uml("uncharge-keeps-pinned-vm", F, "pin_account_uncharge", "\tatomic64_sub(npages, &account->mm->pinned_vm);\n", "", "iommufd_account", f"{MOCK}:pinned_vm")
+uml("uncharge-keeps-pinned-vm", F, "pin_account_uncharge", "\tatomic64_sub(npages, &account->mm->pinned_vm);\n", "", "iommufd_account", f"{MOCK_PROCESS}:pinned_vm")
 F = IOMMUFD + "change_process.c"
-uml("takeover-half-done-keeps-charges", F, "take_over", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK}:change_process_half")
+uml("takeover-half-done-keeps-charges", F, "take_over", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK_PROCESS}:change_process_half")
 uml("takeover-of-memory-of-a-process", F, "collect_ioas", "pages->source != IOPT_PAGES_FILE", "false", None, f"{IOAS}:change_process_einval")
 F = IOMMUFD + "iova_bitmap.c"
 S = "iommufd_iova_bitmap"
 uml("bitmap-last-bit", F, "set_bits", "BITMAP_LAST_WORD_MASK(last + 1)", "BITMAP_LAST_WORD_MASK(last)", S)
 uml("bitmap-forgets-fault", F, "iova_bitmap_for_each", "\t\tif (!rc)\n\t\t\trc = bitmap->error;\n", "", S)
 F = IOMMUFD + "mmio.c"
-uml("mmio-exact-end-refused", F, "check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK}:dmabuf")
+uml("mmio-exact-end-refused", F, "check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK_HWPT}:dmabuf")
 uml("mmio-limit-is-for-ever", F, "iommufd_mmio_unmap", "\tmmio->nr_maps--;\n", "", "iommufd_pages")
-uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK}:dmabuf",
+uml("mmio-mapped-while-revoked", F, "iommufd_mmio_map", "if (!mmio->revoked)", "if (1)", "iommufd_pages", f"{MOCK_HWPT}:dmabuf",
     why="nothing is mapped while it is revoked in the test")
 stock("mmio-more-than-file-permits", F, "check_file_prot", "(prot & IOMMU_WRITE) && !(file->f_mode & FMODE_WRITE)", "false", "vfio/vfio_pci_dmabuf:as_the_file_permits")
 stock("mmio-more-than-vma-permits", F, "check_vma_prot", "(prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE)", "false", "vfio/vfio_pci_p2p:as_the_mapping_permits")
 
 # ---- iommufd: objects and ioctls
 F = IOMMUFD + "object.c"
-uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", "iommufd_object", f"{IOAS}:destroy_last_used")
+uml("lookup-cache-after-destroy", F, "forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", "iommufd_object", f"{ABI}:destroy_last_used")
 stock("destroy-killed-stays-dying", F, "revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
 uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
-uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{IOAS}:alloc_destroy,destroy_with_mappings")
+uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = remove_object(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = remove_object(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "main.c"
-uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{IOAS}:size_rules")
-uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{IOAS}:fdinfo_objects")
+uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{ABI}:size_rules")
+uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{ABI}:fdinfo_objects")
 F = IOMMUFD + "ioas.c"
-uml("alloc-leaves-id", F, "iommufd_ioas_alloc_ioctl", "iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);", "iommufd_object_finalize(ucmd->ictx, &ioas->obj);", None, f"{IOAS}:bad_pointer")
-uml("copy-error-keeps-source", IOMMUFD + "ioas_map.c", "iommufd_ioas_copy", "goto out_put_src;", "return rc;", None, f"{IOAS}:copy_bad")
+uml("alloc-leaves-id", F, "iommufd_ioas_alloc_ioctl", "iommufd_object_abort_and_destroy(ucmd->ictx, &ioas->obj);", "iommufd_object_finalize(ucmd->ictx, &ioas->obj);", None, f"{ABI}:bad_pointer")
+uml("copy-error-keeps-source", IOMMUFD + "ioas_map.c", "iommufd_ioas_copy", "goto out_put_src;", "return rc;", None, f"{MAP}:copy_bad")
 uml("ranges-exact-room", F, "iommufd_ioas_iova_ranges", "cmd->num_iovas > max_iovas ?", "cmd->num_iovas >= max_iovas ?", None, f"{IOAS}:iova_ranges,iova_ranges_emsgsize")
 uml("allowed-not-freed", F, "iommufd_ioas_allow_iovas", "\tiopt_free_allowed(&allowed);\n", "", None, f"{IOAS}:allow_iovas,allow_iovas_bad")
 uml("allowed-may-overlap", F, "load_allowed", "if (interval_tree_iter_first(allowed, range.start, range.last))", "if (0)", None, f"{IOAS}:allow_iovas_bad")
 uml("accounting-for-everybody", IOMMUFD + "option.c", "option_rlimit_mode", "!capable(CAP_SYS_RESOURCE)", "false", None, f"{IOAS}:option_rlimit_mode_eperm")
-uml("unmap-wrong-errno", IOMMUFD + "ioas_map.c", "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EINVAL;", None, f"{IOAS}:unmap_bad")
-uml("flags-wrong-errno", IOMMUFD + "ioas_map.c", "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{IOAS}:unknown_flags")
+uml("unmap-wrong-errno", IOMMUFD + "ioas_map.c", "iommufd_ioas_unmap", "rc = -EOVERFLOW;", "rc = -EINVAL;", None, f"{MAP}:unmap_bad")
+uml("flags-wrong-errno", IOMMUFD + "ioas_map.c", "check_map_flags", "-EOPNOTSUPP", "-EINVAL", None, f"{ABI}:unknown_flags")
 stock("read-only-is-written", IOMMUFD + "ioas_map.c", "conv_prot", "if (flags & IOMMU_IOAS_MAP_WRITEABLE)", "if (flags)", "iommu/iommufd_device:dma_read_only")
 F = IOMMUFD + "refusal.c"
-uml("refusal-not-counted", F, "record", "\trefusal->count++;\n", "", None, f"{IOAS}:fdinfo_refusal")
+uml("refusal-not-counted", F, "record", "\trefusal->count++;\n", "", None, f"{ABI}:fdinfo_refusal")
 uml("refusal-logged-each-time", F, "note_warning", "\t\t\treturn false;\n\t\t}\n", "\t\t\tcontinue;\n\t\t}\n", None, "iommu/iommufd_fdinfo:memlock_in_the_log")
 F = IOMMUFD + "pin_refusal.c"
 uml("fault-of-wrong-page", F, "explain_user", "pages->uptr + index * PAGE_SIZE", "pages->uptr", None, "iommu/iommufd_fdinfo:why_not_pinned")
 F = IOMMUFD + "hwpt.c"
-uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK}:hwpt_alloc_bad")
+uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 F = IOMMUFD + "dirty.c"
-uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK}:dirty,dirty_part", "iommu/dirty")
-uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK}:dirty")
-uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = read_dirty(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK}:dirty", "iommu/dirty:on_again")
+uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
+uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK_HWPT}:dirty")
+uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = read_dirty(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK_HWPT}:dirty", "iommu/dirty:on_again")
 F = IOMMUFD + "access.c"
-uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK}:access_alignment")
-uml("access-half-pinned", F, "pin_areas", "\t\tunpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK}:access_pin_across_mappings,access_pin_bad")
-uml("access-writes-read-only", F, "access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK}:access_pin_bad,access_rw_bad")
+uml("access-leaves-alignment", F, "access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_alignment")
+uml("access-half-pinned", F, "pin_areas", "\t\tunpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_pin_across_mappings,access_pin_bad")
+uml("access-writes-read-only", F, "access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK_ACCESS}:access_pin_bad,access_rw_bad")
 F = IOMMUFD + "slice_rw.c"
 uml("copy-ignores-pins", F, "slice_page", "if (interval_tree_iter_first(&pages->users, index, index)) {", "if (0) {", None, "iommu/iommufd_access:pinned_memory")
 uml("hold-write-without-pin", F, "hold_user", "return hold->write ? pin_user_pages_fast(addr, npages,\n\t\t\t\t\t\t\t FOLL_WRITE, hold->list) :", "return 0 ? 0 :", None, "iommu/iommufd_access:process_may_not")
@@ -174,7 +176,7 @@ uml("group-replace-keeps-table", IOMMUFD + "attach.c", "replace_hwpt", "\t\tif (
 uml("group-replace-error-keeps-table", IOMMUFD + "attach.c", "replace_hwpt", "\twhile (held--)\n", "\twhile (held-- > 1)\n", None, f"{DEV}:group_replace_fails")
 uml("group-replace-error-keeps-reserved", IOMMUFD + "attach.c", "replace_hwpt", "list_for_each_entry_continue_reverse", "if (0) list_for_each_entry_continue_reverse", None, f"{DEV}:group_replace_fails")
 stock("detach-keeps-reserved", IOMMUFD + "attach.c", "iommufd_device_detach", "\t\tunreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
-uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK}:get_hw_info")
+uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK_HWPT}:get_hw_info")
 F = IOMMUFD + "vfio_compat.c"
 stock("type1-map-without-flags", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")
 stock("type1-limit-off-by-one", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= iommufd_vfio_dma_limit()", "READ_ONCE(ioas->iopt.areas.nr) > iommufd_vfio_dma_limit()", "iommu/vfio_compat:entry_limit")

@@ -56,6 +56,18 @@ void *mem_before_hole(size_t size)
 	return p + len - size;
 }
 
+void hugetlb_reserve(unsigned int pages)
+{
+	static const char pool[] = "/proc/sys/vm/nr_hugepages";
+	char text[16];
+
+	if (file_read(pool, text, sizeof(text)) < 0 ||
+	    strtoul(text, NULL, 10) >= pages)
+		return;
+	snprintf(text, sizeof(text), "%u", pages);
+	file_write(pool, text);
+}
+
 int memfd_new(size_t size, unsigned int flags)
 {
 	int fd = syscall(SYS_memfd_create, "iommufd-test",

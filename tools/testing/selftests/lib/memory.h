@@ -22,11 +22,15 @@ static inline size_t page_size(void)
 
 void *mem_shared(size_t size);
 void *mem_private(size_t size);
+/* Of huge pages, which have to be there: see hugetlb_reserve() */
 void *mem_hugetlb(size_t size);
 /* Private memory at a multiple of 2 MiB, of huge pages where there are any */
 void *mem_thp(size_t size);
 /* An address below which @size bytes are mapped and above which nothing is */
 void *mem_before_hole(size_t size);
+
+/* See to it that the kernel has so many huge pages of 2 MiB, if it can */
+void hugetlb_reserve(unsigned int pages);
 
 /* The descriptor or a negative errno */
 int memfd_new(size_t size, unsigned int flags);

@@ -125,19 +125,8 @@ static inline char *release_memory(size_t size, bool huge)
 	size_t done;
 	int fd;
 
-	if (huge) {
-		char text[32];
-		long pages;
-
-		if (file_read("/proc/sys/vm/nr_hugepages", text,
-			      sizeof(text)) < 0)
-			return MAP_FAILED;
-		pages = strtol(text, NULL, 10);
-		if (pages < (long)(BLOCK / HUGE)) {
-			snprintf(text, sizeof(text), "%lu", BLOCK / HUGE);
-			file_write("/proc/sys/vm/nr_hugepages", text);
-		}
-	}
+	if (huge)
+		hugetlb_reserve(BLOCK / HUGE);
 	fd = memfd_create("release", MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0));
 	if (fd < 0)
 		return MAP_FAILED;

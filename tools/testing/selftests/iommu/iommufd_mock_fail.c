@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mock IOMMU driver: an allocation fails, at every step of an operation.
+ */
+#include "kselftest_harness.h"
+#include "../lib/fail_nth.h"
+#include "../lib/mock.h"
+
+#define BASE	(MOCK_APERTURE_START + (1UL << 20))
+
+FIXTURE(fail)
+{
+	struct fail_nth nth;
+	int fd;
+	__u32 ioas;
+	struct mock_device dev;
+	size_t size;
+	char *buf;
+	long pinned;
+};
+
+FIXTURE_SETUP(fail)
+{
+	const char *why = fail_nth_init(&self->nth);
+
+	self->fd = iommufd_open();
+	ASSERT_LE(0, self->fd);
+	if (why)
+		SKIP(return, "no fault injection: %s", why);
+	if (mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT) == -ENOTTY)
+		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
+	self->size = 1 << 20;
+	self->buf = mem_shared(self->size);
+	ASSERT_NE(MAP_FAILED, self->buf);
+	memset(self->buf, 1, self->size);
+	self->pinned = pages_pinned();
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &self->dev));
+}
+
+FIXTURE_TEARDOWN(fail)
+{
+	close(self->fd);
+	EXPECT_EQ(self->pinned, pages_pinned());
+}
+
+TEST_F(fail, ioas_alloc)
+{
+	__u32 id;
+	int rc;
+
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth, ioas_alloc(self->fd, &id));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, obj_destroy(self->fd, id));
+	}
+	EXPECT_SWEPT(&self->nth);
+	ASSERT_EQ(0, mock_detach(self->fd, &self->dev));
+	ASSERT_EQ(0, obj_destroy(self->fd, self->ioas));
+	EXPECT_TRUE(ctx_is_empty(self->fd));
+}
+
+TEST_F(fail, map)
+{
+	int rc;
+
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  ioas_map_at(self->fd, self->ioas, self->buf,
+					      self->size, BASE));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt,
+						    BASE, self->size,
+						    self->buf));
+		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
+						       BASE, self->size));
+		ASSERT_EQ(self->pinned, pages_pinned()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_F(fail, map_file)
+{
+	int memfd = memfd_new(self->size, 0), rc;
+
+	ASSERT_LE(0, memfd);
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  ioas_map_file_at(self->fd, self->ioas, memfd,
+						   0, self->size, BASE));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
+						       BASE, self->size));
+		ASSERT_EQ(self->pinned, pages_pinned()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+	close(memfd);
+}
+
+/* Nothing that unmap needs can fail, but for the copies of its argument */
+TEST_F(fail, unmap)
+{
+	__u64 len;
+	int rc;
+
+	while (fail_nth_next(&self->nth)) {
+		ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf,
+					 self->size, BASE));
+		rc = fail_nth_run(&self->nth,
+				  ioas_unmap_len(self->fd, self->ioas, BASE,
+						 self->size, &len));
+		EXPECT_TRUE(rc == 0 || rc == -EFAULT) {
+			TH_LOG("round %u: %d", self->nth.n, rc);
+		}
+		EXPECT_TRUE(rc || len == self->size);
+		if (rc)
+			ioas_unmap(self->fd, self->ioas, BASE, self->size);
+		ASSERT_EQ(self->pinned, pages_pinned());
+	}
+	EXPECT_FALSE(self->nth.injected);
+}
+
+TEST_F(fail, copy)
+{
+	long pinned;
+	int rc;
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->size,
+				 BASE));
+	pinned = pages_pinned();
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  ioas_copy_at(self->fd, self->ioas,
+					       BASE + self->size, self->ioas,
+					       BASE, self->size));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
+						       BASE + self->size,
+						       self->size));
+		ASSERT_EQ(pinned, pages_pinned());
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_F(fail, attach)
+{
+	struct mock_device dev;
+	__u32 ioas;
+	int rc;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, self->buf, self->size, BASE));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_attach(self->fd, ioas, &dev));
+		/* The device is new, and the driver core may not take it in */
+		if (!self->nth.injected || (rc != -ENODEV && rc != -EINVAL))
+			EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, mock_detach(self->fd, &dev));
+		ASSERT_EQ(self->pinned, pages_pinned()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+	EXPECT_EQ(0, obj_destroy(self->fd, ioas));
+}
+
+TEST_F(fail, replace)
+{
+	char *other = mem_shared(self->size);
+	__u32 ioas;
+	int rc;
+
+	ASSERT_NE(MAP_FAILED, other);
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->size,
+				 BASE));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, other, self->size, BASE));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_replace(self->fd, &self->dev, ioas));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		/* It was done, but its answer got lost, if that is EFAULT. */
+		if (rc != -EFAULT)
+			EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt,
+						    BASE, self->size,
+						    rc ? self->buf : other));
+		ASSERT_EQ(0, mock_replace(self->fd, &self->dev, self->ioas));
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_F(fail, hwpt_alloc)
+{
+	__u32 hwpt;
+	int rc;
+
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->buf, self->size,
+				 BASE));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  hwpt_alloc(self->fd, self->dev.idev,
+					     self->ioas, 0, &hwpt));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, obj_destroy(self->fd, hwpt));
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_F(fail, access_pin)
+{
+	long pinned;
+	__u32 ioas, id;
+	int access, rc;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, ioas_map_at(self->fd, ioas, self->buf, self->size, BASE));
+	access = mock_access_open(self->fd, ioas,
+				  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	ASSERT_LE(0, access);
+	pinned = pages_pinned();
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_access_pin(self->fd, access, BASE,
+						  self->size, self->buf, 0,
+						  &id));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, mock_access_unpin(self->fd, access, id));
+		ASSERT_EQ(pinned, pages_pinned()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+	close(access);
+}
+
+TEST_F(fail, allow_iovas)
+{
+	struct iommu_iova_range ranges[4] = {
+		{ BASE, BASE + 0xfff }, { BASE + 0x2000, BASE + 0x2fff },
+		{ BASE + 0x4000, BASE + 0x4fff },
+		{ BASE + 0x6000, BASE + 0x6fff },
+	};
+	__u64 iova;
+	int rc;
+
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  ioas_allow_iovas(self->fd, self->ioas, ranges,
+						   ARRAY_SIZE(ranges)));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		/* A failed one leaves no part of the list */
+		EXPECT_EQ(rc ? 0 : -ENOSPC,
+			  ioas_map(self->fd, self->ioas, self->buf, self->size,
+				   &iova, MAP_RW));
+		if (rc)
+			ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, iova,
+						self->size));
+		ASSERT_EQ(0, ioas_allow_iovas(self->fd, self->ioas, NULL, 0));
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_HARNESS_MAIN
