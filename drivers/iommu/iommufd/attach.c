@@ -13,8 +13,8 @@
 
 static void unreserve_device(struct iommufd_hwpt *hwpt, struct device *dev)
 {
-	guard(rwsem_write)(&hwpt->ioas->iopt.iova_rwsem);
-	iopt_unreserve(&hwpt->ioas->iopt, dev);
+	guard(rwsem_write)(&hwpt->paging->ioas->iopt.iova_rwsem);
+	iopt_unreserve(&hwpt->paging->ioas->iopt, dev);
 }
 
 static int check_coherency(struct iommufd_device *idev,
@@ -24,8 +24,8 @@ static int check_coherency(struct iommufd_device *idev,
 
 	if (!idev->enforce_coherency)
 		return 0;
-	rc = iommufd_hwpt_enforce_coherency(hwpt);
-	if (rc && !hwpt->automatic)
+	rc = iommufd_hwpt_enforce_coherency(hwpt->paging);
+	if (rc && !hwpt->paging->automatic)
 		refuse(&idev->ictx->refusal, rc,
 		       "attach: hwpt %u does not enforce cache coherency, which %s needs",
 		       hwpt->obj.id, dev_name(idev->dev));
@@ -38,7 +38,7 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	struct iommufd_group *igroup = idev->igroup;
 	int rc;
 
-	lockdep_assert_held(&hwpt->ioas->mutex);
+	lockdep_assert_held(&hwpt->paging->ioas->mutex);
 	guard(mutex)(&igroup->lock);
 
 	if (idev->attached)
@@ -50,7 +50,7 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	rc = check_coherency(idev, hwpt);
 	if (rc)
 		return rc;
-	rc = iopt_reserve_device(&hwpt->ioas->iopt, idev->dev,
+	rc = iopt_reserve_device(&hwpt->paging->ioas->iopt, idev->dev,
 				 &igroup->sw_msi_start);
 	if (rc)
 		return rc;
@@ -59,12 +59,13 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 		goto err_unreserve;
 
 	if (list_empty(&igroup->devices)) {
-		iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+		iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+				     &hwpt->paging->item,
 				     iopt_flush_max(idev->dev));
-		rc = iommufd_msi_prepare(igroup, hwpt);
+		rc = iommufd_msi_prepare(igroup, hwpt->paging);
 		if (rc)
 			goto err_release;
-		rc = iommu_attach_group_handle(hwpt->item.domain, igroup->group,
+		rc = iommu_attach_group_handle(hwpt->domain, igroup->group,
 					       NULL);
 		if (rc)
 			goto err_release;
@@ -91,7 +92,7 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 	unsigned int held = 0;
 	int rc;
 
-	lockdep_assert_held(&hwpt->ioas->mutex);
+	lockdep_assert_held(&hwpt->paging->ioas->mutex);
 	guard(mutex)(&igroup->lock);
 
 	old = igroup->hwpt;
@@ -100,7 +101,7 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 	if (old == hwpt)
 		return 0;
 	/* The core sees to that for the first attach only. */
-	if (hwpt->item.domain->owner != dev_iommu_ops(idev->dev))
+	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 
 	list_for_each_entry(cur, &igroup->devices, entry) {
@@ -109,10 +110,10 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 			return rc;
 	}
 	/* The device's ranges are already there if the IOAS stays the same. */
-	if (old->ioas != hwpt->ioas) {
+	if (old->paging->ioas != hwpt->paging->ioas) {
 		list_for_each_entry(cur, &igroup->devices, entry) {
-			rc = iopt_reserve_device(&hwpt->ioas->iopt, cur->dev,
-						 NULL);
+			rc = iopt_reserve_device(&hwpt->paging->ioas->iopt,
+						 cur->dev, NULL);
 			if (rc)
 				goto err_unreserve;
 		}
@@ -123,17 +124,17 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 			goto err_release;
 		held++;
 	}
-	rc = iommufd_msi_prepare(igroup, hwpt);
+	rc = iommufd_msi_prepare(igroup, hwpt->paging);
 	if (rc)
 		goto err_release;
-	iopt_lower_flush_max(&hwpt->ioas->iopt, &hwpt->item,
+	iopt_lower_flush_max(&hwpt->paging->ioas->iopt, &hwpt->paging->item,
 			     iopt_flush_max(idev->dev));
-	rc = iommu_replace_group_handle(igroup->group, hwpt->item.domain, NULL);
+	rc = iommu_replace_group_handle(igroup->group, hwpt->domain, NULL);
 	if (rc)
 		goto err_release;
 
 	list_for_each_entry(cur, &igroup->devices, entry) {
-		if (old->ioas != hwpt->ioas)
+		if (old->paging->ioas != hwpt->paging->ioas)
 			unreserve_device(old, cur->dev);
 		/* The last one is the caller's to release. */
 		if (cur != idev)
@@ -148,7 +149,7 @@ err_release:
 		iommufd_object_release(&hwpt->obj);
 	cur = list_entry(&igroup->devices, struct iommufd_device, entry);
 err_unreserve:
-	if (old->ioas != hwpt->ioas)
+	if (old->paging->ioas != hwpt->paging->ioas)
 		list_for_each_entry_continue_reverse(cur, &igroup->devices,
 						     entry)
 			unreserve_device(hwpt, cur->dev);
@@ -158,7 +159,7 @@ err_unreserve:
 /* Give up a hold on a table that a device was attached to. */
 static void release_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 {
-	if (hwpt->automatic)
+	if (hwpt->paging->automatic)
 		iommufd_object_destroy_unused(ictx, &hwpt->obj);
 	else
 		iommufd_object_release(&hwpt->obj);
@@ -171,25 +172,26 @@ static int change_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 			 attach_hwpt(idev, hwpt);
 }
 
-/* Attach to an automatic table of the IOAS that suits the device. */
+/* Attach to an automatic hwpt of the IOAS that suits the device */
 static int change_to_existing(struct iommufd_device *idev,
 			      struct iommufd_ioas *ioas, bool replace,
 			      struct iommufd_hwpt **old, u32 *pt_id)
 {
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
 	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
-		u32 id = hwpt->obj.id;
+		struct iommufd_object *obj = &hwpt->common.obj;
+		u32 id = obj->id;
 
-		if (!hwpt->automatic || !iommufd_object_tryget(&hwpt->obj))
+		if (!hwpt->automatic || !iommufd_object_tryget(obj))
 			continue;
-		rc = change_hwpt(idev, hwpt, replace, old);
-		iommufd_object_put(idev->ictx, &hwpt->obj);
+		rc = change_hwpt(idev, &hwpt->common, replace, old);
+		iommufd_object_put(idev->ictx, obj);
 		if (!rc)
 			*pt_id = id;
 		/*
-		 * -EINVAL is how drivers say that a table does not suit a
+		 * -EINVAL is how drivers say that a domain does not suit a
 		 * device, and -ENOENT means that it is being destroyed.
 		 */
 		if (rc != -EINVAL && rc != -ENOENT)
@@ -198,12 +200,12 @@ static int change_to_existing(struct iommufd_device *idev,
 	return -EINVAL;
 }
 
-/* Attach to a table of the IOAS that suits, or else to a new one. */
+/* Attach to a hwpt of the IOAS that suits, or else to a new one */
 static int change_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 		       bool replace, struct iommufd_hwpt **old, u32 *pt_id)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
 	mutex_lock(&ioas->mutex);
@@ -211,30 +213,31 @@ static int change_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	if (rc != -EINVAL)
 		goto out_unlock;
 
-	hwpt = iommufd_hwpt_alloc(ictx, ioas, idev,
-				  iommufd_hwpt_auto_flags(ictx, ioas, idev),
-				  NULL);
+	hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev,
+					 iommufd_hwpt_auto_flags(ictx, ioas,
+								 idev->dev),
+					 NULL);
 	if (IS_ERR(hwpt)) {
 		rc = PTR_ERR(hwpt);
 		goto out_unlock;
 	}
 	hwpt->automatic = true;
 	/*
-	 * The mappings come before the device, so that it never sees a table
+	 * The mappings come before the device, so that it never sees a domain
 	 * that lacks some of them.
 	 */
 	rc = iommufd_hwpt_fill(hwpt);
 	if (!rc)
-		rc = change_hwpt(idev, hwpt, replace, old);
+		rc = change_hwpt(idev, &hwpt->common, replace, old);
 	if (rc) {
-		/* Nobody may find it once the lock is gone. */
+		/* Nobody may find it once the lock is gone */
 		list_del_init(&hwpt->entry);
 		mutex_unlock(&ioas->mutex);
-		iommufd_object_abort_and_destroy(ictx, &hwpt->obj);
+		iommufd_object_abort_and_destroy(ictx, &hwpt->common.obj);
 		return rc;
 	}
-	*pt_id = hwpt->obj.id;
-	iommufd_object_finalize(ictx, &hwpt->obj);
+	*pt_id = hwpt->common.obj.id;
+	iommufd_object_finalize(ictx, &hwpt->common.obj);
 out_unlock:
 	mutex_unlock(&ioas->mutex);
 	return rc;
@@ -253,7 +256,7 @@ static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
 
 	switch (obj->ops->type) {
 	case IOMMUFD_OBJ_HWPT:
-		scoped_guard(mutex, &to_hwpt(obj)->ioas->mutex)
+		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
 			rc = change_hwpt(idev, to_hwpt(obj), replace, &old);
 		break;
 	case IOMMUFD_OBJ_IOAS:
@@ -330,7 +333,7 @@ void iommufd_device_detach(struct iommufd_device *idev)
 		list_del(&idev->entry);
 		idev->attached = false;
 		if (list_empty(&igroup->devices)) {
-			iommu_detach_group_handle(hwpt->item.domain,
+			iommu_detach_group_handle(hwpt->domain,
 						  igroup->group);
 			igroup->hwpt = NULL;
 		}

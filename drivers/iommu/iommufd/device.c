@@ -49,7 +49,7 @@ static const char *idev_device_on(struct iommufd_object *obj,
 	/* An attach holds it as long as pinning takes. */
 	if (mutex_lock_killable(&igroup->lock))
 		return NULL;
-	attached = idev->attached && &igroup->hwpt->ioas->obj == other;
+	attached = idev->attached && &igroup->hwpt->paging->ioas->obj == other;
 	mutex_unlock(&igroup->lock);
 	return attached ? dev_name(idev->dev) : NULL;
 }
@@ -276,7 +276,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->out_data_type = type;
 	cmd->out_max_pasid_log2 = 0;
 	cmd->out_capabilities = 0;
-	if (iommufd_dirty_tracking_supported(to_idev(obj)))
+	if (iommufd_dirty_tracking_supported(to_idev(obj)->dev))
 		cmd->out_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	if (!device_may_use_ats(to_idev(obj)->dev))
 		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;

@@ -11,31 +11,12 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
-#include "mock/hooks.h"
 
 /*
  * How much IOVA is looked at before maps and unmaps get a chance: some
  * milliseconds with the smallest pages.
  */
 #define DIRTY_STEP SZ_1G
-
-/**
- * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
- * @idev: the device
- *
- * IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page
- * tables and report what they find to nobody. A bitmap from them would be
- * clean whatever the device wrote, which corrupts a migration silently.
- *
- * Return: true if so.
- */
-bool iommufd_dirty_tracking_supported(struct iommufd_device *idev)
-{
-	if (IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_SILENT) &&
-	    !iommufd_selftest_is_mock_dev(idev->dev))
-		return false;
-	return device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING);
-}
 
 /**
  * struct dirty_read - one reading of a table
@@ -46,7 +27,7 @@ bool iommufd_dirty_tracking_supported(struct iommufd_device *idev)
  * @last: last IOVA that the caller asked for, inclusive
  */
 struct dirty_read {
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	unsigned long flags;
 	struct iova_bitmap *bitmap;
 	unsigned long next;
@@ -56,7 +37,7 @@ struct dirty_read {
 static int read_entries(const struct dirty_read *read, unsigned long start,
 			unsigned long last, unsigned long flags)
 {
-	struct iommu_domain *domain = read->hwpt->item.domain;
+	struct iommu_domain *domain = read->hwpt->common.domain;
 	struct iommu_iotlb_gather gather;
 	struct iommu_dirty_bitmap dirty;
 	int rc;
@@ -91,7 +72,7 @@ static int read_entries(const struct dirty_read *read, unsigned long start,
 static int read_area(struct dirty_read *read, struct iopt_area *area,
 		     unsigned long start, unsigned long last)
 {
-	struct iommu_domain *domain = read->hwpt->item.domain;
+	struct iommu_domain *domain = read->hwpt->common.domain;
 	unsigned long head, head_last, tail, tail_last;
 	unsigned long flags = read->flags;
 
@@ -171,9 +152,9 @@ static int read_dirty(struct iova_bitmap *bitmap, unsigned long iova,
  * Return: 0; -EOPNOTSUPP if the table cannot do it, -EINTR if the caller was
  * killed, or what the IOMMU driver says.
  */
-int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable)
+int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 {
-	const struct iommu_dirty_ops *ops = hwpt->item.domain->dirty_ops;
+	const struct iommu_dirty_ops *ops = hwpt->common.domain->dirty_ops;
 	struct dirty_read clear = { .hwpt = hwpt, .last = ULONG_MAX };
 	int rc;
 
@@ -191,7 +172,7 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable)
 	}
 	/* So that one who reads knows that it is on. */
 	guard(rwsem_write)(&hwpt->ioas->iopt.domains_rwsem);
-	rc = ops->set_dirty_tracking(hwpt->item.domain, enable);
+	rc = ops->set_dirty_tracking(hwpt->common.domain, enable);
 	if (!rc)
 		hwpt->dirty_tracking = enable;
 	return rc;
@@ -211,11 +192,11 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable)
  * the bitmap is not there, -EINTR if the caller was killed, -ENOMEM, or what
  * the IOMMU driver says.
  */
-int iommufd_hwpt_read_dirty(struct iommufd_hwpt *hwpt, u64 iova, u64 length,
-			    u64 page_size, u64 __user *data,
+int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
+			    u64 length, u64 page_size, u64 __user *data,
 			    unsigned long flags)
 {
-	struct iommu_domain *domain = hwpt->item.domain;
+	struct iommu_domain *domain = hwpt->common.domain;
 	struct dirty_read read = { .hwpt = hwpt, .flags = flags };
 	u64 last;
 	int rc;
@@ -240,7 +221,7 @@ int iommufd_hwpt_read_dirty(struct iommufd_hwpt *hwpt, u64 iova, u64 length,
 }
 
 /* The user keeps his own account of a table, so the container's is off. */
-static void leave_log(struct iommufd_hwpt *hwpt)
+static void leave_log(struct iommufd_hwpt_paging *hwpt)
 {
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
@@ -248,18 +229,18 @@ static void leave_log(struct iommufd_hwpt *hwpt)
 	hwpt->ioas->dirty_log.exact = false;
 }
 
-static struct iommufd_hwpt *get_hwpt(struct iommufd_ctx *ictx, u32 id)
+static struct iommufd_hwpt_paging *get_hwpt(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj =
 		iommufd_object_get(ictx, id, IOMMUFD_OBJ_HWPT);
 
-	return IS_ERR(obj) ? ERR_CAST(obj) : to_hwpt(obj);
+	return IS_ERR(obj) ? ERR_CAST(obj) : to_hwpt_paging(obj);
 }
 
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_set_dirty_tracking *cmd = ucmd->cmd;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
 	if ((cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE) || cmd->__reserved)
@@ -276,7 +257,7 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 		refuse(&ucmd->ictx->refusal, rc,
 		       "dirty: hwpt %u was not allocated for dirty tracking",
 		       cmd->hwpt_id);
-	iommufd_object_put(ucmd->ictx, &hwpt->obj);
+	iommufd_object_put(ucmd->ictx, &hwpt->common.obj);
 	return rc;
 }
 
@@ -284,7 +265,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;
 	unsigned long flags = 0;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
 	if ((cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) ||
@@ -308,6 +289,6 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		refuse(&ucmd->ictx->refusal, rc,
 		       "dirty: hwpt %u was not allocated for dirty tracking",
 		       cmd->hwpt_id);
-	iommufd_object_put(ucmd->ictx, &hwpt->obj);
+	iommufd_object_put(ucmd->ictx, &hwpt->common.obj);
 	return rc;
 }

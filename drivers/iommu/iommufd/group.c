@@ -107,7 +107,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, "IOMMUFD");
  */
 static int move_back(struct iommufd_group *igroup, struct iommu_domain *domain)
 {
-	struct iommu_domain *old = igroup->hwpt->item.domain;
+	struct iommu_domain *old = igroup->hwpt->domain;
 	int rc;
 
 	rc = iommu_replace_group_handle(igroup->group, old, NULL);

@@ -9,6 +9,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "ctx.h"
+#include "hwpt.h"
 #include "io_pagetable.h"
 #include "object.h"
 #include "refusal.h"
@@ -71,62 +72,6 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 int iommufd_option(struct iommufd_ucmd *ucmd);
-
-/**
- * struct iommufd_hwpt - a hardware page table
- * @obj: the object
- * @ioas: whose mappings it holds; holds a reference
- * @item: the domain, as member of the IOVA map
- * @entry: link in ioas->hwpts
- * @filled: @item is part of the IOVA map; under ioas->mutex until visible
- * @automatic: made by an attach, destroyed with the last detach
- * @enforce_coherency: the IOMMU forces DMA to be cache coherent; under
- *                     ioas->mutex
- * @msi_cookie: the domain maps a window for software-managed MSI; under
- *              ioas->mutex
- * @nest_parent: allocated to be the parent of nested tables
- * @dirty_tracking: the IOMMU notes what devices write; written under ioas->mutex
- *                  and the domains_rwsem of the IOVA map
- * @dirty_logged: it does so for ioas->dirty_log; under ioas->mutex
- */
-struct iommufd_hwpt {
-	struct iommufd_object obj;
-	struct iommufd_ioas *ioas;
-	struct iopt_domain item;
-	struct list_head entry;
-	bool filled;
-	bool automatic;
-	bool enforce_coherency;
-	bool msi_cookie;
-	bool nest_parent;
-	bool dirty_tracking;
-	bool dirty_logged;
-};
-
-static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
-{
-	return container_of(obj, struct iommufd_hwpt, obj);
-}
-
-struct iommufd_device;
-
-struct iommufd_hwpt *
-iommufd_hwpt_alloc(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		   struct iommufd_device *idev, u32 flags,
-		   const struct iommu_user_data *user_data);
-u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
-			    const struct iommufd_ioas *ioas,
-			    struct iommufd_device *idev);
-int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt);
-int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt *hwpt);
-int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
-bool iommufd_dirty_tracking_supported(struct iommufd_device *idev);
-int iommufd_hwpt_set_dirty(struct iommufd_hwpt *hwpt, bool enable);
-int iommufd_hwpt_read_dirty(struct iommufd_hwpt *hwpt, u64 iova, u64 length,
-			    u64 page_size, u64 __user *data,
-			    unsigned long flags);
-int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
-int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
 
 /**
  * struct iommufd_group - one iommu_group as bound to one context
@@ -193,7 +138,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain);
 int iommufd_msi_prepare(struct iommufd_group *igroup,
-			struct iommufd_hwpt *hwpt);
+			struct iommufd_hwpt_paging *hwpt);
 
 /**
  * struct iommufd_access - an in-kernel user of IOVA
@@ -220,7 +165,7 @@ extern const struct iopt_access_ops iommufd_access_iopt_ops;
 
 /* What objects of each type do; see struct iommufd_object_ops. */
 extern const struct iommufd_object_ops iommufd_ioas_object_ops;
-extern const struct iommufd_object_ops iommufd_hwpt_object_ops;
+extern const struct iommufd_object_ops iommufd_hwpt_paging_object_ops;
 extern const struct iommufd_object_ops iommufd_device_object_ops;
 extern const struct iommufd_object_ops iommufd_access_object_ops;
 

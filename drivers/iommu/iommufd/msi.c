@@ -17,13 +17,13 @@
  * Return: 0, or an error of iommu_get_msi_cookie().
  */
 int iommufd_msi_prepare(struct iommufd_group *igroup,
-			struct iommufd_hwpt *hwpt)
+			struct iommufd_hwpt_paging *hwpt)
 {
 	int rc;
 
 	if (igroup->sw_msi_start == PHYS_ADDR_MAX || hwpt->msi_cookie)
 		return 0;
-	rc = iommu_get_msi_cookie(hwpt->item.domain, igroup->sw_msi_start);
+	rc = iommu_get_msi_cookie(hwpt->common.domain, igroup->sw_msi_start);
 	if (!rc)
 		hwpt->msi_cookie = true;
 	return rc;

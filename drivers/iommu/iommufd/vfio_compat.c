@@ -42,7 +42,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, "IOMMUFD_VFIO");
 static bool all_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	bool coherent;
 
 	if (IS_ERR(ioas))

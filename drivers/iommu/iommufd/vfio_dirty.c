@@ -115,7 +115,7 @@ int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
 
 static void stop_tracking(struct iommufd_ioas *ioas)
 {
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
@@ -130,7 +130,7 @@ static void stop_tracking(struct iommufd_ioas *ioas)
 /* Make all tables note what is written, without those that are in use for it */
 static bool start_tracking(struct iommufd_ioas *ioas)
 {
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
@@ -170,7 +170,7 @@ void iommufd_vfio_stop_log(struct iommufd_ioas *ioas)
 static int read_log(struct iommufd_ioas *ioas,
 		    const struct vfio_iommu_type1_dirty_bitmap_get *get)
 {
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 	int rc = 0;
 
 	lockdep_assert_held(&ioas->mutex);

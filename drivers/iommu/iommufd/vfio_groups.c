@@ -37,7 +37,7 @@ struct member {
 	iommufd_vfio_with_device_t *with_device;
 	void *with_group;
 	struct iommufd_ioas *ioas;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 };
 
 static void unreserve(struct member *member)
@@ -74,47 +74,40 @@ static int reserve(struct member *member, struct iommu_group *group)
 	return rc;
 }
 
-/* Hold a table that another group of the same kind of IOMMU has. */
-static struct iommufd_hwpt *hold_suitable(struct iommufd_ioas *ioas,
-					  const struct iommufd_device *idev)
+/* Hold a hwpt that another group of the same kind of IOMMU has */
+static struct iommufd_hwpt_paging *hold_suitable(struct iommufd_ioas *ioas,
+						 struct device *dev)
 {
-	struct iommufd_hwpt *hwpt;
+	bool coherent =
+		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
 	list_for_each_entry(hwpt, &ioas->hwpts, entry)
 		if (hwpt->automatic &&
-		    hwpt->item.domain->owner == dev_iommu_ops(idev->dev) &&
-		    hwpt->enforce_coherency >= idev->enforce_coherency &&
-		    !iommufd_object_hold(&hwpt->obj))
+		    hwpt->common.domain->owner == dev_iommu_ops(dev) &&
+		    hwpt->enforce_coherency >= coherent &&
+		    !iommufd_object_hold(&hwpt->common.obj))
 			return hwpt;
 	return NULL;
 }
 
-/* Find a table for a device, or make one that is to be filled. */
-static int take_table(struct iommufd_ctx *ictx, struct member *member,
-		      struct device *dev)
+/* Find a hwpt for a device, or make one that is to be filled */
+static int take_hwpt(struct iommufd_ctx *ictx, struct member *member,
+		     struct device *dev)
 {
-	/* As much of a device as it takes to make a table for it. */
-	struct iommufd_device idev = {
-		.ictx = ictx,
-		.igroup = member->igroup,
-		.dev = dev,
-		.enforce_coherency =
-			device_iommu_capable(dev,
-					     IOMMU_CAP_ENFORCE_CACHE_COHERENCY),
-	};
 	struct iommufd_ioas *ioas = member->ioas;
-	struct iommufd_hwpt *hwpt;
+	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
-	hwpt = hold_suitable(ioas, &idev);
+	hwpt = hold_suitable(ioas, dev);
 	if (!hwpt) {
-		hwpt = iommufd_hwpt_alloc(ictx, ioas, &idev,
-					  iommufd_hwpt_auto_flags(ictx, ioas,
-								  &idev),
-					  NULL);
+		u32 flags = iommufd_hwpt_auto_flags(ictx, ioas, dev);
+
+		hwpt = iommufd_hwpt_paging_alloc(ioas, member->igroup, dev,
+						 flags, NULL);
 		if (IS_ERR(hwpt))
 			return PTR_ERR(hwpt);
 		hwpt->automatic = true;
@@ -123,7 +116,7 @@ static int take_table(struct iommufd_ctx *ictx, struct member *member,
 	return 0;
 }
 
-static int fill_table(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+static int fill_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt)
 {
 	int rc;
 
@@ -132,8 +125,8 @@ static int fill_table(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 	rc = iommufd_hwpt_fill(hwpt);
 	if (rc)
 		return rc;
-	iommufd_object_hold(&hwpt->obj);
-	iommufd_object_finalize(ictx, &hwpt->obj);
+	iommufd_object_hold(&hwpt->common.obj);
+	iommufd_object_finalize(ictx, &hwpt->common.obj);
 	return 0;
 }
 
@@ -141,7 +134,7 @@ static void detach_member(struct iommufd_ctx *ictx, struct member *member)
 {
 	if (!member->ioas)
 		return;
-	iommufd_object_destroy_unused(ictx, &member->hwpt->obj);
+	iommufd_object_destroy_unused(ictx, &member->hwpt->common.obj);
 	unreserve(member);
 	iommufd_object_release(&member->ioas->obj);
 	member->hwpt = NULL;
@@ -161,7 +154,7 @@ static int attach_with(struct device *dev, void *arg)
 	rc = reserve(member, member->igroup->group);
 	if (rc)
 		return rc;
-	rc = take_table(ictx, member, dev);
+	rc = take_hwpt(ictx, member, dev);
 	if (rc)
 		unreserve(member);
 	return rc;
@@ -169,7 +162,7 @@ static int attach_with(struct device *dev, void *arg)
 
 static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 {
-	struct iommufd_hwpt *unfilled = NULL;
+	struct iommufd_hwpt_paging *unfilled = NULL;
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -193,7 +186,7 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 	rc = member->with_device(member->with_group, attach_with, member);
 	/* Pins, which nobody who wants to unbind the device waits for. */
 	if (!rc && !member->hwpt->filled) {
-		rc = fill_table(ictx, member->hwpt);
+		rc = fill_hwpt(ictx, member->hwpt);
 		if (rc)
 			unfilled = member->hwpt;
 	}
@@ -201,7 +194,7 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 	if (!rc)
 		return 0;
 	if (unfilled) {
-		iommufd_object_abort_and_destroy(ictx, &unfilled->obj);
+		iommufd_object_abort_and_destroy(ictx, &unfilled->common.obj);
 		unreserve(member);
 	}
 	iommufd_object_release(&ioas->obj);

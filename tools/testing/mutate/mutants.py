@@ -155,8 +155,10 @@ uml("refusal-logged-each-time", F, "note_warning", "\t\t\treturn false;\n\t\t}\n
 F = IOMMUFD + "pin_refusal.c"
 uml("fault-of-wrong-page", F, "explain_user", "pages->uptr + index * PAGE_SIZE", "pages->uptr", None, "iommu/iommufd_fdinfo:why_not_pinned")
 F = IOMMUFD + "hwpt.c"
-uml("hwpt-error-keeps-ioas", F, "iommufd_hwpt_alloc", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->item.domain)\n\t\tiommu_domain_free(hwpt->item.domain);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
-uml("coherency-of-a-filled-table", F, "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
+uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tif (hwpt->common.domain)\n\t\tiommu_domain_free(hwpt->common.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->common.domain)\n\t\tiommu_domain_free(hwpt->common.domain);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
+uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "has_data != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || must || ", "!IS_ERR(domain) || ", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK_HWPT}:dirty")

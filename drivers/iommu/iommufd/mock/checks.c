@@ -42,7 +42,7 @@ struct iommufd_hwpt *mock_get_hwpt(struct iommufd_ucmd *ucmd, u32 id)
 	obj = iommufd_object_get(ucmd->ictx, id, IOMMUFD_OBJ_HWPT);
 	if (IS_ERR(obj))
 		return ERR_CAST(obj);
-	if (!mock_domain_is(to_hwpt(obj)->item.domain)) {
+	if (!mock_domain_is(to_hwpt(obj)->domain)) {
 		iommufd_object_put(ucmd->ictx, obj);
 		return ERR_PTR(-EINVAL);
 	}
@@ -94,7 +94,7 @@ int mock_test_check_map(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	for (; length && !rc; length -= MOCK_IO_PAGE_SIZE) {
-		rc = check_translation(hwpt->item.domain, iova, uptr);
+		rc = check_translation(hwpt->domain, iova, uptr);
 		iova += MOCK_IO_PAGE_SIZE;
 		uptr += MOCK_IO_PAGE_SIZE;
 		cond_resched();

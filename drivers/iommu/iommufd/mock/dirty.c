@@ -59,7 +59,7 @@ int mock_test_dirty(struct iommufd_ucmd *ucmd)
 	hwpt = mock_get_hwpt(ucmd, cmd->id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	rc = write_pages(hwpt->item.domain, iova, page_size, bitmap, bits,
+	rc = write_pages(hwpt->domain, iova, page_size, bitmap, bits,
 			 &cmd->dirty.out_nr_dirty);
 	iommufd_object_put(ucmd->ictx, &hwpt->obj);
 	if (rc)

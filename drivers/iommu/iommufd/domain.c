@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How domains are had from IOMMU drivers: the one file that knows what differs
+ * between them and between kernels.
+ */
+#include <linux/err.h>
+#include <linux/iommu.h>
+
+#include "../iommu-priv.h"
+#include "iommufd_private.h"
+#include "mock/hooks.h"
+
+static struct iommu_domain *try_domain(struct iommufd_group *igroup,
+				       struct iommu_domain *domain)
+{
+	int rc;
+
+	if (IS_ERR(domain))
+		return domain;
+	rc = iommufd_group_try_domain(igroup, domain);
+	if (!rc)
+		return domain;
+	iommu_domain_free(domain);
+	return ERR_PTR(rc);
+}
+
+/* What drivers answer when a kind of domain does not suit the hardware. */
+static bool is_unsuitable(int rc)
+{
+	return rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENODEV;
+}
+
+/**
+ * iommufd_domain_alloc_paging - allocate a domain that maps memory
+ * @igroup: the group that will be attached to it
+ * @dev: a device of the group
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT and so on
+ * @user_data: what the user tells the IOMMU driver, or NULL
+ *
+ * Drivers have two ways to give us a domain. The one that takes flags is
+ * preferred, because it gives a second-stage page table where the hardware has
+ * both stages. Where it has only the first stage that one does not suit, and the
+ * driver may notice only at the attach.
+ *
+ * Return: the domain, empty and attached to nothing, or an ERR_PTR: -EOPNOTSUPP
+ * if the driver does not know what the flags or the data ask for, another error of
+ * the driver, or one of iommufd_group_try_domain().
+ */
+struct iommu_domain *
+iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
+			    u32 flags, const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	bool must = flags || user_data;
+	struct iommu_domain *domain;
+
+	if (!ops->domain_alloc_user && must)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (ops->domain_alloc_user &&
+	    (must || !READ_ONCE(igroup->no_user_domain))) {
+		domain = ops->domain_alloc_user(dev, flags, NULL, user_data);
+		if (!IS_ERR(domain))
+			domain->owner = ops;
+		domain = try_domain(igroup, domain);
+		if (!IS_ERR(domain) || must || !is_unsuitable(PTR_ERR(domain)))
+			return domain;
+		WRITE_ONCE(igroup->no_user_domain, true);
+	}
+	return try_domain(igroup, iommu_paging_domain_alloc(dev));
+}
+
+/**
+ * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
+ * @dev: the device
+ *
+ * IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page
+ * tables and report what they find to nobody. A bitmap from them would be
+ * clean whatever the device wrote, which corrupts a migration silently.
+ *
+ * Return: true if so.
+ */
+bool iommufd_dirty_tracking_supported(struct device *dev)
+{
+	if (IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_SILENT) &&
+	    !iommufd_selftest_is_mock_dev(dev))
+		return false;
+	return device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING);
+}

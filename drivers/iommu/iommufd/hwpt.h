@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_HWPT_H
+#define __IOMMUFD_HWPT_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "object.h"
+#include "translate.h"
+
+struct device;
+struct iommufd_ctx;
+struct iommufd_group;
+struct iommufd_hwpt_paging;
+struct iommufd_ioas;
+struct iommufd_ucmd;
+
+/**
+ * struct iommufd_hwpt - a hardware page table, of any kind
+ * @obj: the object
+ * @domain: what the IOMMU core knows of it
+ * @paging: the one that translates to memory in the end, which knows the address
+ *          space: itself, as long as there is no other kind
+ *
+ * Embedded as first member in the kinds. Whoever attaches devices needs no more
+ * of a hwpt than this.
+ */
+struct iommufd_hwpt {
+	struct iommufd_object obj;
+	struct iommu_domain *domain;
+	struct iommufd_hwpt_paging *paging;
+};
+
+static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_hwpt, obj);
+}
+
+/**
+ * struct iommufd_hwpt_paging - a hwpt that holds the mappings of an IOAS
+ * @common: what every hwpt has
+ * @ioas: whose mappings it holds; holds a reference
+ * @item: the domain, as member of the IOVA map
+ * @entry: link in ioas->hwpts
+ * @filled: @item is part of the IOVA map; under ioas->mutex until visible
+ * @automatic: made by an attach, destroyed with the last detach
+ * @enforce_coherency: the IOMMU forces DMA to be cache coherent; under
+ *                     ioas->mutex
+ * @msi_cookie: the domain maps a window for software-managed MSI; under
+ *              ioas->mutex
+ * @nest_parent: allocated to be the parent of nested hwpts
+ * @dirty_tracking: the IOMMU notes what devices write; written under ioas->mutex
+ *                  and the domains_rwsem of the IOVA map
+ * @dirty_logged: it does so for ioas->dirty_log; under ioas->mutex
+ */
+struct iommufd_hwpt_paging {
+	struct iommufd_hwpt common;
+	struct iommufd_ioas *ioas;
+	struct iopt_domain item;
+	struct list_head entry;
+	bool filled;
+	bool automatic;
+	bool enforce_coherency;
+	bool msi_cookie;
+	bool nest_parent;
+	bool dirty_tracking;
+	bool dirty_logged;
+};
+
+static inline struct iommufd_hwpt_paging *
+to_hwpt_paging(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_hwpt_paging, common.obj);
+}
+
+/* domain.c */
+struct iommu_domain *
+iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
+			    u32 flags, const struct iommu_user_data *user_data);
+bool iommufd_dirty_tracking_supported(struct device *dev);
+
+/* hwpt_paging.c */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
+			  struct iommufd_group *igroup, struct device *dev,
+			  u32 flags, const struct iommu_user_data *user_data);
+u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
+			    const struct iommufd_ioas *ioas,
+			    struct device *dev);
+int iommufd_hwpt_fill(struct iommufd_hwpt_paging *hwpt);
+int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt);
+
+/* hwpt.c */
+int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
+
+/* dirty.c */
+int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable);
+int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
+			    u64 length, u64 page_size, u64 __user *data,
+			    unsigned long flags);
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware page tables that hold the mappings of an address space.
+ */
+#include <linux/iommu.h>
+#include <linux/seq_file.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+
+static void hwpt_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_paging *hwpt = to_hwpt_paging(obj);
+
+	scoped_guard(mutex, &hwpt->ioas->mutex) {
+		list_del_init(&hwpt->entry);
+		hwpt->ioas->dirty_log.exact = false;
+	}
+	/* An object that failed half way through its making has only some. */
+	if (hwpt->filled)
+		iopt_remove_domain(&hwpt->ioas->iopt, &hwpt->item);
+	iommu_domain_free(hwpt->common.domain);
+	iommufd_object_release(&hwpt->ioas->obj);
+}
+
+static void hwpt_show(struct iommufd_object *obj, struct seq_file *m)
+{
+	struct iommufd_hwpt_paging *hwpt = to_hwpt_paging(obj);
+
+	seq_printf(m, " ioas=%u%s", hwpt->ioas->obj.id,
+		   hwpt->automatic ? " automatic" : "");
+}
+
+const struct iommufd_object_ops iommufd_hwpt_paging_object_ops = {
+	.type = IOMMUFD_OBJ_HWPT,
+	.name = "hwpt",
+	.destroy = hwpt_destroy,
+	.show = hwpt_show,
+};
+
+/**
+ * iommufd_hwpt_enforce_coherency - force DMA through a table to be coherent
+ * @hwpt: the table; ioas->mutex is held
+ *
+ * Return: 0, or -EINVAL if the hardware cannot do it for this table.
+ */
+int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	if (hwpt->enforce_coherency)
+		return 0;
+	/*
+	 * Drivers may note the mode in each translation as it is made, so that
+	 * those that exist would keep the old one.
+	 */
+	if (hwpt->filled && hwpt->ioas->iopt.areas.nr)
+		return -EINVAL;
+	if (!domain->ops->enforce_cache_coherency ||
+	    !domain->ops->enforce_cache_coherency(domain))
+		return -EINVAL;
+	hwpt->enforce_coherency = true;
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_auto_flags - how to allocate a table for a device
+ * @ictx: the context
+ * @ioas: what it is for
+ * @dev: the device
+ *
+ * Return: flags of IOMMU_HWPT_ALLOC: those of a container note what devices
+ * write, if they can and if the type has a way to ask, because nobody says in
+ * advance that he will.
+ */
+u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
+			    const struct iommufd_ioas *ioas,
+			    struct device *dev)
+{
+	if (!READ_ONCE(ictx->container.owns_ioas) ||
+	    READ_ONCE(ictx->vfio_ioas) != ioas ||
+	    READ_ONCE(ioas->iopt.cuttable) ||
+	    !iommufd_dirty_tracking_supported(dev))
+		return 0;
+	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+}
+
+/**
+ * iommufd_hwpt_paging_alloc - allocate a hwpt for an address space
+ * @ioas: whose mappings it is to hold; its mutex is held
+ * @igroup: a group that will be attached to it
+ * @dev: a device of the group, which the hwpt must suit
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT and so on
+ * @user_data: what the user tells the IOMMU driver, or NULL
+ *
+ * It is empty, for iommufd_hwpt_fill().
+ *
+ * Return: the object, to be finalized, or aborted and destroyed after
+ * ioas->mutex has been released; or an ERR_PTR:
+ * -EOPNOTSUPP if the hardware lacks what the flags or the data ask for.
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
+			  struct iommufd_group *igroup, struct device *dev,
+			  u32 flags, const struct iommu_user_data *user_data)
+{
+	struct iommufd_ctx *ictx = igroup->ictx;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_object *obj;
+	struct iommu_domain *domain;
+	int rc;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	obj = __iommufd_object_alloc(ictx, sizeof(*hwpt),
+				     &iommufd_hwpt_paging_object_ops);
+	if (IS_ERR(obj))
+		return ERR_CAST(obj);
+	hwpt = to_hwpt_paging(obj);
+	INIT_LIST_HEAD(&hwpt->entry);
+	hwpt->common.paging = hwpt;
+	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->ioas = ioas;
+	rc = iommufd_object_hold(&ioas->obj);
+	if (rc) {
+		iommufd_object_abort(ictx, obj);
+		return ERR_PTR(rc);
+	}
+
+	domain = iommufd_domain_alloc_paging(igroup, dev, flags, user_data);
+	if (IS_ERR(domain)) {
+		rc = refuse(&ictx->refusal, PTR_ERR(domain),
+			    "hwpt: the IOMMU of %s does not support a page table with flags 0x%x",
+			    dev_name(dev), flags);
+		goto err_abort;
+	}
+	hwpt->common.domain = domain;
+	hwpt->item.domain = domain;
+	hwpt->item.flush_max = iopt_flush_max(dev);
+	/*
+	 * Before anything is mapped, because some drivers keep the mode in
+	 * every translation.
+	 */
+	if (device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY)) {
+		rc = iommufd_hwpt_enforce_coherency(hwpt);
+		if (rc) {
+			refuse(&ictx->refusal, rc,
+			       "hwpt: the IOMMU of %s cannot enforce cache coherency",
+			       dev_name(dev));
+			goto err_abort;
+		}
+	}
+	return hwpt;
+
+err_abort:
+	if (hwpt->common.domain)
+		iommu_domain_free(hwpt->common.domain);
+	iommufd_object_release(&ioas->obj);
+	iommufd_object_abort(ictx, obj);
+	return ERR_PTR(rc);
+}
+
+/**
+ * iommufd_hwpt_fill - put all mappings of the address space into a new table
+ * @hwpt: from iommufd_hwpt_paging_alloc(); ioas->mutex is held
+ *
+ * Return: 0 or an error of iopt_add_domain().
+ */
+int iommufd_hwpt_fill(struct iommufd_hwpt_paging *hwpt)
+{
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	rc = iopt_add_domain(&hwpt->ioas->iopt, &hwpt->item);
+	if (rc)
+		return rc;
+	hwpt->filled = true;
+	list_add_tail(&hwpt->entry, &hwpt->ioas->hwpts);
+	hwpt->ioas->dirty_log.exact = false;
+	return 0;
+}
