@@ -8,6 +8,7 @@
 #include <linux/iommufd.h>
 
 #include "../iommu-priv.h"
+#include "attachment.h"
 #include "iommufd_private.h"
 #include "trace.h"
 
@@ -36,6 +37,7 @@ static int check_coherency(struct iommufd_device *idev,
 static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attachment *attachment;
 	int rc;
 
 	lockdep_assert_held(&hwpt->paging->ioas->mutex);
@@ -43,10 +45,11 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 
 	if (idev->attached)
 		return -EBUSY;
-	if (igroup->hwpt && igroup->hwpt != hwpt)
+	attachment = iommufd_attachment_get(igroup);
+	if (attachment && attachment->hwpt != hwpt)
 		return refuse(&idev->ictx->refusal, -EINVAL,
 			      "attach: the group of %s is attached to hwpt %u",
-			      dev_name(idev->dev), igroup->hwpt->obj.id);
+			      dev_name(idev->dev), attachment->hwpt->obj.id);
 	rc = check_coherency(idev, hwpt);
 	if (rc)
 		return rc;
@@ -58,20 +61,20 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	if (rc)
 		goto err_unreserve;
 
-	if (list_empty(&igroup->devices)) {
+	if (!attachment) {
 		iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
 				     &hwpt->paging->item,
 				     iopt_flush_max(idev->dev));
 		rc = iommufd_msi_prepare(igroup, hwpt->paging);
 		if (rc)
 			goto err_release;
-		rc = iommu_attach_group_handle(hwpt->domain, igroup->group,
-					       NULL);
-		if (rc)
+		attachment = iommufd_attachment_create(igroup, hwpt);
+		if (IS_ERR(attachment)) {
+			rc = PTR_ERR(attachment);
 			goto err_release;
-		igroup->hwpt = hwpt;
+		}
 	}
-	list_add_tail(&idev->entry, &igroup->devices);
+	list_add_tail(&idev->entry, &attachment->devices);
 	idev->attached = true;
 	return 0;
 
@@ -87,6 +90,7 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 			struct iommufd_hwpt **old_hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attachment *attachment, *new;
 	struct iommufd_device *cur;
 	struct iommufd_hwpt *old;
 	unsigned int held = 0;
@@ -95,30 +99,31 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 	lockdep_assert_held(&hwpt->paging->ioas->mutex);
 	guard(mutex)(&igroup->lock);
 
-	old = igroup->hwpt;
 	if (!idev->attached)
 		return -EINVAL;
+	attachment = iommufd_attachment_get(igroup);
+	old = attachment->hwpt;
 	if (old == hwpt)
 		return 0;
 	/* The core sees to that for the first attach only. */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 
-	list_for_each_entry(cur, &igroup->devices, entry) {
+	list_for_each_entry(cur, &attachment->devices, entry) {
 		rc = check_coherency(cur, hwpt);
 		if (rc)
 			return rc;
 	}
 	/* The device's ranges are already there if the IOAS stays the same. */
 	if (old->paging->ioas != hwpt->paging->ioas) {
-		list_for_each_entry(cur, &igroup->devices, entry) {
+		list_for_each_entry(cur, &attachment->devices, entry) {
 			rc = iopt_reserve_device(&hwpt->paging->ioas->iopt,
 						 cur->dev, NULL);
 			if (rc)
 				goto err_unreserve;
 		}
 	}
-	list_for_each_entry(cur, &igroup->devices, entry) {
+	list_for_each_entry(cur, &attachment->devices, entry) {
 		rc = iommufd_object_hold(&hwpt->obj);
 		if (rc)
 			goto err_release;
@@ -129,28 +134,29 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 		goto err_release;
 	iopt_lower_flush_max(&hwpt->paging->ioas->iopt, &hwpt->paging->item,
 			     iopt_flush_max(idev->dev));
-	rc = iommu_replace_group_handle(igroup->group, hwpt->domain, NULL);
-	if (rc)
+	new = iommufd_attachment_replace(attachment, hwpt);
+	if (IS_ERR(new)) {
+		rc = PTR_ERR(new);
 		goto err_release;
+	}
 
-	list_for_each_entry(cur, &igroup->devices, entry) {
+	list_for_each_entry(cur, &new->devices, entry) {
 		if (old->paging->ioas != hwpt->paging->ioas)
 			unreserve_device(old, cur->dev);
 		/* The last one is the caller's to release. */
 		if (cur != idev)
 			iommufd_object_release(&old->obj);
 	}
-	igroup->hwpt = hwpt;
 	*old_hwpt = old;
 	return 0;
 
 err_release:
 	while (held--)
 		iommufd_object_release(&hwpt->obj);
-	cur = list_entry(&igroup->devices, struct iommufd_device, entry);
+	cur = list_entry(&attachment->devices, struct iommufd_device, entry);
 err_unreserve:
 	if (old->paging->ioas != hwpt->paging->ioas)
-		list_for_each_entry_continue_reverse(cur, &igroup->devices,
+		list_for_each_entry_continue_reverse(cur, &attachment->devices,
 						     entry)
 			unreserve_device(hwpt, cur->dev);
 	return rc;
@@ -324,19 +330,18 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 void iommufd_device_detach(struct iommufd_device *idev)
 {
 	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attachment *attachment;
 	struct iommufd_hwpt *hwpt;
 
 	scoped_guard(mutex, &igroup->lock) {
-		hwpt = igroup->hwpt;
 		if (WARN_ON(!idev->attached))
 			return;
+		attachment = iommufd_attachment_get(igroup);
+		hwpt = attachment->hwpt;
 		list_del(&idev->entry);
 		idev->attached = false;
-		if (list_empty(&igroup->devices)) {
-			iommu_detach_group_handle(hwpt->domain,
-						  igroup->group);
-			igroup->hwpt = NULL;
-		}
+		if (list_empty(&attachment->devices))
+			iommufd_attachment_destroy(attachment);
 		unreserve_device(hwpt, idev->dev);
 	}
 	trace_iommufd_detach(idev->dev, idev->obj.id, hwpt->obj.id, 0);

@@ -13,6 +13,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "../iommu-priv.h"
+#include "attachment.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
 
@@ -44,12 +45,15 @@ static const char *idev_device_on(struct iommufd_object *obj,
 {
 	struct iommufd_device *idev = to_idev(obj);
 	struct iommufd_group *igroup = idev->igroup;
+	const struct iommufd_attachment *attachment;
 	bool attached;
 
 	/* An attach holds it as long as pinning takes. */
 	if (mutex_lock_killable(&igroup->lock))
 		return NULL;
-	attached = idev->attached && &igroup->hwpt->paging->ioas->obj == other;
+	attachment = iommufd_attachment_get(igroup);
+	attached = idev->attached &&
+		   &attachment->hwpt->paging->ioas->obj == other;
 	mutex_unlock(&igroup->lock);
 	return attached ? dev_name(idev->dev) : NULL;
 }

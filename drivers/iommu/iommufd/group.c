@@ -8,7 +8,7 @@
 #include <linux/iommufd.h>
 #include <linux/slab.h>
 
-#include "../iommu-priv.h"
+#include "attachment.h"
 #include "iommufd_private.h"
 
 static void group_release(struct kref *kref)
@@ -16,10 +16,11 @@ static void group_release(struct kref *kref)
 	struct iommufd_group *igroup =
 		container_of(kref, struct iommufd_group, kref);
 
-	WARN_ON(igroup->hwpt || !list_empty(&igroup->devices));
+	WARN_ON(!xa_empty(&igroup->attachments));
 	list_del(&igroup->entry);
 	mutex_unlock(&igroup->ictx->groups_lock);
 	iommu_group_put(igroup->group);
+	xa_destroy(&igroup->attachments);
 	mutex_destroy(&igroup->lock);
 	kfree(igroup);
 }
@@ -68,7 +69,7 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 	}
 	kref_init(&igroup->kref);
 	mutex_init(&igroup->lock);
-	INIT_LIST_HEAD(&igroup->devices);
+	xa_init_flags(&igroup->attachments, XA_FLAGS_ACCOUNT);
 	igroup->ictx = ictx;
 	igroup->group = group;
 	igroup->sw_msi_start = PHYS_ADDR_MAX;
@@ -101,41 +102,6 @@ bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, "IOMMUFD");
 
-/*
- * Move a group from an empty domain, which will be freed, back to where it was.
- * If the driver cannot do that, all DMA of the group is blocked.
- */
-static int move_back(struct iommufd_group *igroup, struct iommu_domain *domain)
-{
-	struct iommu_domain *old = igroup->hwpt->domain;
-	int rc;
-
-	rc = iommu_replace_group_handle(igroup->group, old, NULL);
-	if (!rc)
-		return 0;
-	iommu_detach_group_handle(domain, igroup->group);
-	if (iommu_attach_group_handle(old, igroup->group, NULL))
-		refuse(&igroup->ictx->refusal, rc,
-		       "attach: the IOMMU driver cannot go back to hwpt %u; DMA is blocked until the devices are attached anew",
-		       igroup->hwpt->obj.id);
-	return rc;
-}
-
-/* Attach a group to an empty domain and back to where it was. */
-static int try_attach(struct iommufd_group *igroup, struct iommu_domain *domain)
-{
-	int rc;
-
-	if (igroup->hwpt) {
-		rc = iommu_replace_group_handle(igroup->group, domain, NULL);
-		return rc ? rc : move_back(igroup, domain);
-	}
-	rc = iommu_attach_group_handle(domain, igroup->group, NULL);
-	if (!rc)
-		iommu_detach_group_handle(domain, igroup->group);
-	return rc;
-}
-
 /**
  * iommufd_group_try_domain - find out whether a new domain suits a group
  * @igroup: the group of a device that the domain was made for
@@ -147,7 +113,7 @@ static int try_attach(struct iommufd_group *igroup, struct iommu_domain *domain)
  * attached for a moment, once to find out what suits it, and always where the
  * domain needs it. There is nothing in the domain that it could reach.
  *
- * Return: 0, or what the attach says.
+ * Return: 0, or an error of iommufd_attachment_try().
  */
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain)
@@ -156,9 +122,9 @@ int iommufd_group_try_domain(struct iommufd_group *igroup,
 
 	guard(mutex)(&igroup->lock);
 	if (domain->geometry.aperture_end &&
-	    (igroup->domain_tried || igroup->hwpt))
+	    (igroup->domain_tried || iommufd_attachment_get(igroup)))
 		return 0;
-	rc = try_attach(igroup, domain);
+	rc = iommufd_attachment_try(igroup, domain);
 	if (!rc)
 		igroup->domain_tried = true;
 	return rc;

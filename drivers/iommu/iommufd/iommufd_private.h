@@ -83,8 +83,7 @@ int iommufd_option(struct iommufd_ucmd *ucmd);
  *          the context; under ictx->groups_lock
  * @lock: protects all that follows. Taken inside ioas->mutex, outside the
  *        locks of struct io_pagetable
- * @hwpt: what the group is attached to; holds a reference per device
- * @devices: attached struct iommufd_device
+ * @attachments: struct iommufd_attachment by PASID
  * @domain_tried: it is known which kind of domain suits the group
  * @no_user_domain: and it is not the one that takes flags
  * @sw_msi_start: window for software-managed MSI, or PHYS_ADDR_MAX
@@ -97,8 +96,7 @@ struct iommufd_group {
 	unsigned int owners;
 
 	struct mutex lock; /* see above */
-	struct iommufd_hwpt *hwpt;
-	struct list_head devices;
+	struct xarray attachments;
 	bool domain_tried;
 	bool no_user_domain;
 	phys_addr_t sw_msi_start;
@@ -111,7 +109,7 @@ struct iommufd_group {
  * @ictx: the context; holds a reference
  * @igroup: its group; holds a reference
  * @dev: the device
- * @entry: link in igroup->devices while attached
+ * @entry: link in the devices of an attachment of @igroup while attached
  * @attached: under igroup->lock
  * @enforce_coherency: its IOMMU can force DMA to be cache coherent
  */

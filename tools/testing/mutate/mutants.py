@@ -159,6 +159,8 @@ uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_all
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "has_data != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || must || ", "!IS_ERR(domain) || ", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("replace-with-the-old-handle", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "\t\t\t\t\t&attachment->handle);\n", "\t\t\t\t\t&old->handle);\n", "iommufd_attachment")
+uml("try-leaves-its-handle", IOMMUFD + "attachment.c", "attachment_restore", "rc = iommu_replace_group_handle(igroup->group, old,\n\t\t\t\t\t&attachment->handle);", "rc = 0;", "iommufd_attachment")
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK_HWPT}:dirty")

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __IOMMUFD_ATTACHMENT_H
+#define __IOMMUFD_ATTACHMENT_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+
+struct iommufd_group;
+struct iommufd_hwpt;
+
+/**
+ * struct iommufd_attachment - what a group is attached to
+ * @handle: what the IOMMU core knows it by, and finds it by when the hardware
+ *          reports something
+ * @igroup: the group; constant
+ * @pasid: the PASID of it, or IOMMU_NO_PASID for DMA that has none; constant
+ * @hwpt: what it is attached to; constant. Whoever puts a device on @devices
+ *        holds a reference for it
+ * @devices: attached struct iommufd_device; under igroup->lock
+ *
+ * One that is replaced becomes another object, so that the old one goes on
+ * describing the old hwpt for as long as somebody may look at it, also if the
+ * replacement fails.
+ */
+struct iommufd_attachment {
+	struct iommu_attach_handle handle;
+	struct iommufd_group *igroup;
+	ioasid_t pasid;
+	struct iommufd_hwpt *hwpt;
+	struct list_head devices;
+};
+
+struct iommufd_attachment *
+iommufd_attachment_get(struct iommufd_group *igroup);
+struct iommufd_attachment *
+iommufd_attachment_create(struct iommufd_group *igroup,
+			  struct iommufd_hwpt *hwpt);
+struct iommufd_attachment *
+iommufd_attachment_replace(struct iommufd_attachment *old,
+			   struct iommufd_hwpt *hwpt);
+void iommufd_attachment_destroy(struct iommufd_attachment *attachment);
+int iommufd_attachment_try(struct iommufd_group *igroup,
+			   struct iommu_domain *domain);
+
+#endif

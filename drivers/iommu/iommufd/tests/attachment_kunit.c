@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of attachments: what the IOMMU core gives back for a group always
+ * describes the domain that the group is attached to.
+ */
+#include <kunit/test.h>
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/platform_device.h>
+#include <uapi/linux/iommufd.h>
+
+#include "../../iommu-priv.h"
+#include "../attachment.h"
+#include "../iommufd_private.h"
+#include "../mock/hardware.h"
+
+/**
+ * struct attachment_test - what every test starts with
+ * @ictx: as much of a context as it takes
+ * @igroup: the group of @mdev, attached to nothing
+ * @mdev: a device that does not take domains with dirty tracking
+ * @other: one that does
+ * @first: a hwpt that suits @mdev
+ * @second: another one
+ * @refused: one that does not
+ */
+struct attachment_test {
+	struct iommufd_ctx ictx;
+	struct iommufd_group igroup;
+	struct mock_device *mdev;
+	struct mock_device *other;
+	struct iommufd_hwpt first;
+	struct iommufd_hwpt second;
+	struct iommufd_hwpt refused;
+};
+
+static void attachment_test_alloc(struct kunit *test, struct iommufd_hwpt *hwpt,
+				  struct mock_device *mdev, u32 flags)
+{
+	struct device *dev = &mdev->pdev->dev;
+	struct iommu_domain *domain =
+		mock_domain_alloc_user(dev, flags, NULL, NULL);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
+	domain->owner = dev_iommu_ops(dev);
+	hwpt->domain = domain;
+}
+
+static int attachment_test_init(struct kunit *test)
+{
+	struct attachment_test *t =
+		kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	if (!t)
+		return -ENOMEM;
+	test->priv = t;
+	refusal_init(&t->ictx.refusal);
+	t->mdev = mock_device_create(MOCK_FLAGS_DEVICE_NO_DIRTY);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t->mdev));
+	t->other = mock_device_create(0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(t->other));
+	attachment_test_alloc(test, &t->first, t->mdev, 0);
+	attachment_test_alloc(test, &t->second, t->mdev, 0);
+	attachment_test_alloc(test, &t->refused, t->other,
+			      IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+
+	t->igroup.ictx = &t->ictx;
+	t->igroup.group = iommu_group_get(&t->mdev->pdev->dev);
+	mutex_init(&t->igroup.lock);
+	xa_init(&t->igroup.attachments);
+	return 0;
+}
+
+static void attachment_test_exit(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_hwpt *hwpts[] = { &t->first, &t->second, &t->refused };
+	unsigned int i;
+
+	if (t->igroup.group) {
+		KUNIT_EXPECT_TRUE(test, xa_empty(&t->igroup.attachments));
+		iommu_group_put(t->igroup.group);
+	}
+	for (i = 0; i != ARRAY_SIZE(hwpts); i++)
+		if (hwpts[i]->domain)
+			iommu_domain_free(hwpts[i]->domain);
+	if (!IS_ERR_OR_NULL(t->other))
+		mock_device_destroy(t->other);
+	if (!IS_ERR_OR_NULL(t->mdev))
+		mock_device_destroy(t->mdev);
+}
+
+/* The core has the handle of @attachment, and that describes @hwpt */
+static void attachment_test_expect(struct kunit *test,
+				   struct iommufd_attachment *attachment,
+				   struct iommufd_hwpt *hwpt)
+{
+	struct attachment_test *t = test->priv;
+
+	KUNIT_EXPECT_PTR_EQ(test, iommufd_attachment_get(&t->igroup),
+			    attachment);
+	KUNIT_EXPECT_PTR_EQ(test,
+			    iommu_attach_handle_get(t->igroup.group,
+						    IOMMU_NO_PASID, 0),
+			    &attachment->handle);
+	KUNIT_EXPECT_PTR_EQ(test, attachment->handle.domain, hwpt->domain);
+	KUNIT_EXPECT_PTR_EQ(test, attachment->hwpt, hwpt);
+	KUNIT_EXPECT_PTR_EQ(test, iommu_get_domain_for_dev(&t->mdev->pdev->dev),
+			    hwpt->domain);
+}
+
+static void attachment_test_expect_none(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommu_attach_handle *handle =
+		iommu_attach_handle_get(t->igroup.group, IOMMU_NO_PASID, 0);
+
+	KUNIT_EXPECT_NULL(test, iommufd_attachment_get(&t->igroup));
+	KUNIT_EXPECT_EQ(test, -ENOENT, PTR_ERR_OR_ZERO(handle));
+}
+
+static void attachment_test_create(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment;
+
+	guard(mutex)(&t->igroup.lock);
+	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	attachment_test_expect(test, attachment, &t->first);
+	iommufd_attachment_destroy(attachment);
+	attachment_test_expect_none(test);
+}
+
+static void attachment_test_create_fails(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment;
+
+	guard(mutex)(&t->igroup.lock);
+	attachment = iommufd_attachment_create(&t->igroup, &t->refused);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(attachment));
+	attachment_test_expect_none(test);
+}
+
+static void attachment_test_replace(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment, *new;
+	struct iommufd_device idev = { .attached = true };
+
+	guard(mutex)(&t->igroup.lock);
+	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	list_add(&idev.entry, &attachment->devices);
+
+	/* Nothing has changed after a failure */
+	new = iommufd_attachment_replace(attachment, &t->refused);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(new));
+	attachment_test_expect(test, attachment, &t->first);
+	KUNIT_EXPECT_PTR_EQ(test, &idev.entry, attachment->devices.next);
+
+	new = iommufd_attachment_replace(attachment, &t->second);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(new));
+	if (!IS_ERR(new)) {
+		attachment_test_expect(test, new, &t->second);
+		attachment = new;
+	}
+	KUNIT_EXPECT_PTR_EQ(test, &idev.entry, attachment->devices.next);
+	list_del(&idev.entry);
+	iommufd_attachment_destroy(attachment);
+	attachment_test_expect_none(test);
+}
+
+static void attachment_test_try(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment;
+
+	guard(mutex)(&t->igroup.lock);
+	KUNIT_EXPECT_EQ(test, 0,
+			iommufd_attachment_try(&t->igroup, t->second.domain));
+	attachment_test_expect_none(test);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommufd_attachment_try(&t->igroup, t->refused.domain));
+	attachment_test_expect_none(test);
+
+	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	KUNIT_EXPECT_EQ(test, 0,
+			iommufd_attachment_try(&t->igroup, t->second.domain));
+	attachment_test_expect(test, attachment, &t->first);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			iommufd_attachment_try(&t->igroup, t->refused.domain));
+	attachment_test_expect(test, attachment, &t->first);
+	iommufd_attachment_destroy(attachment);
+}
+
+static struct kunit_case attachment_cases[] = {
+	KUNIT_CASE(attachment_test_create),
+	KUNIT_CASE(attachment_test_create_fails),
+	KUNIT_CASE(attachment_test_replace),
+	KUNIT_CASE(attachment_test_try),
+	{}
+};
+
+static struct kunit_suite attachment_suite = {
+	.name = "iommufd_attachment",
+	.init = attachment_test_init,
+	.exit = attachment_test_exit,
+	.test_cases = attachment_cases,
+};
+
+kunit_test_suite(attachment_suite);
