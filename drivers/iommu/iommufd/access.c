@@ -15,7 +15,7 @@
 /* Bytes that iommufd_access_rw() copies at a time, so that no lock is kept long */
 #define RW_STEP (IOPT_HOLD_PAGES * PAGE_SIZE)
 
-static void access_destroy(struct iommufd_object *obj)
+static void iommufd_access_obj_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_access *access =
 		container_of(obj, struct iommufd_access, obj);
@@ -28,7 +28,7 @@ static void access_destroy(struct iommufd_object *obj)
 const struct iommufd_object_ops iommufd_access_object_ops = {
 	.type = IOMMUFD_OBJ_ACCESS,
 	.name = "access",
-	.destroy = access_destroy,
+	.destroy = iommufd_access_obj_destroy,
 };
 
 /**
@@ -64,7 +64,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
 
 /* Take an access off its IOAS; its pins are given back by its owner. */
-static void access_leave(struct iommufd_access *access)
+static void iommufd_access_leave(struct iommufd_access *access)
 {
 	struct iommufd_ioas *ioas = access->ioas;
 
@@ -85,7 +85,8 @@ static void access_leave(struct iommufd_access *access)
 	iommufd_object_release(&ioas->obj);
 }
 
-static int access_join(struct iommufd_access *access, struct iommufd_ioas *ioas)
+static int iommufd_access_join(struct iommufd_access *access,
+			       struct iommufd_ioas *ioas)
 {
 	int rc;
 
@@ -115,8 +116,8 @@ err_release:
 }
 
 /* Move an access to another IOAS; with @must_have only if it is on one. */
-static int access_change(struct iommufd_access *access, u32 ioas_id,
-			 bool must_have)
+static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
+				 bool must_have)
 {
 	struct iommufd_ioas *ioas;
 	int rc;
@@ -134,10 +135,10 @@ static int access_change(struct iommufd_access *access, u32 ioas_id,
 		return PTR_ERR(ioas);
 	rc = 0;
 	if (ioas != access->ioas) {
-		rc = access_join(access, ioas);
+		rc = iommufd_access_join(access, ioas);
 		if (!rc) {
 			if (access->ioas)
-				access_leave(access);
+				iommufd_access_leave(access);
 			access->ioas = ioas;
 			access->ioas_unpin = ioas;
 		}
@@ -157,7 +158,7 @@ static int access_change(struct iommufd_access *access, u32 ioas_id,
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
-	return access_change(access, ioas_id, false);
+	return iommufd_access_change(access, ioas_id, false);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, "IOMMUFD");
 
@@ -173,7 +174,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, "IOMMUFD");
  */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
-	return access_change(access, ioas_id, true);
+	return iommufd_access_change(access, ioas_id, true);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, "IOMMUFD");
 
@@ -187,7 +188,7 @@ void iommufd_access_detach(struct iommufd_access *access)
 {
 	guard(mutex)(&access->lock);
 	if (!WARN_ON(!access->ioas))
-		access_leave(access);
+		iommufd_access_leave(access);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, "IOMMUFD");
 
@@ -199,14 +200,15 @@ void iommufd_access_destroy(struct iommufd_access *access)
 {
 	scoped_guard(mutex, &access->lock)
 		if (access->ioas)
-			access_leave(access);
+			iommufd_access_leave(access);
 	iommufd_object_destroy_owned(access->ictx, &access->obj);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
 /* An unmap needs [iova, iova + length): ask all accesses to let go of it. */
-static void access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
-				unsigned long length)
+static void iommufd_access_notify_unmap(struct io_pagetable *iopt,
+					unsigned long iova,
+					unsigned long length)
 {
 	struct iommufd_ioas *ioas =
 		container_of(iopt, struct iommufd_ioas, iopt);
@@ -229,12 +231,13 @@ static void access_notify_unmap(struct io_pagetable *iopt, unsigned long iova,
 }
 
 const struct iopt_access_ops iommufd_access_iopt_ops = {
-	.unmap = access_notify_unmap,
+	.unmap = iommufd_access_notify_unmap,
 };
 
 /* The part of [iova, last] that lies in @area. */
-static struct iopt_slice slice_of(const struct iopt_area *area,
-				  unsigned long iova, unsigned long last)
+static struct iopt_slice iommufd_access_slice(const struct iopt_area *area,
+					      unsigned long iova,
+					      unsigned long last)
 {
 	unsigned long offset = area->user.start * PAGE_SIZE +
 			       area->page_offset + (iova - area->node.start);
@@ -248,10 +251,11 @@ static struct iopt_slice slice_of(const struct iopt_area *area,
 }
 
 /* Find the area at @iova for an access, and the part of it up to @last. */
-static struct iopt_area *access_area(struct io_pagetable *iopt,
-				     unsigned long iova, unsigned long last,
-				     unsigned int flags,
-				     struct iopt_slice *slice)
+static struct iopt_area *iommufd_access_area(struct io_pagetable *iopt,
+					     unsigned long iova,
+					     unsigned long last,
+					     unsigned int flags,
+					     struct iopt_slice *slice)
 {
 	struct iopt_area *area = iopt_area_at(iopt, iova);
 
@@ -262,13 +266,13 @@ static struct iopt_area *access_area(struct io_pagetable *iopt,
 	if ((flags & IOMMUFD_ACCESS_RW_WRITE) &&
 	    !(area->pages->writable && (area->prot & IOMMU_WRITE)))
 		return ERR_PTR(-EPERM);
-	*slice = slice_of(area, iova, last);
+	*slice = iommufd_access_slice(area, iova, last);
 	return area;
 }
 
 /* Give back the pins of [iova, last], all of which are there. */
-static void unpin_areas(struct io_pagetable *iopt, unsigned long iova,
-			unsigned long last)
+static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
+				       unsigned long iova, unsigned long last)
 {
 	for (;;) {
 		struct iopt_area *area = iopt_area_at(iopt, iova);
@@ -277,7 +281,7 @@ static void unpin_areas(struct io_pagetable *iopt, unsigned long iova,
 		/* The owner unpins something that it has not pinned. */
 		if (WARN_ON(!area))
 			return;
-		slice = slice_of(area, iova, last);
+		slice = iommufd_access_slice(area, iova, last);
 		iopt_slice_unpin(&slice);
 		atomic_dec(&area->num_accesses);
 		if (last <= area->node.last)
@@ -286,8 +290,9 @@ static void unpin_areas(struct io_pagetable *iopt, unsigned long iova,
 	}
 }
 
-static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
-		     unsigned long last, struct page **out, unsigned int flags)
+static int iommufd_access_pin_areas(struct io_pagetable *iopt,
+				    unsigned long iova, unsigned long last,
+				    struct page **out, unsigned int flags)
 {
 	unsigned long start = iova;
 	struct iopt_slice slice;
@@ -297,7 +302,7 @@ static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
 	for (;;) {
-		area = access_area(iopt, iova, last, flags, &slice);
+		area = iommufd_access_area(iopt, iova, last, flags, &slice);
 		if (IS_ERR(area)) {
 			rc = PTR_ERR(area);
 			break;
@@ -316,7 +321,7 @@ static int pin_areas(struct io_pagetable *iopt, unsigned long iova,
 		iova = area->node.last + 1;
 	}
 	if (iova != start)
-		unpin_areas(iopt, start, iova - 1);
+		iommufd_access_unpin_areas(iopt, start, iova - 1);
 out_unlock:
 	up_read(&iopt->iova_rwsem);
 	return rc;
@@ -353,8 +358,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 
 	if (mutex_lock_killable(&access->lock))
 		return -EINTR;
-	rc = access->ioas ? pin_areas(&access->ioas->iopt, iova, last,
-				      out_pages, flags) :
+	rc = access->ioas ? iommufd_access_pin_areas(&access->ioas->iopt, iova,
+						     last, out_pages, flags) :
 			    -ENOENT;
 	mutex_unlock(&access->lock);
 	return rc;
@@ -381,7 +386,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	if (WARN_ON(!access->ioas_unpin))
 		return;
 	guard(rwsem_read)(&access->ioas_unpin->iopt.iova_rwsem);
-	unpin_areas(&access->ioas_unpin->iopt, iova, last);
+	iommufd_access_unpin_areas(&access->ioas_unpin->iopt, iova, last);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 
@@ -390,16 +395,17 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
  * or 0 if iopt_hold_get() is needed for @slice, whose pages have a reference
  * then.
  */
-static long rw_area(struct io_pagetable *iopt, unsigned long iova,
-		    unsigned long last, const struct iopt_hold *hold,
-		    void *data, unsigned int flags, struct iopt_slice *slice)
+static long iommufd_access_rw_area(struct io_pagetable *iopt,
+				   unsigned long iova, unsigned long last,
+				   const struct iopt_hold *hold, void *data,
+				   unsigned int flags, struct iopt_slice *slice)
 {
 	struct iopt_area *area;
 	long n;
 
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	area = access_area(iopt, iova, last, flags, slice);
+	area = iommufd_access_area(iopt, iova, last, flags, slice);
 	if (IS_ERR(area)) {
 		n = PTR_ERR(area);
 	} else {
@@ -414,17 +420,19 @@ static long rw_area(struct io_pagetable *iopt, unsigned long iova,
 	return n;
 }
 
-static long rw_some(struct iommufd_access *access, unsigned long iova,
-		    unsigned long last, const struct iopt_hold *hold,
-		    void *data, unsigned int flags, struct iopt_slice *slice)
+static long iommufd_access_rw_some(struct iommufd_access *access,
+				   unsigned long iova, unsigned long last,
+				   const struct iopt_hold *hold, void *data,
+				   unsigned int flags, struct iopt_slice *slice)
 {
 	long n;
 
 	if (mutex_lock_killable(&access->lock))
 		return -EINTR;
-	n = access->ioas ? rw_area(&access->ioas->iopt, iova, last, hold, data,
-				   flags, slice) :
-			   -ENOENT;
+	n = access->ioas ?
+		    iommufd_access_rw_area(&access->ioas->iopt, iova, last,
+					   hold, data, flags, slice) :
+		    -ENOENT;
 	mutex_unlock(&access->lock);
 	return n;
 }
@@ -433,8 +441,9 @@ static long rw_some(struct iommufd_access *access, unsigned long iova,
  * Memory may have to be waited for, which is done between two looks at what is
  * mapped: an unmap does not wait, and nothing is copied once it has returned.
  */
-static int rw_all(struct iommufd_access *access, unsigned long iova,
-		  unsigned long last, void *data, unsigned int flags)
+static int iommufd_access_rw_all(struct iommufd_access *access,
+				 unsigned long iova, unsigned long last,
+				 void *data, unsigned int flags)
 {
 	struct iopt_hold hold __uninitialized;
 	int rc = 0;
@@ -442,8 +451,8 @@ static int rw_all(struct iommufd_access *access, unsigned long iova,
 	iopt_hold_init(&hold);
 	for (;;) {
 		struct iopt_slice slice;
-		long n = rw_some(access, iova, last, &hold, data, flags,
-				 &slice);
+		long n = iommufd_access_rw_some(access, iova, last, &hold, data,
+						flags, &slice);
 
 		if (n < 0) {
 			rc = n;
@@ -498,6 +507,6 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 	if (check_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
 
-	return rw_all(access, iova, last, data, flags);
+	return iommufd_access_rw_all(access, iova, last, data, flags);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_rw, "IOMMUFD");

@@ -20,8 +20,8 @@ struct access_pin {
 	unsigned int count;
 };
 
-static struct access_pin *find_pin(struct iopt_pages *pages,
-				   unsigned long index, unsigned long last)
+static struct access_pin *iopt_find_pin(struct iopt_pages *pages,
+					unsigned long index, unsigned long last)
 {
 	struct interval_tree_node *node;
 
@@ -32,10 +32,10 @@ static struct access_pin *find_pin(struct iopt_pages *pages,
 	return NULL;
 }
 
-static int add_pin(struct iopt_pages *pages, unsigned long index,
-		   unsigned long last, struct refusal *refusal)
+static int iopt_add_pin(struct iopt_pages *pages, unsigned long index,
+			unsigned long last, struct refusal *refusal)
 {
-	struct access_pin *pin = find_pin(pages, index, last);
+	struct access_pin *pin = iopt_find_pin(pages, index, last);
 	int rc;
 
 	if (pin) {
@@ -83,7 +83,7 @@ int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 	/* Somebody may be pinning a lot, or memory that is slow to arrive */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
-	rc = add_pin(pages, index, last, refusal);
+	rc = iopt_add_pin(pages, index, last, refusal);
 	while (!rc && index <= last) {
 		unsigned long pfn;
 		unsigned long n = pfn_store_run(&pages->store, index, last,
@@ -107,7 +107,7 @@ void iopt_slice_unpin(const struct iopt_slice *slice)
 	struct access_pin *pin;
 
 	guard(mutex)(&pages->mutex);
-	pin = find_pin(pages, slice->index, iopt_slice_last_index(slice));
+	pin = iopt_find_pin(pages, slice->index, iopt_slice_last_index(slice));
 	if (WARN_ON(!pin) || --pin->count)
 		return;
 	interval_tree_remove(&pin->entry, &pages->pins);

@@ -74,8 +74,9 @@ bool pin_account_fits(enum pin_account_mode mode, unsigned long npages)
 	       capable(CAP_IPC_LOCK);
 }
 
-static int charge_user(struct pin_account *account, unsigned long npages,
-		       struct refusal *refusal)
+static int pin_account_charge_user(struct pin_account *account,
+				   unsigned long npages,
+				   struct refusal *refusal)
 {
 	unsigned long limit = task_rlimit(account->task, RLIMIT_MEMLOCK) >>
 			      PAGE_SHIFT;
@@ -94,8 +95,8 @@ static int charge_user(struct pin_account *account, unsigned long npages,
 	return 0;
 }
 
-static int charge_mm(struct pin_account *account, unsigned long npages,
-		     struct refusal *refusal)
+static int pin_account_charge_mm(struct pin_account *account,
+				 unsigned long npages, struct refusal *refusal)
 {
 	int rc;
 
@@ -128,9 +129,9 @@ int pin_account_charge(struct pin_account *account, unsigned long npages,
 	int rc = 0;
 
 	if (account->mode == PIN_ACCOUNT_USER)
-		rc = charge_user(account, npages, refusal);
+		rc = pin_account_charge_user(account, npages, refusal);
 	else if (account->mode == PIN_ACCOUNT_MM)
-		rc = charge_mm(account, npages, refusal);
+		rc = pin_account_charge_mm(account, npages, refusal);
 	if (rc)
 		return rc;
 
@@ -166,7 +167,8 @@ void pin_account_uncharge(struct pin_account *account, unsigned long npages)
 }
 
 /* Does a limit count the pages of both, so that they are not to count twice? */
-static bool same_payer(const struct pin_account *a, const struct pin_account *b)
+static bool pin_account_same_payer(const struct pin_account *a,
+				   const struct pin_account *b)
 {
 	if (a->mode != b->mode)
 		return false;
@@ -188,7 +190,7 @@ int pin_account_take_over(struct pin_account *account,
 			  const struct pin_account *from,
 			  struct refusal *refusal)
 {
-	if (!same_payer(account, from))
+	if (!pin_account_same_payer(account, from))
 		return pin_account_charge(account, from->charged, refusal);
 
 	atomic64_add(from->charged, &account->mm->pinned_vm);
@@ -205,7 +207,7 @@ int pin_account_take_over(struct pin_account *account,
 void pin_account_give_up(struct pin_account *account,
 			 const struct pin_account *to)
 {
-	if (!same_payer(account, to)) {
+	if (!pin_account_same_payer(account, to)) {
 		pin_account_uncharge(account, account->charged);
 		return;
 	}

@@ -13,8 +13,8 @@
 #include "refusal.h"
 
 /* Can one translation of @size bytes, a power of two, cover @iova? */
-static bool may_be_leaf(const struct iopt_area *area, unsigned long iova,
-			unsigned long size)
+static bool iopt_may_be_leaf(const struct iopt_area *area, unsigned long iova,
+			     unsigned long size)
 {
 	unsigned long start = ALIGN_DOWN(iova, size);
 	unsigned long offset, index, npages, pfn;
@@ -53,7 +53,7 @@ unsigned long iopt_area_leaf(const struct iopt_area *area,
 
 	while (sizes) {
 		size = 1UL << __fls(sizes);
-		if (may_be_leaf(area, iova, size))
+		if (iopt_may_be_leaf(area, iova, size))
 			break;
 		sizes &= ~size;
 	}
@@ -61,7 +61,8 @@ unsigned long iopt_area_leaf(const struct iopt_area *area,
 	return ALIGN_DOWN(iova, size);
 }
 
-static phys_addr_t area_phys(const struct iopt_area *area, unsigned long iova)
+static phys_addr_t iopt_area_phys(const struct iopt_area *area,
+				  unsigned long iova)
 {
 	unsigned long offset = area->page_offset + (iova - area->node.start);
 	unsigned long index = area->user.start + (offset >> PAGE_SHIFT);
@@ -75,11 +76,12 @@ static phys_addr_t area_phys(const struct iopt_area *area, unsigned long iova)
  * Translate [start, end) as before, in memory that is contiguous. The IOMMU
  * driver may need two tables at most, and there is no way back without them.
  */
-static void refill(struct iopt_domain *item, const struct iopt_area *area,
-		   unsigned long start, unsigned long end)
+static void iopt_area_refill(struct iopt_domain *item,
+			     const struct iopt_area *area, unsigned long start,
+			     unsigned long end)
 {
-	WARN_ON(iopt_translate(item, start, area_phys(area, start), end - start,
-			       SZ_1G, area->prot,
+	WARN_ON(iopt_translate(item, start, iopt_area_phys(area, start),
+			       end - start, SZ_1G, area->prot,
 			       GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
 	WARN_ON(iopt_translate_sync(item, start, end - start));
 }
@@ -90,8 +92,8 @@ static void refill(struct iopt_domain *item, const struct iopt_area *area,
  * blocked meanwhile. The user knows where the large ones can be: inside of one
  * of his mappings. Type 1 took away all of it for good.
  */
-static void break_leaf(struct iopt_domain *item, const struct iopt_area *area,
-		       unsigned long iova)
+static void iopt_break_leaf(struct iopt_domain *item,
+			    const struct iopt_area *area, unsigned long iova)
 {
 	unsigned long start, last;
 
@@ -99,12 +101,12 @@ static void break_leaf(struct iopt_domain *item, const struct iopt_area *area,
 	if (start == iova)
 		return;
 	iopt_untranslate_sync(item, start, last - start + 1);
-	refill(item, area, start, iova);
-	refill(item, area, iova, last + 1);
+	iopt_area_refill(item, area, start, iova);
+	iopt_area_refill(item, area, iova, last + 1);
 }
 
-static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
-		     struct iopt_area *rear, unsigned long iova)
+static void iopt_split_area(struct io_pagetable *iopt, struct iopt_area *area,
+			    struct iopt_area *rear, unsigned long iova)
 {
 	unsigned long npages = (area->page_offset + iova - area->node.start) >>
 			       PAGE_SHIFT;
@@ -127,7 +129,7 @@ static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
 	scoped_guard(mutex, &area->pages->mutex) {
 		if (!iopt->small_pages)
 			list_for_each_entry(item, &iopt->domains, entry)
-				break_leaf(item, area, iova);
+				iopt_break_leaf(item, area, iova);
 		/* All indices have a user before and after, so stay pinned. */
 		if (filled)
 			interval_tree_remove(&area->user, &area->pages->users);
@@ -146,8 +148,8 @@ static void cut_area(struct io_pagetable *iopt, struct iopt_area *area,
  * A table that is asked what is dirty would forget it about an entry that is
  * broken.
  */
-static bool would_forget(struct io_pagetable *iopt, struct iopt_area *area,
-			 unsigned long iova)
+static bool iopt_split_forgets(struct io_pagetable *iopt,
+			       struct iopt_area *area, unsigned long iova)
 {
 	struct iopt_domain *item;
 	unsigned long last;
@@ -166,8 +168,9 @@ static bool would_forget(struct io_pagetable *iopt, struct iopt_area *area,
  * Return: 0 if the area was cut or needs no cut, -EAGAIN if an access is in
  * the way, in *busy, or an error.
  */
-static int try_cut(struct io_pagetable *iopt, unsigned long iova,
-		   struct iopt_area *rear, struct iova_node *busy, bool *used)
+static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
+			  struct iopt_area *rear, struct iova_node *busy,
+			  bool *used)
 {
 	struct iopt_area *area;
 	unsigned long offset;
@@ -182,7 +185,7 @@ static int try_cut(struct io_pagetable *iopt, unsigned long iova,
 	offset = area->page_offset + (iova - area->node.start);
 	if (!IS_ALIGNED(iova, iopt->alignment) || offset_in_page(offset) ||
 	    area->pages->source == IOPT_PAGES_MMIO ||
-	    would_forget(iopt, area, iova))
+	    iopt_split_forgets(iopt, area, iova))
 		return refuse(iopt->refusal, -EINVAL,
 			      "unmap: 0x%lx is no place to cut the mapping at 0x%lx-0x%lx",
 			      iova, area->node.start, area->node.last);
@@ -192,12 +195,13 @@ static int try_cut(struct io_pagetable *iopt, unsigned long iova,
 		return -EAGAIN;
 	}
 	area->prevent_access = false;
-	cut_area(iopt, area, rear, iova);
+	iopt_split_area(iopt, area, rear, iova);
 	*used = true;
 	return 0;
 }
 
-static void allow_access(struct io_pagetable *iopt, unsigned long iova)
+static void iopt_split_allow_access(struct io_pagetable *iopt,
+				    unsigned long iova)
 {
 	struct iopt_area *area;
 
@@ -249,7 +253,8 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 	rear = kzalloc(sizeof(*rear), GFP_KERNEL_ACCOUNT);
 	if (!rear)
 		return -ENOMEM;
-	while ((rc = try_cut(iopt, iova, rear, &busy, &used)) == -EAGAIN) {
+	while ((rc = iopt_try_split(iopt, iova, rear, &busy, &used)) ==
+	       -EAGAIN) {
 		/* As for an unmap; the accesses pin the rest anew. */
 		if (WARN_ON(!iopt->access_ops || tries++ > 100)) {
 			rc = -EDEADLOCK;
@@ -259,7 +264,7 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 					busy.last - busy.start + 1);
 	}
 	if (rc)
-		allow_access(iopt, iova);
+		iopt_split_allow_access(iopt, iova);
 	if (!used)
 		kfree(rear);
 	return rc;

@@ -12,14 +12,15 @@
 #include "iommufd_private.h"
 #include "trace.h"
 
-static void unreserve_device(struct iommufd_hwpt *hwpt, struct device *dev)
+static void iommufd_unreserve_device(struct iommufd_hwpt *hwpt,
+				     struct device *dev)
 {
 	guard(rwsem_write)(&hwpt->paging->ioas->iopt.iova_rwsem);
 	iopt_unreserve(&hwpt->paging->ioas->iopt, dev);
 }
 
-static int check_coherency(struct iommufd_device *idev,
-			   struct iommufd_hwpt *hwpt)
+static int iommufd_check_coherency(struct iommufd_device *idev,
+				   struct iommufd_hwpt *hwpt)
 {
 	int rc;
 
@@ -34,7 +35,8 @@ static int check_coherency(struct iommufd_device *idev,
 }
 
 /* Attach a device; the first one of a group attaches the group. */
-static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
+static int iommufd_attach_hwpt(struct iommufd_device *idev,
+			       struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attachment *attachment;
@@ -50,7 +52,7 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 		return refuse(&idev->ictx->refusal, -EINVAL,
 			      "attach: the group of %s is attached to hwpt %u",
 			      dev_name(idev->dev), attachment->hwpt->obj.id);
-	rc = check_coherency(idev, hwpt);
+	rc = iommufd_check_coherency(idev, hwpt);
 	if (rc)
 		return rc;
 	rc = iopt_reserve_device(&hwpt->paging->ioas->iopt, idev->dev,
@@ -81,13 +83,14 @@ static int attach_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 err_release:
 	iommufd_object_release(&hwpt->obj);
 err_unreserve:
-	unreserve_device(hwpt, idev->dev);
+	iommufd_unreserve_device(hwpt, idev->dev);
 	return rc;
 }
 
 /* Move the whole group of an attached device to another table. */
-static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
-			struct iommufd_hwpt **old_hwpt)
+static int iommufd_replace_hwpt(struct iommufd_device *idev,
+				struct iommufd_hwpt *hwpt,
+				struct iommufd_hwpt **old_hwpt)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attachment *attachment, *new;
@@ -110,7 +113,7 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 		return -EINVAL;
 
 	list_for_each_entry(cur, &attachment->devices, entry) {
-		rc = check_coherency(cur, hwpt);
+		rc = iommufd_check_coherency(cur, hwpt);
 		if (rc)
 			return rc;
 	}
@@ -142,7 +145,7 @@ static int replace_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
 
 	list_for_each_entry(cur, &new->devices, entry) {
 		if (old->paging->ioas != hwpt->paging->ioas)
-			unreserve_device(old, cur->dev);
+			iommufd_unreserve_device(old, cur->dev);
 		/* The last one is the caller's to release. */
 		if (cur != idev)
 			iommufd_object_release(&old->obj);
@@ -158,12 +161,13 @@ err_unreserve:
 	if (old->paging->ioas != hwpt->paging->ioas)
 		list_for_each_entry_continue_reverse(cur, &attachment->devices,
 						     entry)
-			unreserve_device(hwpt, cur->dev);
+			iommufd_unreserve_device(hwpt, cur->dev);
 	return rc;
 }
 
 /* Give up a hold on a table that a device was attached to. */
-static void release_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+static void iommufd_release_hwpt(struct iommufd_ctx *ictx,
+				 struct iommufd_hwpt *hwpt)
 {
 	if (hwpt->paging->automatic)
 		iommufd_object_destroy_unused(ictx, &hwpt->obj);
@@ -171,17 +175,18 @@ static void release_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 		iommufd_object_release(&hwpt->obj);
 }
 
-static int change_hwpt(struct iommufd_device *idev, struct iommufd_hwpt *hwpt,
-		       bool replace, struct iommufd_hwpt **old_hwpt)
+static int iommufd_change_hwpt(struct iommufd_device *idev,
+			       struct iommufd_hwpt *hwpt, bool replace,
+			       struct iommufd_hwpt **old_hwpt)
 {
-	return replace ? replace_hwpt(idev, hwpt, old_hwpt) :
-			 attach_hwpt(idev, hwpt);
+	return replace ? iommufd_replace_hwpt(idev, hwpt, old_hwpt) :
+			 iommufd_attach_hwpt(idev, hwpt);
 }
 
 /* Attach to an automatic hwpt of the IOAS that suits the device */
-static int change_to_existing(struct iommufd_device *idev,
-			      struct iommufd_ioas *ioas, bool replace,
-			      struct iommufd_hwpt **old, u32 *pt_id)
+static int iommufd_change_to_existing(struct iommufd_device *idev,
+				      struct iommufd_ioas *ioas, bool replace,
+				      struct iommufd_hwpt **old, u32 *pt_id)
 {
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
@@ -192,7 +197,7 @@ static int change_to_existing(struct iommufd_device *idev,
 
 		if (!hwpt->automatic || !iommufd_object_tryget(obj))
 			continue;
-		rc = change_hwpt(idev, &hwpt->common, replace, old);
+		rc = iommufd_change_hwpt(idev, &hwpt->common, replace, old);
 		iommufd_object_put(idev->ictx, obj);
 		if (!rc)
 			*pt_id = id;
@@ -207,15 +212,16 @@ static int change_to_existing(struct iommufd_device *idev,
 }
 
 /* Attach to a hwpt of the IOAS that suits, or else to a new one */
-static int change_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
-		       bool replace, struct iommufd_hwpt **old, u32 *pt_id)
+static int iommufd_change_ioas(struct iommufd_device *idev,
+			       struct iommufd_ioas *ioas, bool replace,
+			       struct iommufd_hwpt **old, u32 *pt_id)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
 	mutex_lock(&ioas->mutex);
-	rc = change_to_existing(idev, ioas, replace, old, pt_id);
+	rc = iommufd_change_to_existing(idev, ioas, replace, old, pt_id);
 	if (rc != -EINVAL)
 		goto out_unlock;
 
@@ -234,7 +240,7 @@ static int change_ioas(struct iommufd_device *idev, struct iommufd_ioas *ioas,
 	 */
 	rc = iommufd_hwpt_fill(hwpt);
 	if (!rc)
-		rc = change_hwpt(idev, &hwpt->common, replace, old);
+		rc = iommufd_change_hwpt(idev, &hwpt->common, replace, old);
 	if (rc) {
 		/* Nobody may find it once the lock is gone */
 		list_del_init(&hwpt->entry);
@@ -249,7 +255,8 @@ out_unlock:
 	return rc;
 }
 
-static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
+static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
+			     bool replace)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
 	struct iommufd_hwpt *old = NULL;
@@ -263,10 +270,12 @@ static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
 	switch (obj->ops->type) {
 	case IOMMUFD_OBJ_HWPT:
 		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
-			rc = change_hwpt(idev, to_hwpt(obj), replace, &old);
+			rc = iommufd_change_hwpt(idev, to_hwpt(obj), replace,
+						 &old);
 		break;
 	case IOMMUFD_OBJ_IOAS:
-		rc = change_ioas(idev, to_ioas(obj), replace, &old, pt_id);
+		rc = iommufd_change_ioas(idev, to_ioas(obj), replace, &old,
+					 pt_id);
 		break;
 	default:
 		rc = -EINVAL;
@@ -275,7 +284,7 @@ static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
 	iommufd_object_put(ictx, obj);
 	/* May destroy an automatic table, which takes locks from above. */
 	if (old)
-		release_hwpt(ictx, old);
+		iommufd_release_hwpt(ictx, old);
 	return rc;
 }
 
@@ -294,7 +303,7 @@ static int change_pt(struct iommufd_device *idev, u32 *pt_id, bool replace)
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {
-	int rc = change_pt(idev, pt_id, false);
+	int rc = iommufd_change_pt(idev, pt_id, false);
 
 	trace_iommufd_attach(idev->dev, idev->obj.id, *pt_id, rc);
 	return rc;
@@ -314,7 +323,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
  */
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
-	int rc = change_pt(idev, pt_id, true);
+	int rc = iommufd_change_pt(idev, pt_id, true);
 
 	trace_iommufd_replace(idev->dev, idev->obj.id, *pt_id, rc);
 	return rc;
@@ -342,9 +351,9 @@ void iommufd_device_detach(struct iommufd_device *idev)
 		idev->attached = false;
 		if (list_empty(&attachment->devices))
 			iommufd_attachment_destroy(attachment);
-		unreserve_device(hwpt, idev->dev);
+		iommufd_unreserve_device(hwpt, idev->dev);
 	}
 	trace_iommufd_detach(idev->dev, idev->obj.id, hwpt->obj.id, 0);
-	release_hwpt(idev->ictx, hwpt);
+	iommufd_release_hwpt(idev->ictx, hwpt);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

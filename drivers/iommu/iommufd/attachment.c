@@ -14,7 +14,8 @@
 #include "iommufd_private.h"
 
 static struct iommufd_attachment *
-attachment_alloc(struct iommufd_group *igroup, struct iommufd_hwpt *hwpt)
+iommufd_attachment_alloc(struct iommufd_group *igroup,
+			 struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_attachment *attachment;
 
@@ -59,7 +60,7 @@ iommufd_attachment_create(struct iommufd_group *igroup,
 
 	lockdep_assert_held(&igroup->lock);
 
-	attachment = attachment_alloc(igroup, hwpt);
+	attachment = iommufd_attachment_alloc(igroup, hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
 	rc = xa_insert(&igroup->attachments, attachment->pasid, attachment,
@@ -101,7 +102,7 @@ iommufd_attachment_replace(struct iommufd_attachment *old,
 
 	lockdep_assert_held(&igroup->lock);
 
-	attachment = attachment_alloc(igroup, hwpt);
+	attachment = iommufd_attachment_alloc(igroup, hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
 	rc = iommu_replace_group_handle(igroup->group, hwpt->domain,
@@ -141,8 +142,8 @@ void iommufd_attachment_destroy(struct iommufd_attachment *attachment)
  * Move a group from an empty domain, which will be freed, back to where it was.
  * If the driver cannot do that, all DMA of the group is blocked.
  */
-static int attachment_restore(struct iommufd_attachment *attachment,
-			      struct iommu_domain *domain)
+static int iommufd_attachment_restore(struct iommufd_attachment *attachment,
+				      struct iommu_domain *domain)
 {
 	struct iommufd_group *igroup = attachment->igroup;
 	struct iommu_domain *old = attachment->hwpt->domain;
@@ -174,14 +175,14 @@ int iommufd_attachment_try(struct iommufd_group *igroup,
 	struct iommufd_attachment *attachment;
 	int rc;
 
-	attachment = attachment_alloc(igroup, NULL);
+	attachment = iommufd_attachment_alloc(igroup, NULL);
 	if (!attachment)
 		return -ENOMEM;
 	if (old) {
 		rc = iommu_replace_group_handle(igroup->group, domain,
 						&attachment->handle);
 		if (!rc)
-			rc = attachment_restore(old, domain);
+			rc = iommufd_attachment_restore(old, domain);
 	} else {
 		rc = iommu_attach_group_handle(domain, igroup->group,
 					       &attachment->handle);

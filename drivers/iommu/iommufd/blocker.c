@@ -24,7 +24,8 @@
  * Does binding this driver give the device's DMA to the kernel? Each bus asks
  * its own kind of driver, and a bus that does not ask claims nothing.
  */
-static bool driver_claims_dma(struct device *dev, struct device_driver *drv)
+static bool iommufd_driver_claims_dma(struct device *dev,
+				      struct device_driver *drv)
 {
 	if (dev_is_pci(dev))
 		return !to_pci_driver(drv)->driver_managed_dma;
@@ -64,7 +65,7 @@ bool iommufd_device_blocks(struct device *dev, char *name, size_t size)
 	guard(rcu)();
 
 	drv = READ_ONCE(dev->driver);
-	if (!drv || !driver_claims_dma(dev, drv))
+	if (!drv || !iommufd_driver_claims_dma(dev, drv))
 		return false;
 	strscpy(name, drv->name, size);
 	return true;
@@ -76,7 +77,7 @@ struct blocker {
 	char device[64];
 };
 
-static int find_blocker(struct device *dev, void *data)
+static int iommufd_find_blocker(struct device *dev, void *data)
 {
 	struct blocker *blocker = data;
 
@@ -101,7 +102,7 @@ int iommufd_refuse_owner(struct iommufd_ctx *ictx, struct iommu_group *group,
 {
 	struct blocker blocker;
 
-	if (iommu_group_for_each_dev(group, &blocker, find_blocker))
+	if (iommu_group_for_each_dev(group, &blocker, iommufd_find_blocker))
 		return refuse_and_warn(&ictx->refusal, REFUSAL_OWNER, error,
 				       "%s: in IOMMU group %d, %s is bound to the host driver %s",
 				       what, iommu_group_id(group),

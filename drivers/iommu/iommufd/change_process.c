@@ -24,13 +24,13 @@ struct takeover {
 	struct pin_account account;
 };
 
-static bool takeover_less(struct rb_node *a, const struct rb_node *b)
+static bool iommufd_takeover_less(struct rb_node *a, const struct rb_node *b)
 {
 	return rb_entry(a, struct takeover, node)->pages <
 	       rb_entry(b, struct takeover, node)->pages;
 }
 
-static int takeover_cmp(const void *key, const struct rb_node *node)
+static int iommufd_takeover_cmp(const void *key, const struct rb_node *node)
 {
 	const struct iopt_pages *pages = key;
 	const struct takeover *takeover = rb_entry(node, struct takeover, node);
@@ -38,13 +38,14 @@ static int takeover_cmp(const void *key, const struct rb_node *node)
 	return pages < takeover->pages ? -1 : pages > takeover->pages;
 }
 
-static int add_takeover(struct rb_root *takeovers, struct iopt_pages *pages,
-			enum pin_account_mode mode)
+static int iommufd_takeover_add(struct rb_root *takeovers,
+				struct iopt_pages *pages,
+				enum pin_account_mode mode)
 {
 	struct takeover *takeover;
 
 	/* Copies share their pages, which are charged once. */
-	if (rb_find(pages, takeovers, takeover_cmp))
+	if (rb_find(pages, takeovers, iommufd_takeover_cmp))
 		return 0;
 	takeover = kzalloc(sizeof(*takeover), GFP_KERNEL_ACCOUNT);
 	if (!takeover)
@@ -52,11 +53,11 @@ static int add_takeover(struct rb_root *takeovers, struct iopt_pages *pages,
 	iopt_pages_get(pages);
 	takeover->pages = pages;
 	pin_account_init(&takeover->account, mode);
-	rb_add(&takeover->node, takeovers, takeover_less);
+	rb_add(&takeover->node, takeovers, iommufd_takeover_less);
 	return 0;
 }
 
-static void free_takeovers(struct rb_root *takeovers)
+static void iommufd_takeovers_free(struct rb_root *takeovers)
 {
 	struct takeover *takeover, *next;
 
@@ -68,8 +69,9 @@ static void free_takeovers(struct rb_root *takeovers)
 	}
 }
 
-static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			struct rb_root *takeovers)
+static int iommufd_takeovers_collect_ioas(struct iommufd_ctx *ictx,
+					  struct iommufd_ioas *ioas,
+					  struct rb_root *takeovers)
 {
 	struct iova_node *node;
 	int rc;
@@ -86,7 +88,7 @@ static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			return refuse(&ictx->refusal, -EINVAL,
 				      "change process: the mapping at 0x%lx-0x%lx of ioas %u is not of a file",
 				      node->start, node->last, ioas->obj.id);
-		rc = add_takeover(takeovers, pages, ictx->account_mode);
+		rc = iommufd_takeover_add(takeovers, pages, ictx->account_mode);
 		if (rc)
 			return rc;
 		if (fatal_signal_pending(current))
@@ -96,7 +98,8 @@ static int collect_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return 0;
 }
 
-static int collect_all(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+static int iommufd_takeovers_collect(struct iommufd_ctx *ictx,
+				     struct rb_root *takeovers)
 {
 	struct iommufd_object *obj;
 	unsigned long id;
@@ -106,7 +109,8 @@ static int collect_all(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_IOAS);
 		if (IS_ERR(obj))
 			continue;
-		rc = collect_ioas(ictx, to_ioas(obj), takeovers);
+		rc = iommufd_takeovers_collect_ioas(ictx, to_ioas(obj),
+						    takeovers);
 		iommufd_object_put(ictx, obj);
 		if (rc)
 			break;
@@ -115,31 +119,34 @@ static int collect_all(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 	return rc;
 }
 
-static struct takeover *takeover_of(struct rb_node *node)
+static struct takeover *iommufd_takeover_of(struct rb_node *node)
 {
 	return rb_entry_safe(node, struct takeover, node);
 }
 
 /* Let pins go on in all that come before @stop; NULL means all. */
-static void unlock_takeovers(struct rb_root *takeovers, struct takeover *stop)
+static void iommufd_takeovers_unlock(struct rb_root *takeovers,
+				     struct takeover *stop)
 {
 	struct takeover *takeover;
 
-	for (takeover = takeover_of(rb_first(takeovers)); takeover != stop;
-	     takeover = takeover_of(rb_next(&takeover->node))) {
+	for (takeover = iommufd_takeover_of(rb_first(takeovers));
+	     takeover != stop;
+	     takeover = iommufd_takeover_of(rb_next(&takeover->node))) {
 		mutex_unlock(&takeover->pages->mutex);
 		cond_resched();
 	}
 }
 
-static int lock_takeovers(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+static int iommufd_takeovers_lock(struct iommufd_ctx *ictx,
+				  struct rb_root *takeovers)
 {
 	struct takeover *takeover;
 
-	for (takeover = takeover_of(rb_first(takeovers)); takeover;
-	     takeover = takeover_of(rb_next(&takeover->node))) {
+	for (takeover = iommufd_takeover_of(rb_first(takeovers)); takeover;
+	     takeover = iommufd_takeover_of(rb_next(&takeover->node))) {
 		if (fatal_signal_pending(current)) {
-			unlock_takeovers(takeovers, takeover);
+			iommufd_takeovers_unlock(takeovers, takeover);
 			return -EINTR;
 		}
 		mutex_lock_nest_lock(&takeover->pages->mutex,
@@ -153,16 +160,17 @@ static int lock_takeovers(struct iommufd_ctx *ictx, struct rb_root *takeovers)
  * Charge the new payer for everything before the old one is let go of
  * anything, with all pins standing still meanwhile.
  */
-static int take_over(struct iommufd_ctx *ictx, struct rb_root *takeovers)
+static int iommufd_takeovers_charge(struct iommufd_ctx *ictx,
+				    struct rb_root *takeovers)
 {
 	struct takeover *takeover, *undo;
 	int rc;
 
-	rc = lock_takeovers(ictx, takeovers);
+	rc = iommufd_takeovers_lock(ictx, takeovers);
 	if (rc)
 		return rc;
-	for (takeover = takeover_of(rb_first(takeovers)); takeover;
-	     takeover = takeover_of(rb_next(&takeover->node))) {
+	for (takeover = iommufd_takeover_of(rb_first(takeovers)); takeover;
+	     takeover = iommufd_takeover_of(rb_next(&takeover->node))) {
 		rc = fatal_signal_pending(current) ?
 			     -EINTR :
 			     pin_account_take_over(&takeover->account,
@@ -172,19 +180,21 @@ static int take_over(struct iommufd_ctx *ictx, struct rb_root *takeovers)
 			break;
 		cond_resched();
 	}
-	for (undo = takeover_of(rb_first(takeovers)); rc && undo != takeover;
-	     undo = takeover_of(rb_next(&undo->node))) {
+	for (undo = iommufd_takeover_of(rb_first(takeovers));
+	     rc && undo != takeover;
+	     undo = iommufd_takeover_of(rb_next(&undo->node))) {
 		pin_account_give_up(&undo->account, &undo->pages->account);
 		cond_resched();
 	}
-	for (takeover = takeover_of(rb_first(takeovers)); takeover && !rc;
-	     takeover = takeover_of(rb_next(&takeover->node))) {
+	for (takeover = iommufd_takeover_of(rb_first(takeovers));
+	     takeover && !rc;
+	     takeover = iommufd_takeover_of(rb_next(&takeover->node))) {
 		swap(takeover->account, takeover->pages->account);
 		pin_account_give_up(&takeover->account,
 				    &takeover->pages->account);
 		cond_resched();
 	}
-	unlock_takeovers(takeovers, NULL);
+	iommufd_takeovers_unlock(takeovers, NULL);
 	return rc;
 }
 
@@ -200,10 +210,10 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd)
 
 	if (mutex_lock_killable(&ictx->takeover_mutex))
 		return -EINTR;
-	rc = collect_all(ictx, &takeovers);
+	rc = iommufd_takeovers_collect(ictx, &takeovers);
 	if (!rc)
-		rc = take_over(ictx, &takeovers);
+		rc = iommufd_takeovers_charge(ictx, &takeovers);
 	mutex_unlock(&ictx->takeover_mutex);
-	free_takeovers(&takeovers);
+	iommufd_takeovers_free(&takeovers);
 	return rc;
 }

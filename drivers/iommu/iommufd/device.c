@@ -22,7 +22,7 @@ module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Accept devices whose interrupts the platform does not isolate: a malicious user can then inject interrupts into the host (default: no)");
 
-static void idev_destroy(struct iommufd_object *obj)
+static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
@@ -35,13 +35,13 @@ static void idev_destroy(struct iommufd_object *obj)
 		iommufd_ctx_put(idev->ictx);
 }
 
-static void idev_show(struct iommufd_object *obj, struct seq_file *m)
+static void iommufd_device_show(struct iommufd_object *obj, struct seq_file *m)
 {
 	seq_printf(m, " %s", dev_name(to_idev(obj)->dev));
 }
 
-static const char *idev_device_on(struct iommufd_object *obj,
-				  const struct iommufd_object *other)
+static const char *iommufd_device_on(struct iommufd_object *obj,
+				     const struct iommufd_object *other)
 {
 	struct iommufd_device *idev = to_idev(obj);
 	struct iommufd_group *igroup = idev->igroup;
@@ -61,12 +61,12 @@ static const char *idev_device_on(struct iommufd_object *obj,
 const struct iommufd_object_ops iommufd_device_object_ops = {
 	.type = IOMMUFD_OBJ_DEVICE,
 	.name = "device",
-	.destroy = idev_destroy,
-	.show = idev_show,
-	.device_on = idev_device_on,
+	.destroy = iommufd_device_destroy,
+	.show = iommufd_device_show,
+	.device_on = iommufd_device_on,
 };
 
-static bool isolates_interrupts(struct device *dev)
+static bool iommufd_isolates_interrupts(struct device *dev)
 {
 	struct iommu_group *group = iommu_group_get(dev);
 	bool isolated;
@@ -99,7 +99,7 @@ int iommufd_device_isolation(struct device *dev)
 	 */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
 		return -EINVAL;
-	if (!allow_unsafe_interrupts && !isolates_interrupts(dev))
+	if (!allow_unsafe_interrupts && !iommufd_isolates_interrupts(dev))
 		return -EPERM;
 	return 0;
 }
@@ -124,7 +124,7 @@ int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev)
 		return refuse_and_warn(&ictx->refusal, REFUSAL_ISOLATION, rc,
 				       "bind: DMA of %s is not cache coherent",
 				       dev_name(dev));
-	if (allow_unsafe_interrupts && !isolates_interrupts(dev))
+	if (allow_unsafe_interrupts && !iommufd_isolates_interrupts(dev))
 		dev_warn_once(dev,
 			      "bound without interrupt isolation, as allow_unsafe_interrupts asks\n");
 	return 0;
@@ -229,7 +229,7 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-static bool device_may_use_ats(struct device *dev)
+static bool iommufd_device_may_use_ats(struct device *dev)
 {
 	return dev_is_pci(dev) && pci_ats_supported(to_pci_dev(dev));
 }
@@ -282,7 +282,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->out_capabilities = 0;
 	if (iommufd_dirty_tracking_supported(to_idev(obj)->dev))
 		cmd->out_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
-	if (!device_may_use_ats(to_idev(obj)->dev))
+	if (!iommufd_device_may_use_ats(to_idev(obj)->dev))
 		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_free:

@@ -34,8 +34,9 @@ struct dirty_read {
 	unsigned long last;
 };
 
-static int read_entries(const struct dirty_read *read, unsigned long start,
-			unsigned long last, unsigned long flags)
+static int iommufd_dirty_read_entries(const struct dirty_read *read,
+				      unsigned long start, unsigned long last,
+				      unsigned long flags)
 {
 	struct iommu_domain *domain = read->hwpt->common.domain;
 	struct iommu_iotlb_gather gather;
@@ -69,8 +70,9 @@ static int read_entries(const struct dirty_read *read, unsigned long start,
  * since an entry can be cleared only as a whole, one that reaches beyond what
  * the caller asked for is left dirty.
  */
-static int read_area(struct dirty_read *read, struct iopt_area *area,
-		     unsigned long start, unsigned long last)
+static int iommufd_dirty_read_area(struct dirty_read *read,
+				   struct iopt_area *area, unsigned long start,
+				   unsigned long last)
 {
 	struct iommu_domain *domain = read->hwpt->common.domain;
 	unsigned long head, head_last, tail, tail_last;
@@ -91,11 +93,11 @@ static int read_area(struct dirty_read *read, struct iopt_area *area,
 		last = tail_last > read->last ? tail - 1 : tail_last;
 	}
 	read->next = last + 1;
-	return read_entries(read, start, last, flags);
+	return iommufd_dirty_read_entries(read, start, last, flags);
 }
 
 /* What is not an area has nothing to read, or is being made or removed. */
-static int read_step(struct dirty_read *read, unsigned long last)
+static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
 {
 	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
 	unsigned long start = read->next;
@@ -118,11 +120,12 @@ static int read_step(struct dirty_read *read, unsigned long last)
 		read->next = last + 1;
 		return 0;
 	}
-	return read_area(read, area, start, last);
+	return iommufd_dirty_read_area(read, area, start, last);
 }
 
-static int read_dirty(struct iova_bitmap *bitmap, unsigned long iova,
-		      size_t length, void *opaque)
+static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
+				    unsigned long iova, size_t length,
+				    void *opaque)
 {
 	unsigned long last = iova + (length - 1);
 	struct dirty_read *read = opaque;
@@ -132,7 +135,7 @@ static int read_dirty(struct iova_bitmap *bitmap, unsigned long iova,
 	if (read->next > last)
 		return 0;
 	while (true) {
-		rc = read_step(read, last);
+		rc = iommufd_dirty_read_step(read, last);
 		/* The IOVA after the very last one is 0. */
 		if (rc || read->next > last || !read->next)
 			return rc;
@@ -166,7 +169,7 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 		return 0;
 
 	if (enable) {
-		rc = read_dirty(NULL, 0, SIZE_MAX, &clear);
+		rc = iommufd_dirty_read_range(NULL, 0, SIZE_MAX, &clear);
 		if (rc)
 			return rc;
 	}
@@ -215,13 +218,13 @@ int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
 	read.bitmap = iova_bitmap_alloc(iova, length, page_size, data);
 	if (IS_ERR(read.bitmap))
 		return PTR_ERR(read.bitmap);
-	rc = iova_bitmap_for_each(read.bitmap, &read, read_dirty);
+	rc = iova_bitmap_for_each(read.bitmap, &read, iommufd_dirty_read_range);
 	iova_bitmap_free(read.bitmap);
 	return rc;
 }
 
 /* The user keeps his own account of a table, so the container's is off. */
-static void leave_log(struct iommufd_hwpt_paging *hwpt)
+static void iommufd_dirty_leave_log(struct iommufd_hwpt_paging *hwpt)
 {
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
@@ -229,7 +232,8 @@ static void leave_log(struct iommufd_hwpt_paging *hwpt)
 	hwpt->ioas->dirty_log.exact = false;
 }
 
-static struct iommufd_hwpt_paging *get_hwpt(struct iommufd_ctx *ictx, u32 id)
+static struct iommufd_hwpt_paging *
+iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj =
 		iommufd_object_get(ictx, id, IOMMUFD_OBJ_HWPT);
@@ -246,11 +250,11 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 	if ((cmd->flags & ~IOMMU_HWPT_DIRTY_TRACKING_ENABLE) || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	hwpt = get_hwpt(ucmd->ictx, cmd->hwpt_id);
+	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	scoped_guard(mutex, &hwpt->ioas->mutex) {
-		leave_log(hwpt);
+		iommufd_dirty_leave_log(hwpt);
 		rc = iommufd_hwpt_set_dirty(hwpt, cmd->flags);
 	}
 	if (rc == -EOPNOTSUPP)
@@ -274,13 +278,13 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 	if (cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
 		flags |= IOMMU_DIRTY_NO_CLEAR;
 
-	hwpt = get_hwpt(ucmd->ictx, cmd->hwpt_id);
+	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	/* What is cleared here the container's log must not rely on. */
 	if (!flags) {
 		guard(mutex)(&hwpt->ioas->mutex);
-		leave_log(hwpt);
+		iommufd_dirty_leave_log(hwpt);
 	}
 	rc = iommufd_hwpt_read_dirty(hwpt, cmd->iova, cmd->length,
 				     cmd->page_size,

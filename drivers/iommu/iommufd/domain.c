@@ -10,8 +10,8 @@
 #include "iommufd_private.h"
 #include "mock/hooks.h"
 
-static struct iommu_domain *try_domain(struct iommufd_group *igroup,
-				       struct iommu_domain *domain)
+static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
+					       struct iommu_domain *domain)
 {
 	int rc;
 
@@ -25,7 +25,7 @@ static struct iommu_domain *try_domain(struct iommufd_group *igroup,
 }
 
 /* What drivers answer when a kind of domain does not suit the hardware. */
-static bool is_unsuitable(int rc)
+static bool iommufd_domain_unsuitable(int rc)
 {
 	return rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENODEV;
 }
@@ -61,12 +61,13 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 		domain = ops->domain_alloc_user(dev, flags, NULL, user_data);
 		if (!IS_ERR(domain))
 			domain->owner = ops;
-		domain = try_domain(igroup, domain);
-		if (!IS_ERR(domain) || must || !is_unsuitable(PTR_ERR(domain)))
+		domain = iommufd_domain_try(igroup, domain);
+		if (!IS_ERR(domain) || must ||
+		    !iommufd_domain_unsuitable(PTR_ERR(domain)))
 			return domain;
 		WRITE_ONCE(igroup->no_user_domain, true);
 	}
-	return try_domain(igroup, iommu_paging_domain_alloc(dev));
+	return iommufd_domain_try(igroup, iommu_paging_domain_alloc(dev));
 }
 
 /**

@@ -11,8 +11,8 @@
 #include "refusal.h"
 
 /* The alignment that all domains and options ask for together. */
-static unsigned long calc_alignment(struct io_pagetable *iopt,
-				    struct iommu_domain *extra)
+static unsigned long iopt_calc_alignment(struct io_pagetable *iopt,
+					 struct iommu_domain *extra)
 {
 	bool whole = iopt->small_pages || iopt->pin_accesses;
 	unsigned long alignment = whole ? PAGE_SIZE : 1;
@@ -29,7 +29,8 @@ static unsigned long calc_alignment(struct io_pagetable *iopt,
 }
 
 /* Would every area and allowed range do with a larger alignment? */
-static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
+static int iopt_check_alignment(struct io_pagetable *iopt,
+				unsigned long alignment)
 {
 	unsigned long mask = alignment - 1;
 	struct iova_node *node;
@@ -57,8 +58,8 @@ static int check_alignment(struct io_pagetable *iopt, unsigned long alignment)
 	return 0;
 }
 
-static int reserve_aperture(struct io_pagetable *iopt,
-			    struct iopt_domain *item)
+static int iopt_reserve_aperture(struct io_pagetable *iopt,
+				 struct iopt_domain *item)
 {
 	const struct iommu_domain_geometry *geometry = &item->domain->geometry;
 	int rc;
@@ -78,9 +79,9 @@ static int reserve_aperture(struct io_pagetable *iopt,
 	return 0;
 }
 
-/* Undo what fill_domain() did to the areas before @stop; NULL means all. */
-static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
-			  struct iova_node *stop)
+/* Undo iopt_fill_domain() in the areas before @stop; NULL means all */
+static void iopt_unfill_domain(struct io_pagetable *iopt,
+			       struct iopt_domain *item, struct iova_node *stop)
 {
 	bool is_last = list_empty(&iopt->domains);
 	struct iopt_gather gather;
@@ -110,7 +111,7 @@ static void unfill_domain(struct io_pagetable *iopt, struct iopt_domain *item,
 }
 
 /* Fill all areas into one more domain; pin them if it is the first. */
-static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 {
 	bool is_first = list_empty(&iopt->domains);
 	struct iova_node *node;
@@ -144,7 +145,7 @@ static int fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 	}
 	if (!node)
 		return 0;
-	unfill_domain(iopt, item, node);
+	iopt_unfill_domain(iopt, item, node);
 	return rc;
 }
 
@@ -166,14 +167,14 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
-	alignment = calc_alignment(iopt, item->domain);
-	rc = check_alignment(iopt, alignment);
+	alignment = iopt_calc_alignment(iopt, item->domain);
+	rc = iopt_check_alignment(iopt, alignment);
 	if (rc)
 		return rc;
-	rc = reserve_aperture(iopt, item);
+	rc = iopt_reserve_aperture(iopt, item);
 	if (rc)
 		goto err_unreserve;
-	rc = fill_domain(iopt, item);
+	rc = iopt_fill_domain(iopt, item);
 	if (rc)
 		goto err_unreserve;
 	iopt->alignment = alignment;
@@ -196,9 +197,9 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
 	list_del(&item->entry);
-	unfill_domain(iopt, item, NULL);
+	iopt_unfill_domain(iopt, item, NULL);
 	iopt_unreserve(iopt, item);
-	iopt->alignment = calc_alignment(iopt, NULL);
+	iopt->alignment = iopt_calc_alignment(iopt, NULL);
 }
 
 /**
@@ -231,11 +232,11 @@ int iopt_add_pin_access(struct io_pagetable *iopt)
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
 	iopt->pin_accesses++;
-	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
+	rc = iopt_check_alignment(iopt, iopt_calc_alignment(iopt, NULL));
 	if (rc)
 		iopt->pin_accesses--;
 	else
-		iopt->alignment = calc_alignment(iopt, NULL);
+		iopt->alignment = iopt_calc_alignment(iopt, NULL);
 	return rc;
 }
 
@@ -249,7 +250,7 @@ void iopt_remove_pin_access(struct io_pagetable *iopt)
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
 	iopt->pin_accesses--;
-	iopt->alignment = calc_alignment(iopt, NULL);
+	iopt->alignment = iopt_calc_alignment(iopt, NULL);
 }
 
 /**
@@ -275,11 +276,11 @@ int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
 		return refuse(iopt->refusal, -EINVAL,
 			      "option: mappings with large pages exist already");
 	iopt->small_pages = small_pages;
-	rc = check_alignment(iopt, calc_alignment(iopt, NULL));
+	rc = iopt_check_alignment(iopt, iopt_calc_alignment(iopt, NULL));
 	if (rc) {
 		iopt->small_pages = old;
 		return rc;
 	}
-	iopt->alignment = calc_alignment(iopt, NULL);
+	iopt->alignment = iopt_calc_alignment(iopt, NULL);
 	return 0;
 }

@@ -19,14 +19,15 @@
  * How much of a run to map at once, ending where no translation can span: a run
  * can be as large as memory is.
  */
-static size_t fill_step(unsigned long iova, size_t length)
+static size_t iopt_fill_step(unsigned long iova, size_t length)
 {
 	return min(length, SZ_1G - (iova & (SZ_1G - 1)));
 }
 
 /* Map all runs, but do not let devices see them yet. */
-static int fill_runs(const struct iopt_slice *slice, struct iopt_domain *item,
-		     unsigned long iova, int prot, size_t max_page)
+static int iopt_fill_runs(const struct iopt_slice *slice,
+			  struct iopt_domain *item, unsigned long iova,
+			  int prot, size_t max_page)
 {
 	struct pfn_cursor cursor =
 		pfn_cursor_init(&slice->pages->store, slice->index,
@@ -50,7 +51,7 @@ static int fill_runs(const struct iopt_slice *slice, struct iopt_domain *item,
 				   npages * PAGE_SIZE - offset);
 			offset = 0;
 		}
-		n = fill_step(iova + done, left);
+		n = iopt_fill_step(iova + done, left);
 		rc = iopt_translate(item, iova + done, phys, n, max_page, prot,
 				    GFP_KERNEL_ACCOUNT);
 		if (rc)
@@ -104,7 +105,7 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 				    slice->length, max_page, prot,
 				    GFP_KERNEL_ACCOUNT);
 	else
-		rc = fill_runs(slice, item, iova, prot, max_page);
+		rc = iopt_fill_runs(slice, item, iova, prot, max_page);
 	if (rc)
 		return rc;
 	rc = iopt_translate_sync(item, iova, slice->length);

@@ -11,7 +11,7 @@
 #include "attachment.h"
 #include "iommufd_private.h"
 
-static void group_release(struct kref *kref)
+static void iommufd_group_release(struct kref *kref)
 {
 	struct iommufd_group *igroup =
 		container_of(kref, struct iommufd_group, kref);
@@ -31,7 +31,7 @@ static void group_release(struct kref *kref)
  */
 void iommufd_group_put(struct iommufd_group *igroup)
 {
-	kref_put_mutex(&igroup->kref, group_release,
+	kref_put_mutex(&igroup->kref, iommufd_group_release,
 		       &igroup->ictx->groups_lock);
 }
 

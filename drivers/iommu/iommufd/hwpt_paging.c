@@ -8,7 +8,7 @@
 
 #include "iommufd_private.h"
 
-static void hwpt_destroy(struct iommufd_object *obj)
+static void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt_paging(obj);
 
@@ -23,7 +23,8 @@ static void hwpt_destroy(struct iommufd_object *obj)
 	iommufd_object_release(&hwpt->ioas->obj);
 }
 
-static void hwpt_show(struct iommufd_object *obj, struct seq_file *m)
+static void iommufd_hwpt_paging_show(struct iommufd_object *obj,
+				     struct seq_file *m)
 {
 	struct iommufd_hwpt_paging *hwpt = to_hwpt_paging(obj);
 
@@ -34,8 +35,8 @@ static void hwpt_show(struct iommufd_object *obj, struct seq_file *m)
 const struct iommufd_object_ops iommufd_hwpt_paging_object_ops = {
 	.type = IOMMUFD_OBJ_HWPT,
 	.name = "hwpt",
-	.destroy = hwpt_destroy,
-	.show = hwpt_show,
+	.destroy = iommufd_hwpt_paging_destroy,
+	.show = iommufd_hwpt_paging_show,
 };
 
 /**

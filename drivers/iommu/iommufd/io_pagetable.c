@@ -62,7 +62,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
 }
 
-static struct iopt_slice area_slice(const struct iopt_area *area)
+static struct iopt_slice iopt_area_slice(const struct iopt_area *area)
 {
 	return (struct iopt_slice){
 		.pages = area->pages,
@@ -83,7 +83,7 @@ static struct iopt_slice area_slice(const struct iopt_area *area)
 int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		  struct iopt_domain *item)
 {
-	struct iopt_slice slice = area_slice(area);
+	struct iopt_slice slice = iopt_area_slice(area);
 	int rc;
 
 	rc = iopt_slice_map(&slice, item, area->node.start, area->prot,
@@ -102,13 +102,13 @@ int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
  */
 void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
 {
-	struct iopt_slice slice = area_slice(area);
+	struct iopt_slice slice = iopt_area_slice(area);
 
 	iopt_slice_unmap(&slice, gather, area->node.start);
 }
 
 /* Pin if nobody did yet, and fill an area that has no domain into all. */
-static int area_fill(struct io_pagetable *iopt, struct iopt_area *area)
+static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct iopt_gather gather;
 	struct iopt_domain *item;
@@ -175,7 +175,8 @@ void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 	}
 }
 
-static struct iopt_area *area_alloc(const struct iopt_piece *piece, int prot)
+static struct iopt_area *iopt_area_alloc(const struct iopt_piece *piece,
+					 int prot)
 {
 	struct iopt_area *area;
 
@@ -212,7 +213,7 @@ void iopt_area_free(struct iopt_area *area)
 	iopt_pages_put(pages);
 }
 
-static void free_areas(struct iopt_area *areas)
+static void iopt_free_areas(struct iopt_area *areas)
 {
 	while (areas) {
 		struct iopt_area *area = areas;
@@ -225,22 +226,22 @@ static void free_areas(struct iopt_area *areas)
 }
 
 /* One area for each piece, linked in order, or an ERR_PTR. */
-static struct iopt_area *alloc_areas(const struct iopt_map *map)
+static struct iopt_area *iopt_alloc_areas(const struct iopt_map *map)
 {
 	struct iopt_area *areas = NULL;
 	struct iopt_area **end = &areas;
 	const struct iopt_piece *piece;
 
 	for (piece = map->pieces; piece; piece = piece->next) {
-		*end = area_alloc(piece, map->prot);
+		*end = iopt_area_alloc(piece, map->prot);
 		if (!*end) {
-			free_areas(areas);
+			iopt_free_areas(areas);
 			return ERR_PTR(-ENOMEM);
 		}
 		end = &(*end)->next;
 		if (piece->next) {
 			if (fatal_signal_pending(current)) {
-				free_areas(areas);
+				iopt_free_areas(areas);
 				return ERR_PTR(-EINTR);
 			}
 			cond_resched();
@@ -249,8 +250,9 @@ static struct iopt_area *alloc_areas(const struct iopt_map *map)
 	return areas;
 }
 
-static void remove_from_tree(struct io_pagetable *iopt,
-			     struct iopt_area *first, struct iopt_area *stop)
+static void iopt_remove_from_tree(struct io_pagetable *iopt,
+				  struct iopt_area *first,
+				  struct iopt_area *stop)
 {
 	struct iopt_area *area;
 
@@ -263,8 +265,8 @@ static void remove_from_tree(struct io_pagetable *iopt,
 	}
 }
 
-static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
-		       const struct iopt_map *map)
+static int iopt_add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
+			    const struct iopt_map *map)
 {
 	unsigned long iova = map->iova;
 	struct iopt_area *area;
@@ -279,7 +281,7 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 		iova = area->node.last + 1;
 		used = iova_tree_insert(&iopt->areas, &area->node);
 		if (used) {
-			remove_from_tree(iopt, areas, area);
+			iopt_remove_from_tree(iopt, areas, area);
 			return refuse(iopt->refusal, -EEXIST,
 				      "map: IOVA 0x%lx-0x%lx overlaps the mapping at 0x%lx-0x%lx",
 				      map->iova, map->iova + (map->length - 1),
@@ -287,7 +289,7 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 		}
 		if (area->next) {
 			if (fatal_signal_pending(current)) {
-				remove_from_tree(iopt, areas, area->next);
+				iopt_remove_from_tree(iopt, areas, area->next);
 				return -EINTR;
 			}
 			cond_resched();
@@ -297,8 +299,8 @@ static int add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 }
 
 /* Claim the range, so that nobody else can use it while it is filled. */
-static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
-		       struct iopt_map *map)
+static int iopt_claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
+			    struct iopt_map *map)
 {
 	unsigned long mask = iopt->alignment - 1;
 	struct iopt_area *area;
@@ -310,7 +312,7 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			  iopt_choose_iova(iopt, map);
 	if (rc)
 		return rc;
-	rc = add_to_tree(iopt, areas, map);
+	rc = iopt_add_to_tree(iopt, areas, map);
 	if (rc)
 		return rc;
 
@@ -318,7 +320,7 @@ static int claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 		if (area->next)
 			cond_resched();
 		if ((area->page_offset | iopt_area_length(area)) & mask) {
-			remove_from_tree(iopt, areas, NULL);
+			iopt_remove_from_tree(iopt, areas, NULL);
 			return refuse(iopt->refusal, -EINVAL,
 				      "map: the memory is not aligned to 0x%lx",
 				      iopt->alignment);
@@ -343,12 +345,12 @@ void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 		for (n = 0; stop && n < IOPT_UNFILL_BATCH; n++)
 			stop = stop->next;
 		scoped_guard(rwsem_write, &iopt->iova_rwsem)
-			remove_from_tree(iopt, areas, stop);
+			iopt_remove_from_tree(iopt, areas, stop);
 		areas = stop;
 	}
 }
 
-static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
+static int iopt_fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 {
 	struct iopt_area *area;
 
@@ -357,7 +359,7 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 
 		/* A copy may be of as many areas as fit into memory. */
 		if (area == areas || !fatal_signal_pending(current))
-			rc = area_fill(iopt, area);
+			rc = iopt_area_fill(iopt, area);
 
 		trace_iommufd_map(area->node.start, area->node.last, area->prot,
 				  rc);
@@ -375,8 +377,8 @@ static int fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
  * Tell the user where the map is, which is all of the struct that changes. The
  * areas are not ready yet, so that nobody has touched them if that fails.
  */
-static int answer_map(struct io_pagetable *iopt, const struct iopt_map *map,
-		      struct iopt_area *areas)
+static int iopt_answer_map(struct io_pagetable *iopt,
+			   const struct iopt_map *map, struct iopt_area *areas)
 {
 	if (!map->answer || !put_user(map->iova, map->answer))
 		return 0;
@@ -403,22 +405,22 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 
 	if (!map->length)
 		return -EINVAL;
-	areas = alloc_areas(map);
+	areas = iopt_alloc_areas(map);
 	if (IS_ERR(areas))
 		return PTR_ERR(areas);
 
 	guard(rwsem_read)(&iopt->domains_rwsem);
 	scoped_guard(rwsem_write, &iopt->iova_rwsem)
-		rc = claim_areas(iopt, areas, map);
+		rc = iopt_claim_areas(iopt, areas, map);
 	if (!rc) {
-		rc = fill_areas(iopt, areas);
+		rc = iopt_fill_areas(iopt, areas);
 		if (!rc)
-			rc = answer_map(iopt, map, areas);
+			rc = iopt_answer_map(iopt, map, areas);
 		if (rc)
 			iopt_unclaim_areas(iopt, areas);
 	}
 	if (rc) {
-		free_areas(areas);
+		iopt_free_areas(areas);
 		return rc;
 	}
 	/*
@@ -485,8 +487,8 @@ void iopt_free_pieces(struct iopt_map *map)
 }
 
 /* List the memory behind [iova, last], which areas cover without a hole. */
-static int collect_pieces(struct io_pagetable *iopt, unsigned long iova,
-			  unsigned long last, struct iopt_map *map)
+static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last, struct iopt_map *map)
 {
 	struct iopt_piece **end = &map->pieces;
 	struct iopt_piece *piece;
@@ -556,7 +558,7 @@ int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,
 	if (check_add_overflow(src_iova, map->length - 1, &last))
 		return -EOVERFLOW;
 
-	rc = collect_pieces(src, src_iova, last, map);
+	rc = iopt_collect_pieces(src, src_iova, last, map);
 	if (!rc)
 		rc = iopt_map_pages(dst, map);
 	iopt_free_pieces(map);

@@ -16,14 +16,14 @@
 #define ALLOWED_MAX 65536U
 
 /* Nobody is left who could be in the way, so that only a signal can fail it. */
-static int ioas_empty(struct iommufd_object *obj)
+static int iommufd_ioas_empty(struct iommufd_object *obj)
 {
 	unsigned long unmapped;
 
 	return iopt_unmap_all(&to_ioas(obj)->iopt, &unmapped);
 }
 
-static void ioas_destroy(struct iommufd_object *obj)
+static void iommufd_ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = to_ioas(obj);
 
@@ -36,7 +36,8 @@ static void ioas_destroy(struct iommufd_object *obj)
 }
 
 /* A container whose address space it was has none. */
-static void ioas_forget(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static void iommufd_ioas_forget(struct iommufd_ctx *ictx,
+				struct iommufd_object *obj)
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
@@ -44,7 +45,8 @@ static void ioas_forget(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		ictx->vfio_ioas = NULL;
 }
 
-static void show_runs(struct iommufd_ioas *ioas, struct seq_file *m)
+static void iommufd_ioas_show_runs(struct iommufd_ioas *ioas,
+				   struct seq_file *m)
 {
 	struct iopt_runs runs;
 	unsigned int order;
@@ -67,8 +69,9 @@ static void show_runs(struct iommufd_ioas *ioas, struct seq_file *m)
 		seq_putc(m, '\n');
 }
 
-static void ioas_show_more(struct iommufd_ctx *ictx, struct iommufd_object *obj,
-			   struct seq_file *m)
+static void iommufd_ioas_show_more(struct iommufd_ctx *ictx,
+				   struct iommufd_object *obj,
+				   struct seq_file *m)
 {
 	struct iommufd_ioas *ioas = to_ioas(obj);
 	struct iopt_stats stats;
@@ -78,7 +81,7 @@ static void ioas_show_more(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 	seq_printf(m, "ioas-%u:\tareas=%lu mapped=%lu pinned=%lu reserved=%lu alignment=%lu\n",
 		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
 		   stats.reserved, stats.alignment);
-	show_runs(ioas, m);
+	iommufd_ioas_show_runs(ioas, m);
 	/* An attached device holds a table. */
 	if (!list_empty(&ioas->hwpts))
 		iommufd_show_devices(ictx, obj, m);
@@ -87,10 +90,10 @@ static void ioas_show_more(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 const struct iommufd_object_ops iommufd_ioas_object_ops = {
 	.type = IOMMUFD_OBJ_IOAS,
 	.name = "ioas",
-	.empty = ioas_empty,
-	.destroy = ioas_destroy,
-	.forget = ioas_forget,
-	.show_more = ioas_show_more,
+	.empty = iommufd_ioas_empty,
+	.destroy = iommufd_ioas_destroy,
+	.forget = iommufd_ioas_forget,
+	.show_more = iommufd_ioas_show_more,
 };
 
 /**
@@ -194,9 +197,10 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	return cmd->num_iovas > max_iovas ? -EMSGSIZE : 0;
 }
 
-static int load_allowed(struct iommufd_ctx *ictx,
-			struct rb_root_cached *allowed,
-			struct iommu_iova_range __user *ranges, u32 num)
+static int iommufd_ioas_load_allowed(struct iommufd_ctx *ictx,
+				     struct rb_root_cached *allowed,
+				     struct iommu_iova_range __user *ranges,
+				     u32 num)
 {
 	u32 i;
 
@@ -242,8 +246,9 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	rc = load_allowed(ucmd->ictx, &allowed,
-			  u64_to_user_ptr(cmd->allowed_iovas), cmd->num_iovas);
+	rc = iommufd_ioas_load_allowed(ucmd->ictx, &allowed,
+				       u64_to_user_ptr(cmd->allowed_iovas),
+				       cmd->num_iovas);
 	if (!rc)
 		rc = iopt_set_allowed(&ioas->iopt, &allowed);
 	iopt_free_allowed(&allowed);

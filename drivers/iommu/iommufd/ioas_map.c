@@ -14,7 +14,7 @@
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |                \
 	 IOMMU_IOAS_MAP_READABLE)
 
-static int conv_prot(u32 flags)
+static int iommufd_map_prot(u32 flags)
 {
 	/*
 	 * All DMA of userspace is to be coherent: there is no way for it to
@@ -29,7 +29,7 @@ static int conv_prot(u32 flags)
 	return prot;
 }
 
-static int check_map_flags(u32 flags)
+static int iommufd_check_map_flags(u32 flags)
 {
 	if (flags & ~MAP_FLAGS)
 		return -EOPNOTSUPP;
@@ -40,8 +40,9 @@ static int check_map_flags(u32 flags)
 }
 
 /* Map @pages from @offset on, whole; consumes the reference to @pages. */
-static int map_whole(struct iommufd_ioas *ioas, struct iopt_pages *pages,
-		     unsigned long offset, struct iopt_map *map)
+static int iommufd_map_whole(struct iommufd_ioas *ioas,
+			     struct iopt_pages *pages, unsigned long offset,
+			     struct iopt_map *map)
 {
 	struct iopt_piece piece = {
 		.pages = pages,
@@ -57,8 +58,10 @@ static int map_whole(struct iommufd_ioas *ioas, struct iopt_pages *pages,
 	return rc;
 }
 
-static int map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		      const struct iommu_ioas_map *cmd, struct iopt_map *map)
+static int iommufd_map_memory(struct iommufd_ctx *ictx,
+			      struct iommufd_ioas *ioas,
+			      const struct iommu_ioas_map *cmd,
+			      struct iopt_map *map)
 {
 	struct iopt_pages *pages;
 
@@ -68,12 +71,14 @@ static int map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 				      ictx->account_mode);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	return map_whole(ioas, pages, offset_in_page(cmd->user_va), map);
+	return iommufd_map_whole(ioas, pages, offset_in_page(cmd->user_va),
+				 map);
 }
 
 /* Map device memory, whose reference is consumed; -ENXIO if there is none. */
-static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
-		    u64 offset, struct iopt_map *map)
+static int iommufd_map_mmio(struct iommufd_ioas *ioas,
+			    struct iommufd_mmio *mmio, u64 offset,
+			    struct iopt_map *map)
 {
 	struct iopt_pages *pages;
 
@@ -85,7 +90,7 @@ static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
 		iommufd_mmio_put(mmio);
 		return PTR_ERR(pages);
 	}
-	return map_whole(ioas, pages, offset, map);
+	return iommufd_map_whole(ioas, pages, offset, map);
 }
 
 /*
@@ -94,8 +99,9 @@ static int map_mmio(struct iommufd_ioas *ioas, struct iommufd_mmio *mmio,
  * It is not charged: what a limit would refuse is looked at before that says so,
  * and after it, as others charge at the same time.
  */
-static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		    const struct iommu_ioas_map *cmd, struct iopt_map *map)
+static int iommufd_map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			    const struct iommu_ioas_map *cmd,
+			    struct iopt_map *map)
 {
 	struct iommufd_mmio *mmio;
 	int pinned = -ENXIO;
@@ -108,16 +114,17 @@ static int map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	    pin_account_fits(ictx->account_mode,
 			     ((offset_in_page(cmd->user_va) + cmd->length -
 			       1) >> PAGE_SHIFT) + 1)) {
-		pinned = map_memory(ictx, ioas, cmd, map);
+		pinned = iommufd_map_memory(ictx, ioas, cmd, map);
 		if (pinned != -EFAULT && pinned != -ENOMEM)
 			return pinned;
 	}
 	mmio = iommufd_mmio_get_user(cmd->user_va, cmd->length, map->prot,
 				     &offset, &ictx->refusal);
-	rc = map_mmio(ioas, mmio, offset, map);
+	rc = iommufd_map_mmio(ioas, mmio, offset, map);
 	if (rc != -ENXIO)
 		return rc;
-	return pinned != -ENXIO ? pinned : map_memory(ictx, ioas, cmd, map);
+	return pinned != -ENXIO ? pinned :
+				  iommufd_map_memory(ictx, ioas, cmd, map);
 }
 
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
@@ -130,7 +137,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	rc = check_map_flags(cmd->flags);
+	rc = iommufd_check_map_flags(cmd->flags);
 	if (rc)
 		return rc;
 	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
@@ -141,10 +148,10 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(ioas);
 
 	map.length = cmd->length;
-	map.prot = conv_prot(cmd->flags);
+	map.prot = iommufd_map_prot(cmd->flags);
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->iova;
-	rc = map_user(ucmd->ictx, ioas, cmd, &map);
+	rc = iommufd_map_user(ucmd->ictx, ioas, cmd, &map);
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
 }
@@ -163,21 +170,21 @@ int iommufd_ioas_map_memory(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 {
 	struct iopt_map map = {
 		.length = cmd->length,
-		.prot = conv_prot(cmd->flags),
+		.prot = iommufd_map_prot(cmd->flags),
 		.fixed = true,
 		.iova = cmd->iova,
 	};
 
-	return map_user(ictx, ioas, cmd, &map);
+	return iommufd_map_user(ictx, ioas, cmd, &map);
 }
 
 /*
  * Find the piece of device memory that follows at @start.
  * Return: -ENXIO if the file is not of device memory.
  */
-static struct iopt_piece *find_file_mmio(struct file *file, u64 start,
-					 u64 length, int prot,
-					 struct refusal *refusal)
+static struct iopt_piece *iommufd_find_file_mmio(struct file *file, u64 start,
+						 u64 length, int prot,
+						 struct refusal *refusal)
 {
 	struct iopt_piece *piece;
 	struct iommufd_mmio *mmio;
@@ -208,9 +215,10 @@ static struct iopt_piece *find_file_mmio(struct file *file, u64 start,
 }
 
 /* Map device memory behind a file; -ENXIO if it is not that. */
-static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			 const struct iommu_ioas_map_file *cmd,
-			 struct file *file, struct iopt_map *map)
+static int iommufd_map_file_mmio(struct iommufd_ctx *ictx,
+				 struct iommufd_ioas *ioas,
+				 const struct iommu_ioas_map_file *cmd,
+				 struct file *file, struct iopt_map *map)
 {
 	struct iopt_piece **end = &map->pieces;
 	unsigned long done = 0;
@@ -220,9 +228,9 @@ static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	while (done < map->length) {
 		struct iopt_piece *piece;
 
-		piece = find_file_mmio(file, cmd->start + done,
-				       map->length - done, map->prot,
-				       &ictx->refusal);
+		piece = iommufd_find_file_mmio(file, cmd->start + done,
+					       map->length - done, map->prot,
+					       &ictx->refusal);
 		if (IS_ERR(piece)) {
 			rc = PTR_ERR(piece);
 			break;
@@ -237,7 +245,7 @@ static int map_file_mmio(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return rc;
 }
 
-static int refuse_file(struct iommufd_ctx *ictx, int rc)
+static int iommufd_refuse_file(struct iommufd_ctx *ictx, int rc)
 {
 	switch (rc) {
 	case -EINVAL:
@@ -254,16 +262,16 @@ static int refuse_file(struct iommufd_ctx *ictx, int rc)
 	}
 }
 
-static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-		    const struct iommu_ioas_map_file *cmd, struct file *file,
-		    struct iopt_map *map)
+static int iommufd_map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			    const struct iommu_ioas_map_file *cmd,
+			    struct file *file, struct iopt_map *map)
 {
 	struct iopt_pages *pages;
 	int rc;
 
 	if (!cmd->length)
 		return -EINVAL;
-	rc = map_file_mmio(ictx, ioas, cmd, file, map);
+	rc = iommufd_map_file_mmio(ictx, ioas, cmd, file, map);
 	if (rc != -ENXIO)
 		return rc;
 
@@ -271,8 +279,8 @@ static int map_file(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 				      cmd->flags & IOMMU_IOAS_MAP_WRITEABLE,
 				      ictx->account_mode);
 	if (IS_ERR(pages))
-		return refuse_file(ictx, PTR_ERR(pages));
-	return map_whole(ioas, pages, offset_in_page(cmd->start), map);
+		return iommufd_refuse_file(ictx, PTR_ERR(pages));
+	return iommufd_map_whole(ioas, pages, offset_in_page(cmd->start), map);
 }
 
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
@@ -284,7 +292,7 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 	struct file *file;
 	int rc;
 
-	rc = check_map_flags(cmd->flags);
+	rc = iommufd_check_map_flags(cmd->flags);
 	if (rc)
 		return rc;
 	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX ||
@@ -301,10 +309,10 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 		goto out_put;
 	}
 	map.length = cmd->length;
-	map.prot = conv_prot(cmd->flags);
+	map.prot = iommufd_map_prot(cmd->flags);
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->iova;
-	rc = map_file(ucmd->ictx, ioas, cmd, file, &map);
+	rc = iommufd_map_file(ucmd->ictx, ioas, cmd, file, &map);
 	fput(file);
 out_put:
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
@@ -319,7 +327,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	struct iommufd_ioas *src, *dst;
 	int rc;
 
-	rc = check_map_flags(cmd->flags);
+	rc = iommufd_check_map_flags(cmd->flags);
 	if (rc)
 		return rc;
 	if (cmd->length >= ULONG_MAX || cmd->src_iova >= ULONG_MAX ||
@@ -336,7 +344,7 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	}
 
 	map.length = cmd->length;
-	map.prot = conv_prot(cmd->flags);
+	map.prot = iommufd_map_prot(cmd->flags);
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.iova = cmd->dst_iova;
 	rc = iopt_copy(&dst->iopt, &src->iopt, cmd->src_iova, &map);

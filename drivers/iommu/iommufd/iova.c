@@ -20,9 +20,9 @@
  */
 #define IOPT_MAX_ALIGN SZ_1G
 
-static struct iopt_reserved *reserved_first(struct io_pagetable *iopt,
-					    unsigned long start,
-					    unsigned long last)
+static struct iopt_reserved *iopt_reserved_first(struct io_pagetable *iopt,
+						 unsigned long start,
+						 unsigned long last)
 {
 	struct interval_tree_node *node =
 		interval_tree_iter_first(&iopt->reserved, start, last);
@@ -53,7 +53,7 @@ int iopt_check_iova(struct io_pagetable *iopt, const struct iopt_map *map)
 	if (check_add_overflow(map->iova, map->length - 1, &last))
 		return -EOVERFLOW;
 
-	reserved = reserved_first(iopt, map->iova, last);
+	reserved = iopt_reserved_first(iopt, map->iova, last);
 	if (reserved)
 		return refuse_and_warn(iopt->refusal, REFUSAL_RESERVED, -EINVAL,
 				       "map: IOVA 0x%lx-0x%lx overlaps 0x%lx-0x%lx, %s of %s",
@@ -79,20 +79,20 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 
 	lockdep_assert_held(&iopt->iova_rwsem);
 
-	while ((reserved = reserved_first(iopt, from, from)))
+	while ((reserved = iopt_reserved_first(iopt, from, from)))
 		if (check_add_overflow(reserved->node.last, 1UL, &from))
 			return false;
 
-	reserved = reserved_first(iopt, from, ULONG_MAX);
+	reserved = iopt_reserved_first(iopt, from, ULONG_MAX);
 	*start = from;
 	*last = reserved ? reserved->node.start - 1 : ULONG_MAX;
 	return true;
 }
 
 /* Find a hole between @first and @last that is not reserved. */
-static int find_unreserved(struct io_pagetable *iopt, unsigned long first,
-			   unsigned long last, struct iova_hole *want,
-			   unsigned long *iova)
+static int iopt_find_unreserved(struct io_pagetable *iopt, unsigned long first,
+				unsigned long last, struct iova_hole *want,
+				unsigned long *iova)
 {
 	unsigned long from = first;
 	int rc;
@@ -111,8 +111,8 @@ static int find_unreserved(struct io_pagetable *iopt, unsigned long first,
 	return -ENOSPC;
 }
 
-static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
-			unsigned long *iova)
+static int iopt_find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
+			     unsigned long *iova)
 {
 	/*
 	 * IOVA 0 and the very last page are legal but trip up users, so that
@@ -128,13 +128,13 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
 	 * some CPU wraps, unless the user names it.
 	 */
 	if (RB_EMPTY_ROOT(&iopt->allowed.rb_root))
-		return find_unreserved(iopt, lowest, ULONG_MAX - SZ_64K, want,
-				       iova);
+		return iopt_find_unreserved(iopt, lowest, ULONG_MAX - SZ_64K,
+					    want, iova);
 
 	for (node = interval_tree_iter_first(&iopt->allowed, lowest, highest);
 	     node; node = interval_tree_iter_next(node, lowest, highest)) {
-		rc = find_unreserved(iopt, max(node->start, lowest),
-				     min(node->last, highest), want, iova);
+		rc = iopt_find_unreserved(iopt, max(node->start, lowest),
+					  min(node->last, highest), want, iova);
 		if (rc != -ENOSPC)
 			return rc;
 		if (fatal_signal_pending(current))
@@ -148,7 +148,7 @@ static int find_allowed(struct io_pagetable *iopt, struct iova_hole *want,
  * Where the memory is. Choosing an IOVA that is congruent to it makes large
  * pages of the memory large pages of the domain.
  */
-static unsigned long memory_address(const struct iopt_map *map)
+static unsigned long iopt_map_address(const struct iopt_map *map)
 {
 	return iopt_pages_address(map->pieces->pages, map->pieces->offset);
 }
@@ -163,7 +163,7 @@ static unsigned long memory_address(const struct iopt_map *map)
  */
 int iopt_choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
 {
-	unsigned long address = memory_address(map);
+	unsigned long address = iopt_map_address(map);
 	struct iova_hole want = { .length = map->length };
 	unsigned long align;
 	int rc;
@@ -180,7 +180,7 @@ int iopt_choose_iova(struct io_pagetable *iopt, struct iopt_map *map)
 	for (;;) {
 		want.align = align;
 		want.offset = address & (align - 1);
-		rc = find_allowed(iopt, &want, &map->iova);
+		rc = iopt_find_allowed(iopt, &want, &map->iova);
 		if (rc != -ENOSPC)
 			return rc;
 		if (align == PAGE_SIZE)

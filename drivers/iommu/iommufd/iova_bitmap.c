@@ -106,7 +106,7 @@ struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_alloc, "IOMMUFD");
 
-static void release_window(struct iova_bitmap *bitmap)
+static void iova_bitmap_release_window(struct iova_bitmap *bitmap)
 {
 	unpin_user_pages_dirty_lock(bitmap->pages, bitmap->win_pages, true);
 	bitmap->win_pages = 0;
@@ -118,30 +118,32 @@ static void release_window(struct iova_bitmap *bitmap)
  */
 void iova_bitmap_free(struct iova_bitmap *bitmap)
 {
-	release_window(bitmap);
+	iova_bitmap_release_window(bitmap);
 	kfree(bitmap);
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, "IOMMUFD");
 
 /* Bits from the beginning of the page at bitmap->addr. */
-static unsigned long bit_of(const struct iova_bitmap *bitmap,
-			    unsigned long iova)
+static unsigned long iova_bitmap_bit(const struct iova_bitmap *bitmap,
+				     unsigned long iova)
 {
 	return bitmap->skip + ((iova - bitmap->iova) >> bitmap->shift);
 }
 
-static bool in_window(const struct iova_bitmap *bitmap, unsigned long page)
+static bool iova_bitmap_in_window(const struct iova_bitmap *bitmap,
+				  unsigned long page)
 {
 	return page - bitmap->win_start < bitmap->win_pages;
 }
 
 /* Let the window begin at @page and be as large as it may, or not be at all. */
-static int move_window(struct iova_bitmap *bitmap, unsigned long page)
+static int iova_bitmap_move_window(struct iova_bitmap *bitmap,
+				   unsigned long page)
 {
 	unsigned long wanted = min(bitmap->nr_pages - page, bitmap->win_max);
 	long pinned;
 
-	release_window(bitmap);
+	iova_bitmap_release_window(bitmap);
 	pinned = pin_user_pages_fast(bitmap->addr + page * PAGE_SIZE, wanted,
 				     FOLL_WRITE, bitmap->pages);
 	if (pinned <= 0)
@@ -150,7 +152,7 @@ static int move_window(struct iova_bitmap *bitmap, unsigned long page)
 	bitmap->win_pages = pinned;
 	if (pinned == wanted)
 		return 0;
-	release_window(bitmap);
+	iova_bitmap_release_window(bitmap);
 	return fatal_signal_pending(current) ? -EINTR : -EFAULT;
 }
 
@@ -158,7 +160,7 @@ static int move_window(struct iova_bitmap *bitmap, unsigned long page)
  * Last IOVA to ask about. It has its bit in the window, and so has what a large
  * page that begins before it reaches.
  */
-static unsigned long window_last(const struct iova_bitmap *bitmap)
+static unsigned long iova_bitmap_window_last(const struct iova_bitmap *bitmap)
 {
 	unsigned long end = bitmap->win_start + bitmap->win_pages;
 	unsigned long bits;
@@ -192,10 +194,12 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 
 	bitmap->error = 0;
 	for (;;) {
-		rc = move_window(bitmap, bit_of(bitmap, iova) / BITS_PER_PAGE);
+		unsigned long bit = iova_bitmap_bit(bitmap, iova);
+
+		rc = iova_bitmap_move_window(bitmap, bit / BITS_PER_PAGE);
 		if (rc)
 			break;
-		last = window_last(bitmap);
+		last = iova_bitmap_window_last(bitmap);
 		rc = fn(bitmap, iova, last - iova + 1, opaque);
 		if (!rc)
 			rc = bitmap->error;
@@ -205,7 +209,7 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 			break;
 		iova = last + 1;
 	}
-	release_window(bitmap);
+	iova_bitmap_release_window(bitmap);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, "IOMMUFD");
@@ -214,8 +218,8 @@ EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, "IOMMUFD");
  * A word at either end may have bits of another range, for which another thread
  * may fill the same bitmap.
  */
-static void set_bits(unsigned long *map, unsigned long first,
-		     unsigned long last)
+static void iova_bitmap_set_bits(unsigned long *map, unsigned long first,
+				 unsigned long last)
 {
 	unsigned long word;
 
@@ -257,14 +261,15 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		return;
 	iova = max(iova, bitmap->iova);
 
-	last_bit = bit_of(bitmap, last);
-	for (bit = bit_of(bitmap, iova); bit <= last_bit;) {
+	last_bit = iova_bitmap_bit(bitmap, last);
+	for (bit = iova_bitmap_bit(bitmap, iova); bit <= last_bit;) {
 		unsigned long page = bit / BITS_PER_PAGE;
-		unsigned long end = min(last_bit, (page + 1) * BITS_PER_PAGE - 1);
+		unsigned long end =
+			min(last_bit, (page + 1) * BITS_PER_PAGE - 1);
 		void *map;
 
-		if (!in_window(bitmap, page)) {
-			int rc = move_window(bitmap, page);
+		if (!iova_bitmap_in_window(bitmap, page)) {
+			int rc = iova_bitmap_move_window(bitmap, page);
 
 			if (rc) {
 				bitmap->error = rc;
@@ -272,7 +277,8 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 			}
 		}
 		map = kmap_local_page(bitmap->pages[page - bitmap->win_start]);
-		set_bits(map, bit % BITS_PER_PAGE, end % BITS_PER_PAGE);
+		iova_bitmap_set_bits(map, bit % BITS_PER_PAGE,
+				     end % BITS_PER_PAGE);
 		kunmap_local(map);
 		bit = end + 1;
 	}

@@ -17,17 +17,17 @@
 RB_DECLARE_CALLBACKS_MAX(static, gap_callbacks, struct iova_node, rb,
 			 unsigned long, max_gap, node_gap)
 
-static struct iova_node *to_node(struct rb_node *rb)
+static struct iova_node *iova_tree_node(struct rb_node *rb)
 {
 	return rb_entry_safe(rb, struct iova_node, rb);
 }
 
 /* A gap of @node or of a node below it has become as large as @gap. */
-static void gap_grew(struct iova_node *node, unsigned long gap)
+static void iova_tree_gap_grew(struct iova_node *node, unsigned long gap)
 {
 	while (node && node->max_gap < gap) {
 		node->max_gap = gap;
-		node = to_node(rb_parent(&node->rb));
+		node = iova_tree_node(rb_parent(&node->rb));
 	}
 }
 
@@ -52,7 +52,7 @@ struct iova_node *iova_tree_insert(struct iova_tree *tree,
 		link = &parent->rb_right;
 	}
 	while (*link) {
-		struct iova_node *cur = to_node(*link);
+		struct iova_node *cur = iova_tree_node(*link);
 
 		parent = *link;
 		if (node->start < cur->start) {
@@ -76,7 +76,7 @@ struct iova_node *iova_tree_insert(struct iova_tree *tree,
 	 * The rebalancing trusts max_gap on the way up, so it has to be right
 	 * before the colours are fixed.
 	 */
-	gap_grew(to_node(parent), node->gap);
+	iova_tree_gap_grew(iova_tree_node(parent), node->gap);
 	rb_insert_augmented(&node->rb, &tree->root, &gap_callbacks);
 	if (next) {
 		next->gap = next->start - node->last - 1;
@@ -95,28 +95,28 @@ struct iova_node *iova_tree_insert(struct iova_tree *tree,
  */
 void iova_tree_remove(struct iova_tree *tree, struct iova_node *node)
 {
-	struct iova_node *next = to_node(rb_next(&node->rb));
+	struct iova_node *next = iova_tree_node(rb_next(&node->rb));
 
 	/* First, so that hardly a maximum changes when @node goes. */
 	if (next) {
 		next->gap = node->gap + (next->start - node->start);
-		gap_grew(next, next->gap);
+		iova_tree_gap_grew(next, next->gap);
 	} else {
-		tree->last = to_node(rb_prev(&node->rb));
+		tree->last = iova_tree_node(rb_prev(&node->rb));
 	}
 	rb_erase_augmented(&node->rb, &tree->root, &gap_callbacks);
 	tree->nr--;
 }
 
 /* The lowest node that ends at or after @iova. */
-static struct iova_node *first_ending_from(const struct iova_tree *tree,
-					   unsigned long iova)
+static struct iova_node *
+iova_tree_first_ending_from(const struct iova_tree *tree, unsigned long iova)
 {
 	struct rb_node *rb = tree->root.rb_node;
 	struct iova_node *best = NULL;
 
 	while (rb) {
-		struct iova_node *cur = to_node(rb);
+		struct iova_node *cur = iova_tree_node(rb);
 
 		if (cur->last >= iova) {
 			best = cur;
@@ -139,7 +139,7 @@ static struct iova_node *first_ending_from(const struct iova_tree *tree,
 struct iova_node *iova_tree_first(const struct iova_tree *tree,
 				  unsigned long start, unsigned long last)
 {
-	struct iova_node *node = first_ending_from(tree, start);
+	struct iova_node *node = iova_tree_first_ending_from(tree, start);
 
 	return node && node->start <= last ? node : NULL;
 }
@@ -157,16 +157,17 @@ struct iova_node *iova_tree_next(struct iova_node *node, unsigned long last)
 
 	if (node->last >= last)
 		return NULL;
-	next = to_node(rb_next(&node->rb));
+	next = iova_tree_node(rb_next(&node->rb));
 	return next && next->start <= last ? next : NULL;
 }
 
 /* The lowest node under @rb whose gap is at least @size; there is one. */
-static struct iova_node *descend_to_gap(struct rb_node *rb, unsigned long size)
+static struct iova_node *iova_tree_descend_to_gap(struct rb_node *rb,
+						  unsigned long size)
 {
 	for (;;) {
-		struct iova_node *cur = to_node(rb);
-		struct iova_node *left = to_node(rb->rb_left);
+		struct iova_node *cur = iova_tree_node(rb);
+		struct iova_node *left = iova_tree_node(rb->rb_left);
 
 		if (left && left->max_gap >= size) {
 			rb = rb->rb_left;
@@ -179,30 +180,31 @@ static struct iova_node *descend_to_gap(struct rb_node *rb, unsigned long size)
 }
 
 /* The next node in order after @node whose gap is at least @size, or NULL. */
-static struct iova_node *next_gap(struct iova_node *node, unsigned long size)
+static struct iova_node *iova_tree_next_gap(struct iova_node *node,
+					    unsigned long size)
 {
 	struct rb_node *rb = &node->rb;
 
 	for (;;) {
-		struct iova_node *right = to_node(rb->rb_right);
+		struct iova_node *right = iova_tree_node(rb->rb_right);
 		struct rb_node *parent;
 
 		if (right && right->max_gap >= size)
-			return descend_to_gap(rb->rb_right, size);
+			return iova_tree_descend_to_gap(rb->rb_right, size);
 
 		while ((parent = rb_parent(rb)) && rb == parent->rb_right)
 			rb = parent;
 		if (!parent)
 			return NULL;
 		rb = parent;
-		if (to_node(rb)->gap >= size)
-			return to_node(rb);
+		if (iova_tree_node(rb)->gap >= size)
+			return iova_tree_node(rb);
 	}
 }
 
 /* Does @want fit between @lo and @hi, both inclusive? */
-static bool fits(const struct iova_hole *want, unsigned long lo,
-		 unsigned long hi, unsigned long *start)
+static bool iova_tree_fits(const struct iova_hole *want, unsigned long lo,
+			   unsigned long hi, unsigned long *start)
 {
 	unsigned long pad, end;
 
@@ -220,21 +222,22 @@ static bool fits(const struct iova_hole *want, unsigned long lo,
 #define HOLE_STEP 1024
 
 /* Try every gap of at least @size IOVAs, from low to high. */
-static int find_hole(const struct iova_tree *tree,
-		     const struct iova_hole *want, unsigned long size,
-		     unsigned long *start)
+static int iova_tree_find_hole_from(const struct iova_tree *tree,
+				    const struct iova_hole *want,
+				    unsigned long size, unsigned long *start)
 {
-	struct iova_node *node = first_ending_from(tree, want->first);
+	struct iova_node *node = iova_tree_first_ending_from(tree, want->first);
 	unsigned int tries = 0;
 	unsigned long lo;
 
 	while (node) {
 		if (node->gap >= size &&
-		    fits(want, node->start - node->gap, node->start - 1, start))
+		    iova_tree_fits(want, node->start - node->gap,
+				   node->start - 1, start))
 			return 0;
 		if (node->start > want->last)
 			return -ENOSPC;
-		node = next_gap(node, size);
+		node = iova_tree_next_gap(node, size);
 		if (!(++tries % HOLE_STEP)) {
 			if (fatal_signal_pending(current))
 				return -EINTR;
@@ -247,7 +250,7 @@ static int find_hole(const struct iova_tree *tree,
 	lo = 0;
 	if (node && check_add_overflow(node->last, 1UL, &lo))
 		return -ENOSPC;
-	return fits(want, lo, ULONG_MAX, start) ? 0 : -ENOSPC;
+	return iova_tree_fits(want, lo, ULONG_MAX, start) ? 0 : -ENOSPC;
 }
 
 /**
@@ -271,9 +274,9 @@ int iova_tree_find_hole(const struct iova_tree *tree,
 	int rc;
 
 	if (!check_add_overflow(want->length, want->align - 1, &padded)) {
-		rc = find_hole(tree, want, padded, start);
+		rc = iova_tree_find_hole_from(tree, want, padded, start);
 		if (rc != -ENOSPC)
 			return rc;
 	}
-	return find_hole(tree, want, want->length, start);
+	return iova_tree_find_hole_from(tree, want, want->length, start);
 }

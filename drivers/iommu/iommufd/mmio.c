@@ -115,7 +115,7 @@ struct iommufd_mmio *iommufd_mmio_create(phys_addr_t phys, size_t length)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_create, "IOMMUFD");
 
-static void mmio_release(struct kref *kref)
+static void iommufd_mmio_release(struct kref *kref)
 {
 	struct iommufd_mmio *mmio =
 		container_of(kref, struct iommufd_mmio, kref);
@@ -141,7 +141,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_mmio_get, "IOMMUFD");
  */
 void iommufd_mmio_put(struct iommufd_mmio *mmio)
 {
-	kref_put(&mmio->kref, mmio_release);
+	kref_put(&mmio->kref, iommufd_mmio_release);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_put, "IOMMUFD");
 
@@ -157,14 +157,14 @@ phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio)
 }
 
 /* The next one of all, or the first after NULL. */
-static struct mmio_map *map_next(struct iommufd_mmio *mmio,
-				 struct mmio_map *map)
+static struct mmio_map *iommufd_mmio_map_next(struct iommufd_mmio *mmio,
+					      struct mmio_map *map)
 {
 	return rb_entry_safe(map ? rb_next(&map->node) : rb_first(&mmio->maps),
 			     struct mmio_map, node);
 }
 
-static bool map_less(struct rb_node *a, const struct rb_node *b)
+static bool iommufd_mmio_map_less(struct rb_node *a, const struct rb_node *b)
 {
 	const struct mmio_map *map = rb_entry(a, struct mmio_map, node);
 	const struct mmio_map *other = rb_entry(b, struct mmio_map, node);
@@ -174,8 +174,9 @@ static bool map_less(struct rb_node *a, const struct rb_node *b)
 	return map->iova < other->iova;
 }
 
-static struct mmio_map *map_find(struct iommufd_mmio *mmio,
-				 struct iopt_domain *item, unsigned long iova)
+static struct mmio_map *iommufd_mmio_map_find(struct iommufd_mmio *mmio,
+					      struct iopt_domain *item,
+					      unsigned long iova)
 {
 	struct rb_node *node = mmio->maps.rb_node;
 
@@ -192,7 +193,7 @@ static struct mmio_map *map_find(struct iommufd_mmio *mmio,
 	return NULL;
 }
 
-static void map_remove(struct mmio_map *map)
+static void iommufd_mmio_map_remove(struct mmio_map *map)
 {
 	if (!map->present)
 		return;
@@ -200,7 +201,8 @@ static void map_remove(struct mmio_map *map)
 	map->present = false;
 }
 
-static int map_install(struct iommufd_mmio *mmio, struct mmio_map *map)
+static int iommufd_mmio_map_install(struct iommufd_mmio *mmio,
+				    struct mmio_map *map)
 {
 	int rc;
 
@@ -234,7 +236,7 @@ void iommufd_mmio_revoke(struct iommufd_mmio *mmio)
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = true;
-	while ((map = map_next(mmio, map))) {
+	while ((map = iommufd_mmio_map_next(mmio, map))) {
 		if (!map->present)
 			continue;
 		if (gather.item != map->item) {
@@ -264,9 +266,9 @@ void iommufd_mmio_restore(struct iommufd_mmio *mmio)
 
 	guard(mutex)(&mmio->lock);
 	mmio->revoked = false;
-	while ((map = map_next(mmio, map))) {
+	while ((map = iommufd_mmio_map_next(mmio, map))) {
 		if (!map->present)
-			map_install(mmio, map);
+			iommufd_mmio_map_install(mmio, map);
 		cond_resched();
 	}
 }
@@ -284,8 +286,8 @@ void iommufd_mmio_destroy(struct iommufd_mmio *mmio)
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_destroy, "IOMMUFD");
 
 /* Whether [offset, offset + length) lies in the memory that a lender gave. */
-static struct iommufd_mmio *check_range(struct iommufd_mmio *mmio, u64 offset,
-					u64 length)
+static struct iommufd_mmio *iommufd_mmio_check_range(struct iommufd_mmio *mmio,
+						     u64 offset, u64 length)
 {
 	u64 end;
 
@@ -303,8 +305,8 @@ static struct iommufd_mmio *check_range(struct iommufd_mmio *mmio, u64 offset,
  * Other devices get no more access than the process has: what it may mprotect()
  * the mapping to does not count, as it does not where memory is pinned.
  */
-static int check_vma_prot(const struct vm_area_struct *vma, int prot,
-			  struct refusal *refusal)
+static int iommufd_mmio_check_vma_prot(const struct vm_area_struct *vma,
+				       int prot, struct refusal *refusal)
 {
 	if ((prot & IOMMU_WRITE) && !(vma->vm_flags & VM_WRITE))
 		return refuse(refusal, -EFAULT,
@@ -356,19 +358,19 @@ struct iommufd_mmio *iommufd_mmio_get_user(unsigned long uptr,
 	up_read(&lenders_rwsem);
 	if (IS_ERR_OR_NULL(mmio))
 		goto out_unlock;
-	rc = check_vma_prot(vma, prot, refusal);
+	rc = iommufd_mmio_check_vma_prot(vma, prot, refusal);
 	if (rc) {
 		iommufd_mmio_put(mmio);
 		mmio = ERR_PTR(rc);
 	}
 out_unlock:
 	mmap_read_unlock(mm);
-	return check_range(mmio, *offset, length);
+	return iommufd_mmio_check_range(mmio, *offset, length);
 }
 
 /* As for a memfd: reading it is the least that the file was opened for. */
-static int check_file_prot(const struct file *file, int prot,
-			   struct refusal *refusal)
+static int iommufd_mmio_check_file_prot(const struct file *file, int prot,
+					struct refusal *refusal)
 {
 	if (!(file->f_mode & FMODE_READ))
 		return refuse(refusal, -EACCES,
@@ -410,12 +412,12 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 	}
 	if (IS_ERR_OR_NULL(mmio))
 		return mmio;
-	rc = check_file_prot(file, prot, refusal);
+	rc = iommufd_mmio_check_file_prot(file, prot, refusal);
 	if (rc) {
 		iommufd_mmio_put(mmio);
 		return ERR_PTR(rc);
 	}
-	return check_range(mmio, *offset, *length);
+	return iommufd_mmio_check_range(mmio, *offset, *length);
 }
 
 /**
@@ -455,12 +457,12 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 	if (mmio->nr_maps >= IOMMUFD_MMIO_MAPS_MAX)
 		rc = -ENOSPC;
 	else if (!mmio->revoked)
-		rc = map_install(mmio, map);
+		rc = iommufd_mmio_map_install(mmio, map);
 	if (rc) {
 		kfree(map);
 		return rc;
 	}
-	rb_add(&map->node, &mmio->maps, map_less);
+	rb_add(&map->node, &mmio->maps, iommufd_mmio_map_less);
 	mmio->nr_maps++;
 	return 0;
 }
@@ -479,10 +481,10 @@ void iommufd_mmio_unmap(struct iommufd_mmio *mmio, struct iopt_domain *item,
 	struct mmio_map *map;
 
 	guard(mutex)(&mmio->lock);
-	map = map_find(mmio, item, iova);
+	map = iommufd_mmio_map_find(mmio, item, iova);
 	if (WARN_ON(!map))
 		return;
-	map_remove(map);
+	iommufd_mmio_map_remove(map);
 	rb_erase(&map->node, &mmio->maps);
 	mmio->nr_maps--;
 	kfree(map);

@@ -95,7 +95,8 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 }
 
 /* Most calls are about the same object as the one before. */
-static struct iommufd_object *find_object(struct iommufd_ctx *ictx, u32 id)
+static struct iommufd_object *iommufd_object_find(struct iommufd_ctx *ictx,
+						  u32 id)
 {
 	XA_STATE(xas, &ictx->objects, id);
 	struct iommufd_object *obj = ictx->found;
@@ -125,7 +126,7 @@ struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 	struct iommufd_object *obj;
 
 	xa_lock(&ictx->objects);
-	obj = find_object(ictx, id);
+	obj = iommufd_object_find(ictx, id);
 	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
 	    obj->dying || !iommufd_object_tryget(obj))
 		obj = ERR_PTR(-ENOENT);
@@ -168,7 +169,8 @@ void iommufd_object_release(struct iommufd_object *obj)
 	refcount_dec(&obj->users);
 }
 
-static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static void iommufd_object_finish_destroy(struct iommufd_ctx *ictx,
+					  struct iommufd_object *obj)
 {
 	/* Nobody finds it any more; let those end who did. */
 	if (!refcount_dec_and_test(&obj->calls))
@@ -178,7 +180,8 @@ static void finish_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	kfree(obj);
 }
 
-static void forget_id(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static void iommufd_object_forget_id(struct iommufd_ctx *ictx,
+				     struct iommufd_object *obj)
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
@@ -190,18 +193,20 @@ static void forget_id(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 }
 
 /* Take an object out of the id space if nobody else needs it. */
-static bool remove_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static bool iommufd_object_remove(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
 	if (!refcount_dec_if_one(&obj->users))
 		return false;
-	forget_id(ictx, obj);
+	iommufd_object_forget_id(ictx, obj);
 	return true;
 }
 
 /* A destroy stops before it has begun; nobody uses the object. */
-static void revive(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static void iommufd_object_revive(struct iommufd_ctx *ictx,
+				  struct iommufd_object *obj)
 {
 	xa_lock(&ictx->objects);
 	refcount_set(&obj->calls, 1);
@@ -215,7 +220,8 @@ static void revive(struct iommufd_ctx *ictx, struct iommufd_object *obj)
  * of other threads decide how long they take. Return false, with the object as
  * it was, if the caller was killed before.
  */
-static bool wait_for_calls(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+static bool iommufd_object_wait_for_calls(struct iommufd_ctx *ictx,
+					  struct iommufd_object *obj)
 {
 	if (refcount_dec_and_test(&obj->calls) ||
 	    !wait_event_killable(ictx->destroy_wait,
@@ -257,14 +263,14 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 	}
 	xa_unlock(&ictx->objects);
 
-	if (!wait_for_calls(ictx, obj))
+	if (!iommufd_object_wait_for_calls(ictx, obj))
 		return -EINTR;
 	if (obj->ops->empty && obj->ops->empty(obj)) {
-		revive(ictx, obj);
+		iommufd_object_revive(ictx, obj);
 		return -EINTR;
 	}
 	xa_lock(&ictx->objects);
-	forget_id(ictx, obj);
+	iommufd_object_forget_id(ictx, obj);
 	xa_unlock(&ictx->objects);
 	obj->ops->destroy(obj);
 	kfree(obj);
@@ -284,10 +290,10 @@ void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 	/* As in iommufd_object_destroy_unused() */
 	xa_lock(&ictx->objects);
 	iommufd_object_release(obj);
-	removed = remove_object(ictx, obj);
+	removed = iommufd_object_remove(ictx, obj);
 	xa_unlock(&ictx->objects);
 	if (!WARN_ON(!removed))
-		finish_destroy(ictx, obj);
+		iommufd_object_finish_destroy(ictx, obj);
 }
 
 /**
@@ -308,10 +314,10 @@ bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,
 	 */
 	xa_lock(&ictx->objects);
 	iommufd_object_release(obj);
-	removed = remove_object(ictx, obj);
+	removed = iommufd_object_remove(ictx, obj);
 	xa_unlock(&ictx->objects);
 	if (removed)
-		finish_destroy(ictx, obj);
+		iommufd_object_finish_destroy(ictx, obj);
 	return removed;
 }
 
@@ -334,10 +340,10 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 			bool removed;
 
 			xa_lock(&ictx->objects);
-			removed = remove_object(ictx, obj);
+			removed = iommufd_object_remove(ictx, obj);
 			xa_unlock(&ictx->objects);
 			if (removed) {
-				finish_destroy(ictx, obj);
+				iommufd_object_finish_destroy(ictx, obj);
 				progress = true;
 			}
 			cond_resched();

@@ -7,8 +7,8 @@
 
 #include "iommufd_private.h"
 
-static int option_rlimit_mode(struct iommu_option *cmd,
-			      struct iommufd_ctx *ictx)
+static int iommufd_option_rlimit_mode(struct iommu_option *cmd,
+				      struct iommufd_ctx *ictx)
 {
 	int rc = 0;
 
@@ -41,8 +41,8 @@ static int option_rlimit_mode(struct iommu_option *cmd,
 	return rc;
 }
 
-static int option_huge_pages(struct iommu_option *cmd,
-			     struct iommufd_ctx *ictx)
+static int iommufd_option_huge_pages(struct iommu_option *cmd,
+				     struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
 	int rc;
@@ -80,10 +80,10 @@ int iommufd_option(struct iommufd_ucmd *ucmd)
 
 	switch (cmd->option_id) {
 	case IOMMU_OPTION_RLIMIT_MODE:
-		rc = option_rlimit_mode(cmd, ucmd->ictx);
+		rc = iommufd_option_rlimit_mode(cmd, ucmd->ictx);
 		break;
 	case IOMMU_OPTION_HUGE_PAGES:
-		rc = option_huge_pages(cmd, ucmd->ictx);
+		rc = iommufd_option_huge_pages(cmd, ucmd->ictx);
 		break;
 	default:
 		return -EOPNOTSUPP;

@@ -23,7 +23,7 @@
 static struct kmem_cache *pages_cache;
 
 /* What is again as it was when the last reference has gone. */
-static void pages_ctor(void *object)
+static void iopt_pages_ctor(void *object)
 {
 	struct iopt_pages *pages = object;
 
@@ -42,7 +42,7 @@ int iopt_pages_init(size_t room)
 {
 	pages_cache = kmem_cache_create("iopt_pages",
 					sizeof(struct iopt_pages) + room, 0,
-					SLAB_ACCOUNT, pages_ctor);
+					SLAB_ACCOUNT, iopt_pages_ctor);
 	return pages_cache ? 0 : -ENOMEM;
 }
 
@@ -54,8 +54,8 @@ void iopt_pages_exit(void)
 	kmem_cache_destroy(pages_cache);
 }
 
-static struct iopt_pages *pages_alloc(unsigned long npages, bool writable,
-				      enum pin_account_mode mode)
+static struct iopt_pages *iopt_pages_alloc(unsigned long npages, bool writable,
+					   enum pin_account_mode mode)
 {
 	struct iopt_pages *pages;
 
@@ -72,7 +72,8 @@ static struct iopt_pages *pages_alloc(unsigned long npages, bool writable,
 }
 
 /* Whole pages that @length bytes from @offset in the first page touch. */
-static unsigned long touched_pages(unsigned long offset, unsigned long length)
+static unsigned long iopt_touched_pages(unsigned long offset,
+					unsigned long length)
 {
 	return ((offset + length - 1) >> PAGE_SHIFT) + 1;
 }
@@ -103,8 +104,9 @@ struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 	if (!length || !current->mm)
 		return ERR_PTR(-EINVAL);
 
-	pages = pages_alloc(touched_pages(offset_in_page(start), length),
-			    writable, mode);
+	pages = iopt_pages_alloc(iopt_touched_pages(offset_in_page(start),
+						    length),
+				 writable, mode);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	pages->source = IOPT_PAGES_USER;
@@ -112,7 +114,7 @@ struct iopt_pages *iopt_pages_alloc_user(void __user *uptr,
 	return pages;
 }
 
-static unsigned int file_seals(struct file *file)
+static unsigned int iopt_file_seals(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 
@@ -160,11 +162,12 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
 		return ERR_PTR(-EACCES);
 	/* That against new mappings is not in i_mmap_writable. */
 	if (writable &&
-	    (file_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+	    (iopt_file_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return ERR_PTR(-EPERM);
 
-	pages = pages_alloc(touched_pages(offset_in_page(start), length),
-			    writable, mode);
+	pages = iopt_pages_alloc(iopt_touched_pages(offset_in_page(start),
+						    length),
+				 writable, mode);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	if (writable) {
@@ -198,8 +201,8 @@ struct iopt_pages *iopt_pages_alloc_mmio(struct iommufd_mmio *mmio,
 {
 	struct iopt_pages *pages;
 
-	pages = pages_alloc(touched_pages(offset, length), writable,
-			    PIN_ACCOUNT_USER);
+	pages = iopt_pages_alloc(iopt_touched_pages(offset, length), writable,
+				 PIN_ACCOUNT_USER);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	pages->source = IOPT_PAGES_MMIO;
@@ -267,8 +270,8 @@ void iopt_runs_finish(struct iopt_runs *runs)
 	runs->npages = 0;
 }
 
-static void runs_add(struct iopt_runs *runs, unsigned long pfn,
-		     unsigned long npages)
+static void iopt_runs_add(struct iopt_runs *runs, unsigned long pfn,
+			  unsigned long npages)
 {
 	if (runs->npages && pfn == runs->pfn + runs->npages) {
 		runs->npages += npages;
@@ -315,7 +318,7 @@ int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 			unsigned long pfn;
 			unsigned long n = pfn_cursor_next(&cursor, &pfn);
 
-			runs_add(runs, pfn, n);
+			iopt_runs_add(runs, pfn, n);
 		}
 		if (end == last)
 			break;

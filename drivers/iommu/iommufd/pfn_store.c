@@ -13,21 +13,22 @@
  * A flat chunk stores the PFN that its first index has or would have. Value
  * entries are one bit shorter than a word, which no PFN needs.
  */
-static unsigned long flat_base(const void *entry)
+static unsigned long pfn_store_flat_base(const void *entry)
 {
 	return xa_to_value(entry);
 }
 
-static unsigned long chunk_first(unsigned long index)
+static unsigned long pfn_store_chunk_first(unsigned long index)
 {
 	return index & ~PFN_CHUNK_MASK;
 }
 
 /* Indices that exist in the chunk of @index: the last chunk may be short. */
-static unsigned long chunk_npages(const struct pfn_store *store,
-				  unsigned long index)
+static unsigned long pfn_store_chunk_npages(const struct pfn_store *store,
+					    unsigned long index)
 {
-	return min(PFN_CHUNK_SIZE, store->npages - chunk_first(index));
+	return min(PFN_CHUNK_SIZE,
+		   store->npages - pfn_store_chunk_first(index));
 }
 
 /**
@@ -66,7 +67,8 @@ void pfn_store_destroy(struct pfn_store *store)
 }
 
 /* Put a chunk where there may be one already, which is not freed. */
-static int set_chunk(struct pfn_store *store, unsigned long index, void *chunk)
+static int pfn_store_set_chunk(struct pfn_store *store, unsigned long index,
+			       void *chunk)
 {
 	if (pfn_store_is_small(store)) {
 		store->only = chunk;
@@ -77,7 +79,7 @@ static int set_chunk(struct pfn_store *store, unsigned long index, void *chunk)
 }
 
 /* Free what a chunk had that is not in the store any more. */
-static void free_table(struct pfn_store *store, void *chunk)
+static void pfn_store_free_table(struct pfn_store *store, void *chunk)
 {
 	if (chunk && !xa_is_value(chunk)) {
 		kfree(chunk);
@@ -85,8 +87,8 @@ static void free_table(struct pfn_store *store, void *chunk)
 	}
 }
 
-static int store_flat(struct pfn_store *store, unsigned long index,
-		      unsigned long base)
+static int pfn_store_set_flat(struct pfn_store *store, unsigned long index,
+			      unsigned long base)
 {
 	void *flat = xa_mk_value(base);
 	void *old;
@@ -105,15 +107,15 @@ static int store_flat(struct pfn_store *store, unsigned long index,
 		if (xas_error(&xas))
 			return xas_error(&xas);
 	}
-	free_table(store, old);
+	pfn_store_free_table(store, old);
 	return 0;
 }
 
 /* Return the table of a chunk, turning a flat chunk into a scattered one. */
-static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
-				  void *old)
+static unsigned long *pfn_store_chunk_table(struct pfn_store *store,
+					    unsigned long index, void *old)
 {
-	unsigned long npages = chunk_npages(store, index);
+	unsigned long npages = pfn_store_chunk_npages(store, index);
 	unsigned long *table;
 	unsigned long i;
 
@@ -125,9 +127,9 @@ static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
 		return NULL;
 	if (old)
 		for (i = 0; i < npages; i++)
-			table[i] = flat_base(old) + i;
+			table[i] = pfn_store_flat_base(old) + i;
 
-	if (set_chunk(store, index, table)) {
+	if (pfn_store_set_chunk(store, index, table)) {
 		kfree(table);
 		return NULL;
 	}
@@ -140,18 +142,20 @@ static unsigned long *chunk_table(struct pfn_store *store, unsigned long index,
  * be in use with another base: it is the first thing there, or it agrees with
  * what is there.
  */
-static bool run_is_flat(unsigned long index, unsigned long pfn, const void *old)
+static bool pfn_store_run_is_flat(unsigned long index, unsigned long pfn,
+				  const void *old)
 {
 	unsigned long offset = index & PFN_CHUNK_MASK;
 
 	if (pfn < offset)
 		return false;
-	return !old || (xa_is_value(old) && flat_base(old) == pfn - offset);
+	return !old ||
+	       (xa_is_value(old) && pfn_store_flat_base(old) == pfn - offset);
 }
 
 /* Store a run that does not leave its chunk. */
-static int chunk_set_run(struct pfn_store *store, unsigned long index,
-			 unsigned long pfn, unsigned long npages)
+static int pfn_store_chunk_set_run(struct pfn_store *store, unsigned long index,
+				   unsigned long pfn, unsigned long npages)
 {
 	unsigned long offset = index & PFN_CHUNK_MASK;
 	unsigned long *table;
@@ -159,14 +163,14 @@ static int chunk_set_run(struct pfn_store *store, unsigned long index,
 	void *old;
 
 	/* It does not matter what was there, so do not look. */
-	if (npages == chunk_npages(store, index))
-		return store_flat(store, index, pfn);
+	if (npages == pfn_store_chunk_npages(store, index))
+		return pfn_store_set_flat(store, index, pfn);
 
 	old = pfn_store_chunk(store, index);
-	if (run_is_flat(index, pfn, old))
-		return old ? 0 : store_flat(store, index, pfn - offset);
+	if (pfn_store_run_is_flat(index, pfn, old))
+		return old ? 0 : pfn_store_set_flat(store, index, pfn - offset);
 
-	table = chunk_table(store, index, old);
+	table = pfn_store_chunk_table(store, index, old);
 	if (!table)
 		return -ENOMEM;
 	for (i = 0; i < npages; i++)
@@ -189,7 +193,7 @@ int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 	while (npages) {
 		unsigned long n = min(npages, PFN_CHUNK_SIZE -
 						      (index & PFN_CHUNK_MASK));
-		int rc = chunk_set_run(store, index, pfn, n);
+		int rc = pfn_store_chunk_set_run(store, index, pfn, n);
 
 		if (rc)
 			return rc;
@@ -200,8 +204,8 @@ int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 	return 0;
 }
 
-static __always_inline bool are_consecutive(struct page **pages,
-					    struct page *first)
+static __always_inline bool pfn_store_consecutive(struct page **pages,
+						  struct page *first)
 {
 	return pages[0] == first && pages[1] == nth_page(first, 1) &&
 	       pages[2] == nth_page(first, 2) &&
@@ -216,14 +220,15 @@ static __always_inline bool are_consecutive(struct page **pages,
  * Number of leading entries of @pages that are physically consecutive. Nothing
  * else of ours is done for every page of huge pages, hence by sixteens.
  */
-static unsigned long run_length(struct page **pages, unsigned long npages)
+static unsigned long pfn_store_run_length(struct page **pages,
+					  unsigned long npages)
 {
 	struct page **end = pages + (npages & ~15UL);
 	struct page *next = pages[0];
 	struct page **page = pages;
 
-	while (page < end && are_consecutive(page, next) &&
-	       are_consecutive(page + 8, nth_page(next, 8))) {
+	while (page < end && pfn_store_consecutive(page, next) &&
+	       pfn_store_consecutive(page + 8, nth_page(next, 8))) {
 		page += 16;
 		next = nth_page(next, 16);
 	}
@@ -255,19 +260,20 @@ int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 	while (npages) {
 		unsigned long n = min(npages, PFN_CHUNK_SIZE -
 						      (index & PFN_CHUNK_MASK));
-		unsigned long run = run_length(pages, n);
+		unsigned long run = pfn_store_run_length(pages, n);
 		unsigned long *table;
 		unsigned long i;
 
 		if (run == n) {
-			int rc = chunk_set_run(store, index,
-					       page_to_pfn(pages[0]), n);
+			unsigned long pfn = page_to_pfn(pages[0]);
+			int rc = pfn_store_chunk_set_run(store, index, pfn, n);
 
 			if (rc)
 				return rc;
 		} else {
-			table = chunk_table(store, index,
-					    pfn_store_chunk(store, index));
+			void *chunk = pfn_store_chunk(store, index);
+
+			table = pfn_store_chunk_table(store, index, chunk);
 			if (!table)
 				return -ENOMEM;
 			table += index & PFN_CHUNK_MASK;
@@ -310,7 +316,8 @@ unsigned long __pfn_cursor_next(struct pfn_cursor *cursor, unsigned long *pfn)
 		}
 
 		if (xa_is_value(cursor->chunk)) {
-			unsigned long first = flat_base(cursor->chunk) + offset;
+			unsigned long first =
+				pfn_store_flat_base(cursor->chunk) + offset;
 
 			if (index == start)
 				*pfn = first;
@@ -374,18 +381,19 @@ void pfn_store_forget(struct pfn_store *store, unsigned long index,
 {
 	if (pfn_store_is_small(store)) {
 		if (!index && last >= store->npages - 1) {
-			free_table(store, store->only);
+			pfn_store_free_table(store, store->only);
 			store->only = NULL;
 		}
 		return;
 	}
 	while (index <= last) {
-		unsigned long end = chunk_first(index) +
-				    chunk_npages(store, index) - 1;
+		unsigned long end = pfn_store_chunk_first(index) +
+				    pfn_store_chunk_npages(store, index) - 1;
 
 		if (!(index & PFN_CHUNK_MASK) && end <= last)
-			free_table(store, xa_erase(&store->chunks,
-						   index >> PFN_CHUNK_SHIFT));
+			pfn_store_free_table(store,
+					     xa_erase(&store->chunks,
+						      index >> PFN_CHUNK_SHIFT));
 		if (end == ULONG_MAX)
 			break;
 		index = end + 1;

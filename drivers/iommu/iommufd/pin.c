@@ -25,8 +25,8 @@
  * Find the first part of [*index, last] that no user covers. Only such a part
  * is to be pinned for a new user, or unpinned for one that left.
  */
-static bool next_unused(struct iopt_pages *pages, unsigned long *index,
-			unsigned long last, unsigned long *hole_last)
+static bool iopt_next_unused(struct iopt_pages *pages, unsigned long *index,
+			     unsigned long last, unsigned long *hole_last)
 {
 	struct interval_tree_node *user;
 
@@ -54,7 +54,7 @@ static bool next_unused(struct iopt_pages *pages, unsigned long *index,
  * gets a pin of its own, as from get_user_pages(): if only a part has users and a
  * hole is punched, the file may get another folio for the rest.
  */
-static int pin_each_page(struct folio *folio, unsigned long npages)
+static int iopt_pin_each_page(struct folio *folio, unsigned long npages)
 {
 	int more = npages - 1;
 
@@ -72,8 +72,8 @@ static int pin_each_page(struct folio *folio, unsigned long npages)
 #define UNPIN_RUNS 1024
 
 /* Unpin indices that are pinned and have no user any more. */
-static void unpin_range(struct iopt_pages *pages, unsigned long index,
-			unsigned long last)
+static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
+			     unsigned long last)
 {
 	struct pfn_cursor cursor;
 	unsigned long start = index;
@@ -107,8 +107,8 @@ static void unpin_range(struct iopt_pages *pages, unsigned long index,
 	pages->npinned -= last - start + 1;
 }
 
-static long pin_user(struct iopt_pages *pages, unsigned long index,
-		     unsigned long npages, struct page **list)
+static long iopt_pin_user(struct iopt_pages *pages, unsigned long index,
+			  unsigned long npages, struct page **list)
 {
 	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
 	unsigned int flags = FOLL_LONGTERM;
@@ -136,10 +136,10 @@ static long pin_user(struct iopt_pages *pages, unsigned long index,
 }
 
 /* Pin a batch of user memory. Return how many pages are pinned and stored. */
-static long pin_user_batch(struct iopt_pages *pages, unsigned long index,
-			   unsigned long npages, struct page **list)
+static long iopt_pin_user_batch(struct iopt_pages *pages, unsigned long index,
+				unsigned long npages, struct page **list)
 {
-	long pinned = pin_user(pages, index, npages, list);
+	long pinned = iopt_pin_user(pages, index, npages, list);
 	int rc;
 
 	if (pinned <= 0)
@@ -158,8 +158,8 @@ static long pin_user_batch(struct iopt_pages *pages, unsigned long index,
  * into one for each of them. Return their number, or an errno: -EFAULT if the
  * folio is not at @index any more, because the file was changed meanwhile.
  */
-static long store_folio(struct iopt_pages *pages, struct folio *folio,
-			unsigned long index, unsigned long last)
+static long iopt_store_folio(struct iopt_pages *pages, struct folio *folio,
+			     unsigned long index, unsigned long last)
 {
 	unsigned long nr = folio_nr_pages(folio);
 	pgoff_t pgoff = (pages->file_start >> PAGE_SHIFT) + index;
@@ -173,14 +173,14 @@ static long store_folio(struct iopt_pages *pages, struct folio *folio,
 	rc = pfn_store_set_run(&pages->store, index, folio_pfn(folio) + skip,
 			       npages);
 	if (!rc)
-		rc = pin_each_page(folio, npages);
+		rc = iopt_pin_each_page(folio, npages);
 	return rc ? rc : npages;
 }
 
 /* Pin a batch of folios. Return how many indices are pinned and stored. */
-static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
-			   unsigned long last, struct folio **list,
-			   unsigned int max)
+static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
+				unsigned long last, struct folio **list,
+				unsigned int max)
 {
 	loff_t pos = pages->file_start + (loff_t)index * PAGE_SIZE;
 	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE - 1;
@@ -194,7 +194,7 @@ static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
 
 	for (i = 0; i < nr; i++) {
 		if (n >= 0)
-			n = store_folio(pages, list[i], index, last);
+			n = iopt_store_folio(pages, list[i], index, last);
 		if (n < 0)
 			unpin_folio(list[i]);
 		else
@@ -204,9 +204,9 @@ static long pin_file_batch(struct iopt_pages *pages, unsigned long index,
 }
 
 /* Pin indices that have no user yet. All or nothing. */
-static int pin_range(struct iopt_pages *pages, unsigned long start,
-		     unsigned long last, void **batch, unsigned int max,
-		     struct refusal *refusal)
+static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
+			  unsigned long last, void **batch, unsigned int max,
+			  struct refusal *refusal)
 {
 	unsigned long index = start;
 	long n;
@@ -220,12 +220,12 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 		if (iommufd_should_fail())
 			n = -EFAULT;
 		else if (pages->source == IOPT_PAGES_FILE)
-			n = pin_file_batch(pages, index, last,
-					   (struct folio **)batch, max);
+			n = iopt_pin_file_batch(pages, index, last,
+						(struct folio **)batch, max);
 		else
-			n = pin_user_batch(pages, index,
-					   min(last - index + 1, max),
-					   (struct page **)batch);
+			n = iopt_pin_user_batch(pages, index,
+						min(last - index + 1, max),
+						(struct page **)batch);
 		if (n > 0) {
 			index += n;
 			pages->npinned += n;
@@ -234,7 +234,7 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 			rc = n < 0 ? n : -EINTR;
 			iopt_explain_fault(pages, index, last, rc, refusal);
 			if (index > start)
-				unpin_range(pages, start, index - 1);
+				iopt_unpin_range(pages, start, index - 1);
 			pin_account_uncharge(&pages->account, last - start + 1);
 			return rc;
 		}
@@ -249,14 +249,14 @@ static int pin_range(struct iopt_pages *pages, unsigned long start,
 }
 
 /* Release what no user covers in [index, last]. */
-static void unpin_unused(struct iopt_pages *pages, unsigned long index,
-			 unsigned long last)
+static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
+			      unsigned long last)
 {
 	unsigned long npages = 0;
 	unsigned long hole_last;
 
-	while (next_unused(pages, &index, last, &hole_last)) {
-		unpin_range(pages, index, hole_last);
+	while (iopt_next_unused(pages, &index, last, &hole_last)) {
+		iopt_unpin_range(pages, index, hole_last);
 		npages += hole_last - index + 1;
 		if (hole_last == last)
 			break;
@@ -294,7 +294,7 @@ int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		interval_tree_insert(user, &pages->users);
 		return 0;
 	}
-	while (next_unused(pages, &index, user->last, &hole_last)) {
+	while (iopt_next_unused(pages, &index, user->last, &hole_last)) {
 		unsigned long npages = hole_last - index + 1;
 
 		if (npages > PIN_BATCH_STACK && batch == stack) {
@@ -307,10 +307,12 @@ int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 				max = PIN_BATCH_STACK;
 			}
 		}
-		rc = pin_range(pages, index, hole_last, batch, max, refusal);
+		rc = iopt_pin_range(pages, index, hole_last, batch, max,
+				    refusal);
 		if (rc) {
 			if (index > user->start)
-				unpin_unused(pages, user->start, index - 1);
+				iopt_unpin_unused(pages, user->start,
+						  index - 1);
 			break;
 		}
 		if (hole_last == user->last)
@@ -341,10 +343,10 @@ void iopt_pages_unuse(struct iopt_pages *pages,
 	if (pages->source == IOPT_PAGES_MMIO)
 		return;
 	if (RB_EMPTY_ROOT(&pages->users.rb_root)) {
-		unpin_range(pages, user->start, user->last);
+		iopt_unpin_range(pages, user->start, user->last);
 		pin_account_uncharge(&pages->account,
 				     user->last - user->start + 1);
 	} else {
-		unpin_unused(pages, user->start, user->last);
+		iopt_unpin_unused(pages, user->start, user->last);
 	}
 }

@@ -18,7 +18,7 @@
  * A device writes when it likes, and the file system of a file on a disk has to
  * be told before. The same question as that of pin_user_pages(FOLL_LONGTERM).
  */
-static bool needs_notice_of_writes(const struct vm_area_struct *vma)
+static bool iopt_needs_notice_of_writes(const struct vm_area_struct *vma)
 {
 	const struct vm_operations_struct *ops = vma->vm_ops;
 
@@ -28,7 +28,8 @@ static bool needs_notice_of_writes(const struct vm_area_struct *vma)
 	       vma->vm_file && mapping_can_writeback(vma->vm_file->f_mapping);
 }
 
-static bool is_past_end(const struct vm_area_struct *vma, unsigned long addr)
+static bool iopt_is_past_end(const struct vm_area_struct *vma,
+			     unsigned long addr)
 {
 	loff_t pos;
 
@@ -39,7 +40,7 @@ static bool is_past_end(const struct vm_area_struct *vma, unsigned long addr)
 }
 
 /* All of it is to be found by iommufd_mmio_get_user() */
-static bool is_lent(const struct iopt_pages *pages)
+static bool iopt_is_lent(const struct iopt_pages *pages)
 {
 	struct iommufd_mmio *mmio;
 	u64 offset = 0;
@@ -55,9 +56,9 @@ static bool is_lent(const struct iopt_pages *pages)
 	return true;
 }
 
-static const char *user_reason(const struct iopt_pages *pages,
-			       const struct vm_area_struct *vma,
-			       unsigned long addr)
+static const char *iopt_user_reason(const struct iopt_pages *pages,
+				    const struct vm_area_struct *vma,
+				    unsigned long addr)
 {
 	if (!vma || addr < vma->vm_start)
 		return "nothing is mapped there";
@@ -67,17 +68,18 @@ static const char *user_reason(const struct iopt_pages *pages,
 		return "it is mapped without PROT_WRITE, and devices are to write";
 	if (!(vma->vm_flags & VM_READ))
 		return "it is mapped without PROT_READ";
-	if (pages->writable && needs_notice_of_writes(vma))
+	if (pages->writable && iopt_needs_notice_of_writes(vma))
 		return "its file system must be told of writes, use tmpfs or hugetlbfs";
-	if (is_past_end(vma, addr))
+	if (iopt_is_past_end(vma, addr))
 		return "it is past the end of the file that is mapped";
 	if (is_vm_hugetlb_page(vma))
 		return "no huge page is left for it, see nr_hugepages";
 	return "it cannot be brought into memory";
 }
 
-static void explain_user(const struct iopt_pages *pages, unsigned long index,
-			 int error, struct refusal *refusal)
+static void iopt_explain_user(const struct iopt_pages *pages,
+			      unsigned long index, int error,
+			      struct refusal *refusal)
 {
 	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
 	struct mm_struct *mm = pages->account.mm;
@@ -93,20 +95,21 @@ static void explain_user(const struct iopt_pages *pages, unsigned long index,
 	if (mmap_read_lock_killable(mm))
 		goto out_put;
 	vma = find_vma(mm, addr);
-	why = user_reason(pages, vma, addr);
+	why = iopt_user_reason(pages, vma, addr);
 	device = vma && addr >= vma->vm_start &&
 		 vma->vm_flags & (VM_IO | VM_PFNMAP);
 	mmap_read_unlock(mm);
 	/* The caller goes on to look for it, which is no refusal */
-	if (!device || !is_lent(pages))
+	if (!device || !iopt_is_lent(pages))
 		refuse(refusal, error, "map: page at address 0x%lx: %s", addr,
 		       why);
 out_put:
 	mmput(mm);
 }
 
-static void explain_file(const struct iopt_pages *pages, unsigned long index,
-			 unsigned long last, int error, struct refusal *refusal)
+static void iopt_explain_file(const struct iopt_pages *pages,
+			      unsigned long index, unsigned long last,
+			      int error, struct refusal *refusal)
 {
 	loff_t pos = pages->file_start + (loff_t)index * PAGE_SIZE;
 	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE;
@@ -146,8 +149,8 @@ void iopt_explain_fault(const struct iopt_pages *pages, unsigned long index,
 		return;
 	if (pages->source == IOPT_PAGES_FILE) {
 		if (error == -EFAULT || error == -EINVAL || error == -ENOMEM)
-			explain_file(pages, index, last, error, refusal);
+			iopt_explain_file(pages, index, last, error, refusal);
 	} else if (error == -EFAULT) {
-		explain_user(pages, index, error, refusal);
+		iopt_explain_user(pages, index, error, refusal);
 	}
 }

@@ -28,8 +28,9 @@ void refusal_init(struct refusal *refusal)
 }
 
 /* Put the reason into @text, which is left for the caller, and record it */
-static __printf(4, 0) void record(struct refusal *refusal, int error,
-				  char *text, const char *fmt, va_list args)
+static __printf(4, 0) void refusal_record(struct refusal *refusal, int error,
+					  char *text, const char *fmt,
+					  va_list args)
 {
 	vscnprintf(text, REFUSAL_LEN, fmt, args);
 	/* For whoever asks after a program that has ended because of it */
@@ -61,7 +62,7 @@ int refuse(struct refusal *refusal, int error, const char *fmt, ...)
 		return error;
 
 	va_start(args, fmt);
-	record(refusal, error, text, fmt, args);
+	refusal_record(refusal, error, text, fmt, args);
 	va_end(args);
 	return error;
 }
@@ -82,7 +83,7 @@ static struct warned {
 	bool used;
 } warned[WARN_USERS];
 
-static bool note_warning(enum refusal_kind kind, kuid_t uid)
+static bool refusal_note_warning(enum refusal_kind kind, kuid_t uid)
 {
 	struct warned *room = NULL;
 	unsigned int i;
@@ -110,12 +111,12 @@ static bool note_warning(enum refusal_kind kind, kuid_t uid)
 	return true;
 }
 
-static bool may_warn(enum refusal_kind kind, kuid_t uid)
+static bool refusal_may_warn(enum refusal_kind kind, kuid_t uid)
 {
 	bool may = false;
 
 	scoped_guard(spinlock, &warned_lock)
-		may = note_warning(kind, uid);
+		may = refusal_note_warning(kind, uid);
 	return may;
 }
 
@@ -143,9 +144,9 @@ int refuse_and_warn(struct refusal *refusal, enum refusal_kind kind, int error,
 		return error;
 
 	va_start(args, fmt);
-	record(refusal, error, text, fmt, args);
+	refusal_record(refusal, error, text, fmt, args);
 	va_end(args);
-	if (may_warn(kind, current_uid())) {
+	if (refusal_may_warn(kind, current_uid())) {
 		/* A program names itself as it likes */
 		get_task_comm(comm, current);
 		pr_warn("iommufd: %*pE[%d] of user %u is refused: %s (%pe)\n",

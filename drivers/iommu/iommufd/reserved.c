@@ -82,7 +82,7 @@ void iopt_unreserve(struct io_pagetable *iopt, const void *owner)
 	}
 }
 
-static const char *resv_name(enum iommu_resv_type type)
+static const char *iopt_resv_name(enum iommu_resv_type type)
 {
 	switch (type) {
 	case IOMMU_RESV_DIRECT:
@@ -131,7 +131,7 @@ int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 			rc = iopt_reserve(iopt, resv->start,
 					  resv->start + (resv->length - 1),
 					  dev, dev_name(dev),
-					  resv_name(resv->type));
+					  iopt_resv_name(resv->type));
 			if (rc)
 				break;
 		}

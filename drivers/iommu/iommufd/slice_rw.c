@@ -21,8 +21,9 @@
 #include "pfn_store.h"
 
 /* The page of an index, if it is pinned or held, else NULL */
-static struct page *slice_page(struct iopt_pages *pages, unsigned long index,
-			       const struct iopt_hold *hold)
+static struct page *iopt_slice_page(struct iopt_pages *pages,
+				    unsigned long index,
+				    const struct iopt_hold *hold)
 {
 	unsigned long pfn;
 
@@ -64,7 +65,7 @@ long iopt_slice_rw(const struct iopt_slice *slice, const struct iopt_hold *hold,
 		return -EINTR;
 	while (done < slice->length) {
 		unsigned long n = min(slice->length - done, PAGE_SIZE - offset);
-		struct page *page = slice_page(pages, index, hold);
+		struct page *page = iopt_slice_page(pages, index, hold);
 
 		if (!page)
 			break;
@@ -96,7 +97,7 @@ void iopt_hold_init(struct iopt_hold *hold)
  * the parent, as what a device writes does. What is only read is not, as a pin
  * of memory that is shared with a child would copy it.
  */
-static long hold_user(struct iopt_hold *hold, unsigned long npages)
+static long iopt_hold_user(struct iopt_hold *hold, unsigned long npages)
 {
 	unsigned long addr = (unsigned long)hold->pages->uptr +
 			     hold->index * PAGE_SIZE;
@@ -128,7 +129,7 @@ static long hold_user(struct iopt_hold *hold, unsigned long npages)
 	return rc;
 }
 
-static long hold_file(struct iopt_hold *hold, unsigned long npages)
+static long iopt_hold_file(struct iopt_hold *hold, unsigned long npages)
 {
 	pgoff_t pgoff = (hold->pages->file_start >> PAGE_SHIFT) + hold->index;
 	loff_t pos = (loff_t)pgoff << PAGE_SHIFT;
@@ -185,9 +186,9 @@ int iopt_hold_get(struct iopt_hold *hold, const struct iopt_slice *slice,
 	if (iommufd_should_fail())
 		rc = -EFAULT;
 	else if (slice->pages->source == IOPT_PAGES_FILE)
-		rc = hold_file(hold, npages);
+		rc = iopt_hold_file(hold, npages);
 	else
-		rc = hold_user(hold, npages);
+		rc = iopt_hold_user(hold, npages);
 	if (rc > 0) {
 		hold->npages = rc;
 		return 0;

@@ -15,7 +15,7 @@
  * The user whose memory is pinned under the locks decides how long that takes,
  * and who reads fdinfo may be somebody else.
  */
-static int lock_to_look(struct io_pagetable *iopt)
+static int iopt_lock_to_look(struct io_pagetable *iopt)
 {
 	if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
@@ -26,7 +26,7 @@ static int lock_to_look(struct io_pagetable *iopt)
 	return 0;
 }
 
-static void unlock_after_look(struct io_pagetable *iopt)
+static void iopt_unlock_after_look(struct io_pagetable *iopt)
 {
 	up_read(&iopt->iova_rwsem);
 	up_read(&iopt->domains_rwsem);
@@ -36,10 +36,11 @@ static void unlock_after_look(struct io_pagetable *iopt)
  * Add the next areas from *iova on, and move on. Return false if there are no
  * more.
  */
-static bool add_stats(struct io_pagetable *iopt, unsigned long *iova,
-		      struct iopt_stats *stats)
+static bool iopt_add_stats(struct io_pagetable *iopt, unsigned long *iova,
+			   struct iopt_stats *stats)
 {
-	struct iova_node *node = iova_tree_first(&iopt->areas, *iova, ULONG_MAX);
+	struct iova_node *node =
+		iova_tree_first(&iopt->areas, *iova, ULONG_MAX);
 	unsigned int n;
 
 	for (n = 0; node && n < IOPT_STATS_STEP; n++) {
@@ -74,9 +75,9 @@ int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 
 	*stats = (struct iopt_stats){};
 	do {
-		if (fatal_signal_pending(current) || lock_to_look(iopt))
+		if (fatal_signal_pending(current) || iopt_lock_to_look(iopt))
 			return -EINTR;
-		more = add_stats(iopt, &iova, stats);
+		more = iopt_add_stats(iopt, &iova, stats);
 		if (!more) {
 			stats->alignment = iopt->alignment;
 			for (reserved = interval_tree_iter_first(&iopt->reserved,
@@ -86,7 +87,7 @@ int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 								ULONG_MAX))
 				stats->reserved++;
 		}
-		unlock_after_look(iopt);
+		iopt_unlock_after_look(iopt);
 		cond_resched();
 	} while (more);
 	return 0;
@@ -105,8 +106,8 @@ struct runs_step {
  * Return false if there is nothing; else @step may have no pages, where nothing
  * is pinned.
  */
-static bool find_step(struct io_pagetable *iopt, unsigned long *iova,
-		      bool *at_end, struct runs_step *step)
+static bool iopt_runs_find_step(struct io_pagetable *iopt, unsigned long *iova,
+				bool *at_end, struct runs_step *step)
 {
 	struct iova_node *node;
 	struct iopt_area *area;
@@ -136,15 +137,15 @@ static bool find_step(struct io_pagetable *iopt, unsigned long *iova,
 }
 
 /* Return 1, 0 if there is nothing, or -EINTR. */
-static int next_step(struct io_pagetable *iopt, unsigned long *iova,
-		     bool *at_end, struct runs_step *step)
+static int iopt_runs_next_step(struct io_pagetable *iopt, unsigned long *iova,
+			       bool *at_end, struct runs_step *step)
 {
 	bool found;
 
-	if (lock_to_look(iopt))
+	if (iopt_lock_to_look(iopt))
 		return -EINTR;
-	found = find_step(iopt, iova, at_end, step);
-	unlock_after_look(iopt);
+	found = iopt_runs_find_step(iopt, iova, at_end, step);
+	iopt_unlock_after_look(iopt);
 	return found;
 }
 
@@ -168,7 +169,7 @@ int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs)
 
 	*runs = (struct iopt_runs){};
 	while (!rc && !at_end) {
-		rc = next_step(iopt, &iova, &at_end, &step);
+		rc = iopt_runs_next_step(iopt, &iova, &at_end, &step);
 		if (rc <= 0)
 			break;
 		rc = 0;

@@ -68,7 +68,7 @@ unsigned long iopt_flush_max(struct device *dev)
 	return max;
 }
 
-static bool gather_is_large(const struct iopt_gather *gather)
+static bool iopt_gather_is_large(const struct iopt_gather *gather)
 {
 	const struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 	unsigned long max = gather->item->flush_max;
@@ -91,7 +91,7 @@ void iopt_gather_flush(struct iopt_gather *gather)
 
 	if (!gather->pending)
 		return;
-	if (unlikely(gather_is_large(gather))) {
+	if (unlikely(iopt_gather_is_large(gather))) {
 		iommu_flush_iotlb_all(domain);
 		/* What is left to do is to free the tables. */
 		gather->iotlb.end = gather->iotlb.start | (SZ_4K - 1);
@@ -105,8 +105,8 @@ void iopt_gather_flush(struct iopt_gather *gather)
  * range that does not continue the others, but that is too late for the tables
  * of the new one.
  */
-static void gather_prepare(struct iopt_gather *gather, unsigned long iova,
-			   size_t length)
+static void iopt_gather_prepare(struct iopt_gather *gather, unsigned long iova,
+				size_t length)
 {
 	struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 
@@ -128,8 +128,8 @@ static void gather_prepare(struct iopt_gather *gather, unsigned long iova,
  * piece before, at the front, or after it, at the end. Where each power of two is
  * a size, each piece is one page, so that mappings can be split between pages.
  */
-static size_t next_piece(unsigned long sizes, unsigned long iova,
-			 phys_addr_t phys, size_t length, size_t *page)
+static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
+			      phys_addr_t phys, size_t length, size_t *page)
 {
 	unsigned long low = iova | phys;
 	unsigned long fit = sizes & GENMASK(__fls(length), 0);
@@ -157,15 +157,15 @@ static size_t next_piece(unsigned long sizes, unsigned long iova,
 }
 
 /* Undo what a call that failed did, of which drivers say only a part. */
-static void undo_piece(struct iopt_domain *item, unsigned long iova,
-		       size_t page, size_t length, size_t mapped)
+static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
+			    size_t page, size_t length, size_t mapped)
 {
 	struct iommu_domain *domain = item->domain;
 	struct iopt_gather gather;
 
 	iopt_gather_init(&gather, item);
 	if (mapped) {
-		gather_prepare(&gather, iova, mapped);
+		iopt_gather_prepare(&gather, iova, mapped);
 		domain->ops->unmap_pages(domain, iova, page, mapped / page,
 					 &gather.iotlb);
 	}
@@ -176,7 +176,7 @@ static void undo_piece(struct iopt_domain *item, unsigned long iova,
 	iova += mapped;
 	length -= mapped;
 	if (length && iommu_iova_to_phys(domain, iova)) {
-		gather_prepare(&gather, iova, length);
+		iopt_gather_prepare(&gather, iova, length);
 		domain->ops->unmap_pages(domain, iova, page, length / page,
 					 &gather.iotlb);
 	}
@@ -215,15 +215,15 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 		size_t page, n;
 		int rc;
 
-		n = next_piece(sizes, iova + done, phys + done, length - done,
-			       &page);
+		n = iopt_next_piece(sizes, iova + done, phys + done,
+				    length - done, &page);
 		/* What is contiguous a driver may map as a larger page. */
 		if (n > max_page)
 			n = min(n, max_page - ((iova + done) & (max_page - 1)));
 		rc = domain->ops->map_pages(domain, iova + done, phys + done,
 					    page, n / page, prot, gfp, &mapped);
 		if (rc || mapped != n) {
-			undo_piece(item, iova + done, page, n, mapped);
+			iopt_undo_piece(item, iova + done, page, n, mapped);
 			if (done)
 				iopt_untranslate_sync(item, iova, done);
 			return rc ? rc : -ENOMEM;
@@ -268,8 +268,8 @@ void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 	while (length) {
 		size_t page, n, done;
 
-		n = next_piece(sizes, iova, iova, length, &page);
-		gather_prepare(gather, iova, n);
+		n = iopt_next_piece(sizes, iova, iova, length, &page);
+		iopt_gather_prepare(gather, iova, n);
 		done = domain->ops->unmap_pages(domain, iova, page, n / page,
 						&gather->iotlb);
 		/* If so, somebody else changed our domain. */

@@ -15,8 +15,8 @@
 /* How often the accesses in a batch are asked before an unmap gives up. */
 #define IOPT_UNMAP_TRIES 100
 
-static int refuse_cut(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, const struct iova_node *node)
+static int iopt_refuse_split(struct io_pagetable *iopt, unsigned long start,
+			     unsigned long last, const struct iova_node *node)
 {
 	return refuse(iopt->refusal, -ENOENT,
 		      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
@@ -27,9 +27,9 @@ static int refuse_cut(struct io_pagetable *iopt, unsigned long start,
  * Link the first areas in [start, last], if they can be taken over: as many as
  * go together. *end is the last IOVA of what was looked at.
  */
-static int link_areas(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, struct iopt_area **areas,
-		      unsigned long *end)
+static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
+			   unsigned long last, struct iopt_area **areas,
+			   unsigned long *end)
 {
 	struct iova_node *node = iova_tree_first(&iopt->areas, start, last);
 	struct iopt_area *area;
@@ -40,14 +40,14 @@ static int link_areas(struct io_pagetable *iopt, unsigned long start,
 
 	*end = start;
 	if (node && node->start < start)
-		return refuse_cut(iopt, start, last, node);
+		return iopt_refuse_split(iopt, start, last, node);
 
 	for (; node; node = iova_tree_next(node, last)) {
 		if (n++ == IOPT_UNFILL_BATCH)
 			break;
 		area = iopt_area_of(node);
 		if (node->last > last)
-			return refuse_cut(iopt, start, last, node);
+			return iopt_refuse_split(iopt, start, last, node);
 		if (!iopt_area_ready(area))
 			return refuse(iopt->refusal, -EBUSY,
 				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
@@ -67,7 +67,7 @@ static int link_areas(struct io_pagetable *iopt, unsigned long start,
 		/* The rest is for later, but not if that is bound to fail. */
 		node = iova_tree_first(&iopt->areas, last, last);
 		if (node && node->last != last)
-			return refuse_cut(iopt, start, last, node);
+			return iopt_refuse_split(iopt, start, last, node);
 	}
 	return in_use ? -EAGAIN : 0;
 }
@@ -80,16 +80,16 @@ static int link_areas(struct io_pagetable *iopt, unsigned long start,
  * made or removed by somebody else, -EAGAIN if accesses are in the way; with
  * nothing changed but prevent_access up to *end.
  */
-static int take_areas(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, struct iopt_area **areas,
-		      unsigned long *end)
+static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
+			   unsigned long last, struct iopt_area **areas,
+			   unsigned long *end)
 {
 	struct iopt_area *area;
 	int rc;
 
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
-	rc = link_areas(iopt, start, last, areas, end);
+	rc = iopt_link_areas(iopt, start, last, areas, end);
 	if (rc)
 		return rc;
 	for (area = *areas; area; area = area->next)
@@ -97,8 +97,8 @@ static int take_areas(struct io_pagetable *iopt, unsigned long start,
 	return 0;
 }
 
-static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
-			 unsigned long *unmapped)
+static void iopt_remove_areas(struct io_pagetable *iopt,
+			      struct iopt_area *areas, unsigned long *unmapped)
 {
 	iopt_unfill_areas(iopt, areas, NULL);
 	iopt_unclaim_areas(iopt, areas);
@@ -115,8 +115,8 @@ static void remove_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 }
 
 /* Let accesses come back to areas that are not going to be removed. */
-static void allow_access(struct io_pagetable *iopt, unsigned long start,
-			 unsigned long last)
+static void iopt_allow_access(struct io_pagetable *iopt, unsigned long start,
+			      unsigned long last)
 {
 	struct iova_node *node;
 
@@ -129,8 +129,8 @@ static void allow_access(struct io_pagetable *iopt, unsigned long start,
 }
 
 /* Find the next area that an unmap waits for. */
-static bool next_in_use(struct io_pagetable *iopt, unsigned long start,
-			unsigned long last, struct iova_node *found)
+static bool iopt_next_in_use(struct io_pagetable *iopt, unsigned long start,
+			     unsigned long last, struct iova_node *found)
 {
 	struct iova_node *node;
 
@@ -153,8 +153,8 @@ static bool next_in_use(struct io_pagetable *iopt, unsigned long start,
  * the IOVA that they are asked about. Return -EAGAIN, or -EDEADLOCK if that was
  * tried often enough.
  */
-static int ask_accesses(struct io_pagetable *iopt, unsigned long start,
-			unsigned long last, unsigned int tries)
+static int iopt_ask_accesses(struct io_pagetable *iopt, unsigned long start,
+			     unsigned long last, unsigned int tries)
 {
 	unsigned long iova = start;
 	struct iova_node busy;
@@ -165,7 +165,7 @@ static int ask_accesses(struct io_pagetable *iopt, unsigned long start,
 			      start, last);
 
 	/* prevent_access keeps new pins out. */
-	while (next_in_use(iopt, iova, last, &busy)) {
+	while (iopt_next_in_use(iopt, iova, last, &busy)) {
 		iopt->access_ops->unmap(iopt, busy.start,
 					busy.last - busy.start + 1);
 		if (busy.last >= last)
@@ -179,9 +179,9 @@ static int ask_accesses(struct io_pagetable *iopt, unsigned long start,
  * Remove the first areas in [start, last], up to *end. With @wait for all who
  * are making or removing areas, so that none is busy.
  */
-static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
-			   unsigned long last, bool wait, unsigned long *end,
-			   unsigned long *unmapped)
+static int iopt_take_and_remove(struct io_pagetable *iopt, unsigned long start,
+				unsigned long last, bool wait,
+				unsigned long *end, unsigned long *unmapped)
 {
 	struct iopt_area *areas;
 	int rc;
@@ -191,9 +191,9 @@ static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
 		down_write(&iopt->domains_rwsem);
 	else if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
-	rc = take_areas(iopt, start, last, &areas, end);
+	rc = iopt_take_areas(iopt, start, last, &areas, end);
 	if (!rc)
-		remove_areas(iopt, areas, unmapped);
+		iopt_remove_areas(iopt, areas, unmapped);
 	if (wait)
 		up_write(&iopt->domains_rwsem);
 	else
@@ -201,8 +201,9 @@ static int take_and_remove(struct io_pagetable *iopt, unsigned long start,
 	return rc;
 }
 
-static int unmap_range(struct io_pagetable *iopt, unsigned long start,
-		       unsigned long last, bool wait, unsigned long *unmapped)
+static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
+			    unsigned long last, bool wait,
+			    unsigned long *unmapped)
 {
 	unsigned long barred = start;
 	unsigned int tries = 0;
@@ -211,11 +212,12 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 
 	*unmapped = 0;
 	do {
-		rc = take_and_remove(iopt, start, last, wait, &end, unmapped);
+		rc = iopt_take_and_remove(iopt, start, last, wait, &end,
+					  unmapped);
 		if (rc)
 			barred = max(barred, end);
 		if (rc == -EAGAIN) {
-			rc = ask_accesses(iopt, start, end, tries++);
+			rc = iopt_ask_accesses(iopt, start, end, tries++);
 		} else if (!rc && end != last) {
 			start = end + 1;
 			tries = 0;
@@ -228,7 +230,7 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long start,
 		}
 	} while (rc == -EAGAIN);
 	if (rc && barred >= start)
-		allow_access(iopt, start, barred);
+		iopt_allow_access(iopt, start, barred);
 	return rc;
 }
 
@@ -259,7 +261,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 		return -EINVAL;
 	if (check_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
-	rc = unmap_range(iopt, iova, last, false, unmapped);
+	rc = iopt_unmap_range(iopt, iova, last, false, unmapped);
 	if (!rc && !*unmapped)
 		return -ENOENT;
 	return rc;
@@ -278,7 +280,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
-	return unmap_range(iopt, 0, ULONG_MAX, false, unmapped);
+	return iopt_unmap_range(iopt, 0, ULONG_MAX, false, unmapped);
 }
 
 /**
@@ -293,7 +295,7 @@ void iopt_clear(struct io_pagetable *iopt)
 	unsigned long unmapped;
 	int rc;
 
-	rc = unmap_range(iopt, 0, ULONG_MAX, true, &unmapped);
+	rc = iopt_unmap_range(iopt, 0, ULONG_MAX, true, &unmapped);
 	/* A driver that holds on to memory is not our own fault. */
 	WARN_ON(rc && rc != -EDEADLOCK);
 }

@@ -39,7 +39,7 @@ void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void))
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, "IOMMUFD_VFIO");
 
 /* What type 1 calls cache coherency: every table, if there is any, forces it */
-static bool all_coherent(struct iommufd_ctx *ictx)
+static bool iommufd_vfio_all_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
 	struct iommufd_hwpt_paging *hwpt;
@@ -57,7 +57,7 @@ static bool all_coherent(struct iommufd_ctx *ictx)
 }
 
 /* Could this process have a group without IOMMU in the container? */
-static bool may_do_without_iommu(struct iommufd_ctx *ictx)
+static bool iommufd_vfio_may_do_without_iommu(struct iommufd_ctx *ictx)
 {
 	scoped_guard(rwsem_read, &no_iommu_rwsem)
 		if (!no_iommu_allowed || !no_iommu_allowed())
@@ -67,7 +67,8 @@ static bool may_do_without_iommu(struct iommufd_ctx *ictx)
 	return capable(CAP_SYS_RAWIO);
 }
 
-static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
+static int iommufd_vfio_check_extension(struct iommufd_ctx *ictx,
+					unsigned long extension)
 {
 	bool no_iommu = READ_ONCE(ictx->no_iommu_mode);
 
@@ -77,15 +78,15 @@ static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 	case VFIO_UNMAP_ALL:
 		return !no_iommu;
 	case VFIO_DMA_CC_IOMMU:
-		return all_coherent(ictx);
+		return iommufd_vfio_all_coherent(ictx);
 	case VFIO_NOIOMMU_IOMMU:
-		return may_do_without_iommu(ictx);
+		return iommufd_vfio_may_do_without_iommu(ictx);
 	default:
 		return 0;
 	}
 }
 
-static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
+static int iommufd_vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	struct iommufd_container *container = &ictx->container;
 	struct iommufd_ioas *ioas;
@@ -152,9 +153,9 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 	case VFIO_GET_API_VERSION:
 		return VFIO_API_VERSION;
 	case VFIO_CHECK_EXTENSION:
-		return check_extension(ictx, arg);
+		return iommufd_vfio_check_extension(ictx, arg);
 	case VFIO_SET_IOMMU:
-		return set_iommu(ictx, arg);
+		return iommufd_vfio_set_iommu(ictx, arg);
 	}
 	/* Nothing is mapped where nothing is translated. */
 	if (READ_ONCE(ictx->no_iommu_mode))

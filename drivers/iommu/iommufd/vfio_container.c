@@ -103,7 +103,8 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
 
-static int set_compat_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+static int iommufd_vfio_set_ioas(struct iommufd_ctx *ictx,
+				 struct iommufd_ioas *ioas)
 {
 	int rc = 0;
 
@@ -141,7 +142,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 		ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 		if (IS_ERR(ioas))
 			return PTR_ERR(ioas);
-		rc = set_compat_ioas(ucmd->ictx, ioas);
+		rc = iommufd_vfio_set_ioas(ucmd->ictx, ioas);
 		iommufd_object_put(ucmd->ictx, &ioas->obj);
 		return rc;
 

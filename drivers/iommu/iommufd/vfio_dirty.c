@@ -11,8 +11,8 @@
 #include "iommufd_private.h"
 #include "vfio_container.h"
 
-static int check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
-			u64 page_size)
+static int iommufd_vfio_check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
+				     u64 page_size)
 {
 	u64 npages;
 
@@ -32,8 +32,9 @@ static int check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
 #define MARK_STEP 4096
 
 /* Mark the next areas from *iova on, and move on; false if there are no more. */
-static bool mark_step(struct iova_bitmap *bitmap, struct io_pagetable *iopt,
-		      unsigned long *iova, unsigned long last)
+static bool iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
+				   struct io_pagetable *iopt,
+				   unsigned long *iova, unsigned long last)
 {
 	struct iova_node *node;
 	unsigned int n;
@@ -52,12 +53,13 @@ static bool mark_step(struct iova_bitmap *bitmap, struct io_pagetable *iopt,
 }
 
 /* All that is mapped may have been written to. */
-static int mark_mapped(struct iova_bitmap *bitmap, unsigned long iova,
-		       size_t length, void *opaque)
+static int iommufd_vfio_mark_mapped(struct iova_bitmap *bitmap,
+				    unsigned long iova, size_t length,
+				    void *opaque)
 {
 	unsigned long last = iova + (length - 1);
 
-	while (mark_step(bitmap, opaque, &iova, last)) {
+	while (iommufd_vfio_mark_step(bitmap, opaque, &iova, last)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -65,8 +67,8 @@ static int mark_mapped(struct iova_bitmap *bitmap, unsigned long iova,
 	return 0;
 }
 
-static int report_mapped(struct iommufd_ioas *ioas, u64 iova, u64 size,
-			 const struct vfio_bitmap *user)
+static int iommufd_vfio_report_mapped(struct iommufd_ioas *ioas, u64 iova,
+				      u64 size, const struct vfio_bitmap *user)
 {
 	struct iova_bitmap *bitmap;
 	int rc;
@@ -74,7 +76,8 @@ static int report_mapped(struct iommufd_ioas *ioas, u64 iova, u64 size,
 	bitmap = iova_bitmap_alloc(iova, size, user->pgsize, user->data);
 	if (IS_ERR(bitmap))
 		return PTR_ERR(bitmap);
-	rc = iova_bitmap_for_each(bitmap, &ioas->iopt, mark_mapped);
+	rc = iova_bitmap_for_each(bitmap, &ioas->iopt,
+				  iommufd_vfio_mark_mapped);
 	iova_bitmap_free(bitmap);
 	return rc;
 }
@@ -92,9 +95,10 @@ int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
 			      const struct vfio_iommu_type1_dma_unmap *unmap,
 			      const struct vfio_bitmap *bitmap)
 {
-	int rc = check_bitmap(bitmap, unmap->size,
-			      iommufd_vfio_smallest_page(&ioas->iopt));
+	u64 page_size = iommufd_vfio_smallest_page(&ioas->iopt);
+	int rc;
 
+	rc = iommufd_vfio_check_bitmap(bitmap, unmap->size, page_size);
 	if (rc)
 		return rc;
 	guard(mutex)(&ioas->mutex);
@@ -110,10 +114,11 @@ int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
 	 * What a device writes between a look at the table and the unmap would
 	 * be lost, so that it counts as written.
 	 */
-	return report_mapped(ioas, unmap->iova, unmap->size, bitmap);
+	return iommufd_vfio_report_mapped(ioas, unmap->iova, unmap->size,
+					  bitmap);
 }
 
-static void stop_tracking(struct iommufd_ioas *ioas)
+static void iommufd_vfio_stop_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
 
@@ -128,7 +133,7 @@ static void stop_tracking(struct iommufd_ioas *ioas)
 }
 
 /* Make all tables note what is written, without those that are in use for it */
-static bool start_tracking(struct iommufd_ioas *ioas)
+static bool iommufd_vfio_start_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
 
@@ -146,15 +151,15 @@ static bool start_tracking(struct iommufd_ioas *ioas)
  * Where all that write are tables that can note it, these are asked later.
  * Where not, or as soon as somebody comes or goes, all counts as dirty.
  */
-static void start_log(struct iommufd_ioas *ioas)
+static void iommufd_vfio_start_log(struct iommufd_ioas *ioas)
 {
 	if (ioas->dirty_log.on)
 		return;
 	ioas->dirty_log.on = true;
 	ioas->dirty_log.exact = xa_empty(&ioas->accesses) &&
-				start_tracking(ioas);
+				iommufd_vfio_start_tracking(ioas);
 	if (!ioas->dirty_log.exact)
-		stop_tracking(ioas);
+		iommufd_vfio_stop_tracking(ioas);
 }
 
 /**
@@ -163,12 +168,13 @@ static void start_log(struct iommufd_ioas *ioas)
  */
 void iommufd_vfio_stop_log(struct iommufd_ioas *ioas)
 {
-	stop_tracking(ioas);
+	iommufd_vfio_stop_tracking(ioas);
 	ioas->dirty_log.on = false;
 }
 
-static int read_log(struct iommufd_ioas *ioas,
-		    const struct vfio_iommu_type1_dirty_bitmap_get *get)
+static int
+iommufd_vfio_read_log(struct iommufd_ioas *ioas,
+		      const struct vfio_iommu_type1_dirty_bitmap_get *get)
 {
 	struct iommufd_hwpt_paging *hwpt;
 	int rc = 0;
@@ -176,7 +182,8 @@ static int read_log(struct iommufd_ioas *ioas,
 	lockdep_assert_held(&ioas->mutex);
 
 	if (!ioas->dirty_log.exact)
-		return report_mapped(ioas, get->iova, get->size, &get->bitmap);
+		return iommufd_vfio_report_mapped(ioas, get->iova, get->size,
+						  &get->bitmap);
 
 	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
 		rc = iommufd_hwpt_read_dirty(hwpt, get->iova, get->size,
@@ -188,7 +195,8 @@ static int read_log(struct iommufd_ioas *ioas,
 	return rc;
 }
 
-static int get_bitmap(struct iommufd_ioas *ioas, void __user *arg, size_t size)
+static int iommufd_vfio_get_bitmap(struct iommufd_ioas *ioas, void __user *arg,
+				   size_t size)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get get;
 	u64 page_size, last;
@@ -205,12 +213,12 @@ static int get_bitmap(struct iommufd_ioas *ioas, void __user *arg, size_t size)
 	page_size = iommufd_vfio_smallest_page(&ioas->iopt);
 	if (!IS_ALIGNED(get.iova | get.size, page_size))
 		return -EINVAL;
-	rc = check_bitmap(&get.bitmap, get.size, page_size);
+	rc = iommufd_vfio_check_bitmap(&get.bitmap, get.size, page_size);
 	if (rc)
 		return rc;
 	if (iopt_range_cuts_area(&ioas->iopt, get.iova, last))
 		return -EINVAL;
-	return read_log(ioas, &get);
+	return iommufd_vfio_read_log(ioas, &get);
 }
 
 /**
@@ -244,13 +252,14 @@ int iommufd_vfio_dirty_pages(struct iommufd_ctx *ictx, void __user *arg)
 	mutex_lock(&ioas->mutex);
 	switch (dirty.flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
-		start_log(ioas);
+		iommufd_vfio_start_log(ioas);
 		break;
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
 		iommufd_vfio_stop_log(ioas);
 		break;
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
-		rc = get_bitmap(ioas, arg + minsz, dirty.argsz - minsz);
+		rc = iommufd_vfio_get_bitmap(ioas, arg + minsz,
+					     dirty.argsz - minsz);
 		break;
 	default:
 		rc = -EINVAL;

@@ -40,7 +40,7 @@ struct member {
 	struct iommufd_hwpt_paging *hwpt;
 };
 
-static void unreserve(struct member *member)
+static void iommufd_vfio_unreserve(struct member *member)
 {
 	struct io_pagetable *iopt = &member->ioas->iopt;
 
@@ -49,7 +49,8 @@ static void unreserve(struct member *member)
 }
 
 /* Reserve what no device of the group can use. */
-static int reserve(struct member *member, struct iommu_group *group)
+static int iommufd_vfio_reserve(struct member *member,
+				struct iommu_group *group)
 {
 	struct io_pagetable *iopt = &member->ioas->iopt;
 	struct iommu_resv_region *resv, *next;
@@ -70,13 +71,13 @@ static int reserve(struct member *member, struct iommu_group *group)
 	list_for_each_entry_safe(resv, next, &regions, list)
 		kfree(resv);
 	if (rc)
-		unreserve(member);
+		iommufd_vfio_unreserve(member);
 	return rc;
 }
 
 /* Hold a hwpt that another group of the same kind of IOMMU has */
-static struct iommufd_hwpt_paging *hold_suitable(struct iommufd_ioas *ioas,
-						 struct device *dev)
+static struct iommufd_hwpt_paging *
+iommufd_vfio_hold_suitable(struct iommufd_ioas *ioas, struct device *dev)
 {
 	bool coherent =
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
@@ -94,15 +95,15 @@ static struct iommufd_hwpt_paging *hold_suitable(struct iommufd_ioas *ioas,
 }
 
 /* Find a hwpt for a device, or make one that is to be filled */
-static int take_hwpt(struct iommufd_ctx *ictx, struct member *member,
-		     struct device *dev)
+static int iommufd_vfio_take_hwpt(struct iommufd_ctx *ictx,
+				  struct member *member, struct device *dev)
 {
 	struct iommufd_ioas *ioas = member->ioas;
 	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
-	hwpt = hold_suitable(ioas, dev);
+	hwpt = iommufd_vfio_hold_suitable(ioas, dev);
 	if (!hwpt) {
 		u32 flags = iommufd_hwpt_auto_flags(ictx, ioas, dev);
 
@@ -116,7 +117,8 @@ static int take_hwpt(struct iommufd_ctx *ictx, struct member *member,
 	return 0;
 }
 
-static int fill_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt)
+static int iommufd_vfio_fill_hwpt(struct iommufd_ctx *ictx,
+				  struct iommufd_hwpt_paging *hwpt)
 {
 	int rc;
 
@@ -130,19 +132,20 @@ static int fill_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt)
 	return 0;
 }
 
-static void detach_member(struct iommufd_ctx *ictx, struct member *member)
+static void iommufd_vfio_detach_member(struct iommufd_ctx *ictx,
+				       struct member *member)
 {
 	if (!member->ioas)
 		return;
 	iommufd_object_destroy_unused(ictx, &member->hwpt->common.obj);
-	unreserve(member);
+	iommufd_vfio_unreserve(member);
 	iommufd_object_release(&member->ioas->obj);
 	member->hwpt = NULL;
 	member->ioas = NULL;
 }
 
 /* Any device of the group will do: they share an IOMMU. */
-static int attach_with(struct device *dev, void *arg)
+static int iommufd_vfio_attach_with(struct device *dev, void *arg)
 {
 	struct member *member = arg;
 	struct iommufd_ctx *ictx = member->igroup->ictx;
@@ -151,16 +154,17 @@ static int attach_with(struct device *dev, void *arg)
 	rc = iommufd_check_isolation(ictx, dev);
 	if (rc)
 		return rc;
-	rc = reserve(member, member->igroup->group);
+	rc = iommufd_vfio_reserve(member, member->igroup->group);
 	if (rc)
 		return rc;
-	rc = take_hwpt(ictx, member, dev);
+	rc = iommufd_vfio_take_hwpt(ictx, member, dev);
 	if (rc)
-		unreserve(member);
+		iommufd_vfio_unreserve(member);
 	return rc;
 }
 
-static int attach_member(struct iommufd_ctx *ictx, struct member *member)
+static int iommufd_vfio_attach_member(struct iommufd_ctx *ictx,
+				      struct member *member)
 {
 	struct iommufd_hwpt_paging *unfilled = NULL;
 	struct iommufd_ioas *ioas;
@@ -183,10 +187,11 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 	}
 	member->ioas = ioas;
 
-	rc = member->with_device(member->with_group, attach_with, member);
+	rc = member->with_device(member->with_group, iommufd_vfio_attach_with,
+				 member);
 	/* Pins, which nobody who wants to unbind the device waits for. */
 	if (!rc && !member->hwpt->filled) {
-		rc = fill_hwpt(ictx, member->hwpt);
+		rc = iommufd_vfio_fill_hwpt(ictx, member->hwpt);
 		if (rc)
 			unfilled = member->hwpt;
 	}
@@ -195,7 +200,7 @@ static int attach_member(struct iommufd_ctx *ictx, struct member *member)
 		return 0;
 	if (unfilled) {
 		iommufd_object_abort_and_destroy(ictx, &unfilled->common.obj);
-		unreserve(member);
+		iommufd_vfio_unreserve(member);
 	}
 	iommufd_object_release(&ioas->obj);
 	member->hwpt = NULL;
@@ -220,7 +225,7 @@ int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx)
 	lockdep_assert_held(&ictx->container.lock);
 
 	list_for_each_entry(member, &ictx->container.groups, entry) {
-		rc = attach_member(ictx, member);
+		rc = iommufd_vfio_attach_member(ictx, member);
 		if (rc)
 			break;
 	}
@@ -228,12 +233,12 @@ int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx)
 		list_for_each_entry_continue_reverse(member,
 						     &ictx->container.groups,
 						     entry)
-			detach_member(ictx, member);
+			iommufd_vfio_detach_member(ictx, member);
 	return rc;
 }
 
 /**
- * struct find_igroup - the argument of find_igroup_with()
+ * struct find_igroup - the argument of iommufd_vfio_find_igroup_with()
  * @ictx: whose view of the group
  * @igroup: receives it
  */
@@ -242,7 +247,7 @@ struct find_igroup {
 	struct iommufd_group *igroup;
 };
 
-static int find_igroup_with(struct device *dev, void *arg)
+static int iommufd_vfio_find_igroup_with(struct device *dev, void *arg)
 {
 	struct find_igroup *find = arg;
 	struct iommufd_group *igroup = iommufd_group_get(find->ictx, dev);
@@ -253,13 +258,15 @@ static int find_igroup_with(struct device *dev, void *arg)
 	return 0;
 }
 
-static int name_group(struct iommufd_ctx *ictx, struct member *member,
-		      struct iommu_group *group)
+static int iommufd_vfio_name_group(struct iommufd_ctx *ictx,
+				   struct member *member,
+				   struct iommu_group *group)
 {
 	struct find_igroup find = { .ictx = ictx };
 	int rc;
 
-	rc = member->with_device(member->with_group, find_igroup_with, &find);
+	rc = member->with_device(member->with_group,
+				 iommufd_vfio_find_igroup_with, &find);
 	if (rc)
 		return rc;
 	member->igroup = find.igroup;
@@ -268,7 +275,7 @@ static int name_group(struct iommufd_ctx *ictx, struct member *member,
 	return 0;
 }
 
-static void free_member(struct member *member)
+static void iommufd_vfio_free_member(struct member *member)
 {
 	if (member->igroup)
 		iommufd_group_put(member->igroup);
@@ -304,7 +311,7 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 	member->with_device = with_device;
 	member->with_group = with_group;
 	if (group) {
-		rc = name_group(ictx, member, group);
+		rc = iommufd_vfio_name_group(ictx, member, group);
 		if (rc) {
 			kfree(member);
 			return rc;
@@ -315,7 +322,7 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 	if (rc)
 		goto err_free;
 	if (container->type)
-		rc = attach_member(ictx, member);
+		rc = iommufd_vfio_attach_member(ictx, member);
 	if (!rc)
 		list_add_tail(&member->entry, &container->groups);
 	mutex_unlock(&container->lock);
@@ -324,13 +331,14 @@ int iommufd_vfio_compat_add_group(struct iommufd_ctx *ictx,
 	return 0;
 
 err_free:
-	free_member(member);
+	iommufd_vfio_free_member(member);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_add_group, "IOMMUFD_VFIO");
 
-static struct member *find_member(struct iommufd_container *container,
-				  const void *with_group)
+static struct member *
+iommufd_vfio_find_member(struct iommufd_container *container,
+			 const void *with_group)
 {
 	struct member *member;
 
@@ -346,7 +354,7 @@ static struct member *find_member(struct iommufd_container *container,
  * What the user maps in an IOAS that it chose itself stays, and so does what a
  * device can reach that was attached to the IOAS by its own character device.
  */
-static void forget_maps(struct iommufd_ctx *ictx)
+static void iommufd_vfio_forget_maps(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
 	bool in_use;
@@ -387,16 +395,16 @@ void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 	struct member *member;
 
 	guard(mutex)(&container->lock);
-	member = find_member(container, with_group);
+	member = iommufd_vfio_find_member(container, with_group);
 	if (WARN_ON(!member))
 		return;
 	list_del(&member->entry);
 	/* Whatever page tables are left are those of others. */
-	detach_member(ictx, member);
-	free_member(member);
+	iommufd_vfio_detach_member(ictx, member);
+	iommufd_vfio_free_member(member);
 	if (list_empty(&container->groups)) {
 		container->type = 0;
-		forget_maps(ictx);
+		iommufd_vfio_forget_maps(ictx);
 	}
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_remove_group, "IOMMUFD_VFIO");

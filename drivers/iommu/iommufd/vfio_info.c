@@ -65,7 +65,7 @@ struct info_caps {
 	struct vfio_info_cap_header *last;
 };
 
-static void *add_cap(struct info_caps *caps, size_t size, u16 id)
+static void *iommufd_vfio_add_cap(struct info_caps *caps, size_t size, u16 id)
 {
 	struct vfio_info_cap_header *header = caps->buf + caps->size;
 
@@ -78,7 +78,7 @@ static void *add_cap(struct info_caps *caps, size_t size, u16 id)
 	return header;
 }
 
-static unsigned int count_usable(struct io_pagetable *iopt)
+static unsigned int iommufd_vfio_count_usable(struct io_pagetable *iopt)
 {
 	unsigned long from = 0, start, last;
 	unsigned int n = 0;
@@ -91,14 +91,15 @@ static unsigned int count_usable(struct io_pagetable *iopt)
 	return n;
 }
 
-static void add_iova_ranges(struct info_caps *caps, struct io_pagetable *iopt,
-			    unsigned int nr)
+static void iommufd_vfio_add_iova_ranges(struct info_caps *caps,
+					 struct io_pagetable *iopt,
+					 unsigned int nr)
 {
 	struct vfio_iommu_type1_info_cap_iova_range *cap;
 	unsigned long from = 0, start, last;
 
-	cap = add_cap(caps, struct_size(cap, iova_ranges, nr),
-		      VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	cap = iommufd_vfio_add_cap(caps, struct_size(cap, iova_ranges, nr),
+				   VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 	while (iopt_next_usable(iopt, from, &start, &last)) {
 		cap->iova_ranges[cap->nr_iovas].start = start;
 		cap->iova_ranges[cap->nr_iovas++].end = last;
@@ -111,8 +112,9 @@ static void add_iova_ranges(struct info_caps *caps, struct io_pagetable *iopt,
  * The order is such that the last one has no padding behind it: its size is
  * not a multiple of 8, and some take the distance to the end for its size.
  */
-static int build_caps(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-		      u64 page_sizes, struct info_caps *caps)
+static int iommufd_vfio_build_caps(struct iommufd_ctx *ictx,
+				   struct io_pagetable *iopt, u64 page_sizes,
+				   struct info_caps *caps)
 {
 	struct vfio_iommu_type1_info_cap_iova_range *ranges;
 	struct vfio_iommu_type1_info_cap_migration *migration;
@@ -124,7 +126,7 @@ static int build_caps(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	caps->last = NULL;
 
 	guard(rwsem_read)(&iopt->iova_rwsem);
-	nr_ranges = count_usable(iopt);
+	nr_ranges = iommufd_vfio_count_usable(iopt);
 	caps->buf = kvzalloc(caps->size + sizeof(*migration) +
 			     struct_size(ranges, iova_ranges, nr_ranges) +
 			     sizeof(*avail), GFP_KERNEL_ACCOUNT);
@@ -136,15 +138,17 @@ static int build_caps(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	 * is dirty.
 	 */
 	if (READ_ONCE(ictx->container.owns_ioas)) {
-		migration = add_cap(caps, sizeof(*migration),
-				    VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
+		migration =
+			iommufd_vfio_add_cap(caps, sizeof(*migration),
+					     VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
 		migration->pgsize_bitmap = 1ULL << __ffs64(page_sizes);
 		migration->max_dirty_bitmap_size =
 			DIRTY_BITMAP_BYTES(DIRTY_BITMAP_PAGES_MAX);
 	}
 	if (nr_ranges)
-		add_iova_ranges(caps, iopt, nr_ranges);
-	avail = add_cap(caps, sizeof(*avail), VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
+		iommufd_vfio_add_iova_ranges(caps, iopt, nr_ranges);
+	avail = iommufd_vfio_add_cap(caps, sizeof(*avail),
+				     VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
 	avail->avail = limit - min(limit, iopt->areas.nr);
 	return 0;
 }
@@ -177,7 +181,7 @@ int iommufd_vfio_get_info(struct iommufd_ctx *ictx, void __user *arg)
 		return PTR_ERR(ioas);
 
 	page_sizes = iommufd_vfio_page_sizes(&ioas->iopt);
-	rc = build_caps(ictx, &ioas->iopt, page_sizes, &caps);
+	rc = iommufd_vfio_build_caps(ictx, &ioas->iopt, page_sizes, &caps);
 	iommufd_object_put(ictx, &ioas->obj);
 	if (rc)
 		return rc;

@@ -81,7 +81,7 @@ out_put:
 }
 
 /* Wait for all maps and unmaps that others are in the middle of. */
-static int wait_for_others(struct io_pagetable *iopt)
+static int iommufd_vfio_wait_for_others(struct io_pagetable *iopt)
 {
 	if (fatal_signal_pending(current) ||
 	    down_write_killable(&iopt->domains_rwsem))
@@ -90,8 +90,8 @@ static int wait_for_others(struct io_pagetable *iopt)
 	return 0;
 }
 
-static int cut_bounds(struct io_pagetable *iopt, unsigned long iova,
-		      unsigned long last)
+static int iommufd_vfio_split_bounds(struct io_pagetable *iopt,
+				     unsigned long iova, unsigned long last)
 {
 	int rc = iopt_cut(iopt, iova);
 
@@ -104,8 +104,8 @@ static int cut_bounds(struct io_pagetable *iopt, unsigned long iova,
  * Nothing could be unmapped. Return 0 if there is nothing, -ENOENT if a mapping
  * is to be cut, or -EBUSY if that is past.
  */
-static int why_not(struct io_pagetable *iopt, unsigned long iova,
-		   unsigned long last)
+static int iommufd_vfio_why_not_unmapped(struct io_pagetable *iopt,
+					 unsigned long iova, unsigned long last)
 {
 	if (iopt_range_cuts_area(iopt, iova, last))
 		return -ENOENT;
@@ -117,8 +117,9 @@ static int why_not(struct io_pagetable *iopt, unsigned long iova,
  * Unmap as type 1 does: nothing there is fine, and others are waited for. What
  * is gone before they are in the way counts, too.
  */
-static int unmap_range(struct io_pagetable *iopt, unsigned long iova,
-		       unsigned long last, unsigned long *unmapped)
+static int iommufd_vfio_unmap_range(struct io_pagetable *iopt,
+				    unsigned long iova, unsigned long last,
+				    unsigned long *unmapped)
 {
 	bool cuttable = READ_ONCE(iopt->cuttable);
 	unsigned long step;
@@ -127,7 +128,7 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long iova,
 	*unmapped = 0;
 	do {
 		step = 0;
-		rc = cuttable ? cut_bounds(iopt, iova, last) : 0;
+		rc = cuttable ? iommufd_vfio_split_bounds(iopt, iova, last) : 0;
 		if (rc)
 			return rc;
 		if (!iova && last == ULONG_MAX)
@@ -136,11 +137,11 @@ static int unmap_range(struct io_pagetable *iopt, unsigned long iova,
 			rc = iopt_unmap(iopt, iova, last - iova + 1, &step);
 		*unmapped += step;
 		if (rc == -ENOENT)
-			rc = why_not(iopt, iova, last);
+			rc = iommufd_vfio_why_not_unmapped(iopt, iova, last);
 		/* A mapping that spans a bound is new if those were cut. */
 		if (rc != -EBUSY && !(rc == -ENOENT && cuttable))
 			return rc;
-		rc = wait_for_others(iopt);
+		rc = iommufd_vfio_wait_for_others(iopt);
 	} while (!rc);
 	return rc;
 }
@@ -206,7 +207,7 @@ int iommufd_vfio_unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 			goto out_put;
 		}
 	}
-	rc = unmap_range(&ioas->iopt, unmap.iova, last, &unmapped);
+	rc = iommufd_vfio_unmap_range(&ioas->iopt, unmap.iova, last, &unmapped);
 	if (rc) {
 		/* It has been told that a mapping would be cut */
 		if (rc == -ENOENT)

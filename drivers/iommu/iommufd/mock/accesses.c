@@ -37,7 +37,7 @@ struct mock_pin {
 	unsigned long length;
 };
 
-static void unpin(struct mock_access *acc, struct mock_pin *pin)
+static void mock_access_unpin(struct mock_access *acc, struct mock_pin *pin)
 {
 	lockdep_assert_held(&acc->lock);
 
@@ -56,7 +56,7 @@ static void mock_access_unmap(void *data, unsigned long iova,
 	guard(mutex)(&acc->lock);
 	list_for_each_entry_safe(pin, next, &acc->pins, entry)
 		if (pin->iova <= last && iova <= pin->iova + (pin->length - 1))
-			unpin(acc, pin);
+			mock_access_unpin(acc, pin);
 }
 
 static const struct iommufd_access_ops mock_access_ops_rw = {
@@ -87,7 +87,7 @@ static const struct file_operations mock_access_fops = {
 	.release = mock_access_release,
 };
 
-static struct file *get_access_file(int fd)
+static struct file *mock_access_get_file(int fd)
 {
 	struct file *file = fget(fd);
 
@@ -172,8 +172,9 @@ err_fd:
 }
 
 /* Pin, and check that it gives the pages at @uptr. */
-static int pin_and_check(struct mock_access *acc, struct mock_pin *pin,
-			 unsigned long uptr, unsigned int flags)
+static int mock_access_pin_and_check(struct mock_access *acc,
+				     struct mock_pin *pin, unsigned long uptr,
+				     unsigned int flags)
 {
 	unsigned long num = DIV_ROUND_UP(offset_in_page(pin->iova) +
 					 pin->length, PAGE_SIZE);
@@ -204,7 +205,7 @@ static int pin_and_check(struct mock_access *acc, struct mock_pin *pin,
 	return rc;
 }
 
-static int access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
+static int mock_access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
 	struct mock_pin *pin;
@@ -227,10 +228,11 @@ static int access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 		kfree(pin);
 		return -EINTR;
 	}
-	rc = pin_and_check(acc, pin, cmd->access_pages.uptr,
-			   cmd->access_pages.flags & MOCK_FLAGS_ACCESS_WRITE ?
-				   IOMMUFD_ACCESS_RW_WRITE :
-				   IOMMUFD_ACCESS_RW_READ);
+	rc = mock_access_pin_and_check(acc, pin, cmd->access_pages.uptr,
+				       cmd->access_pages.flags &
+						       MOCK_FLAGS_ACCESS_WRITE ?
+					       IOMMUFD_ACCESS_RW_WRITE :
+					       IOMMUFD_ACCESS_RW_READ);
 	if (rc) {
 		kfree(pin);
 		goto out_unlock;
@@ -240,13 +242,13 @@ static int access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	cmd->access_pages.out_access_pages_id = pin->id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
-		unpin(acc, pin);
+		mock_access_unpin(acc, pin);
 out_unlock:
 	mutex_unlock(&acc->lock);
 	return rc;
 }
 
-static int destroy_access_pages(struct mock_access *acc, u32 id)
+static int mock_access_destroy_pages(struct mock_access *acc, u32 id)
 {
 	struct mock_pin *pin;
 
@@ -254,13 +256,13 @@ static int destroy_access_pages(struct mock_access *acc, u32 id)
 	list_for_each_entry(pin, &acc->pins, entry) {
 		if (pin->id != id)
 			continue;
-		unpin(acc, pin);
+		mock_access_unpin(acc, pin);
 		return 0;
 	}
 	return -ENOENT;
 }
 
-static int access_rw(struct mock_access *acc, struct iommufd_ucmd *ucmd)
+static int mock_access_rw(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;
 	void __user *uptr = u64_to_user_ptr(cmd->access_rw.uptr);
@@ -306,21 +308,21 @@ int mock_test_access(struct iommufd_ucmd *ucmd)
 	u32 id;
 	int rc;
 
-	file = get_access_file(cmd->id);
+	file = mock_access_get_file(cmd->id);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	acc = file->private_data;
 
 	switch (cmd->op) {
 	case IOMMU_TEST_OP_ACCESS_PAGES:
-		rc = access_pages(acc, ucmd);
+		rc = mock_access_pages(acc, ucmd);
 		break;
 	case IOMMU_TEST_OP_DESTROY_ACCESS_PAGES:
 		id = cmd->destroy_access_pages.access_pages_id;
-		rc = destroy_access_pages(acc, id);
+		rc = mock_access_destroy_pages(acc, id);
 		break;
 	case IOMMU_TEST_OP_ACCESS_RW:
-		rc = access_rw(acc, ucmd);
+		rc = mock_access_rw(acc, ucmd);
 		break;
 	case IOMMU_TEST_OP_ACCESS_REPLACE_IOAS:
 		id = cmd->access_replace_ioas.ioas_id;

@@ -61,8 +61,8 @@ struct page *mock_get_user_page(unsigned long uptr)
 	return rc ? page : ERR_PTR(-EFAULT);
 }
 
-static int check_translation(struct iommu_domain *domain, unsigned long iova,
-			     unsigned long uptr)
+static int mock_check_translation(struct iommu_domain *domain,
+				  unsigned long iova, unsigned long uptr)
 {
 	struct page *page = mock_get_user_page(uptr);
 	phys_addr_t phys;
@@ -94,7 +94,7 @@ int mock_test_check_map(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	for (; length && !rc; length -= MOCK_IO_PAGE_SIZE) {
-		rc = check_translation(hwpt->domain, iova, uptr);
+		rc = mock_check_translation(hwpt->domain, iova, uptr);
 		iova += MOCK_IO_PAGE_SIZE;
 		uptr += MOCK_IO_PAGE_SIZE;
 		cond_resched();
@@ -104,7 +104,7 @@ int mock_test_check_map(struct iommufd_ucmd *ucmd)
 }
 
 /* Is a page pinned this many times? */
-static bool has_pins(struct page *page, unsigned int pins)
+static bool mock_page_has_pins(struct page *page, unsigned int pins)
 {
 	struct folio *folio = page_folio(page);
 
@@ -133,7 +133,7 @@ int mock_test_check_refs(struct iommufd_ucmd *ucmd)
 
 		if (IS_ERR(page))
 			return PTR_ERR(page);
-		ok = has_pins(page, cmd->check_refs.refs);
+		ok = mock_page_has_pins(page, cmd->check_refs.refs);
 		put_page(page);
 		if (!ok)
 			return -EIO;

@@ -22,7 +22,7 @@
  * What iommu_fwspec_init() does for firmware. It wants a lock of the IOMMU core
  * that modules cannot get; nobody else knows of the device yet.
  */
-static int set_iommu(struct device *dev)
+static int mock_device_set_iommu(struct device *dev)
 {
 	struct iommu_fwspec *fwspec;
 
@@ -41,7 +41,7 @@ static int set_iommu(struct device *dev)
 	return 0;
 }
 
-static void clear_iommu(struct device *dev)
+static void mock_device_clear_iommu(struct device *dev)
 {
 	if (!dev->iommu)
 		return;
@@ -79,7 +79,7 @@ struct mock_device *mock_device_create(u32 flags)
 		goto err_free;
 	mdev->pdev->dev.type = &mock_device_type;
 	platform_set_drvdata(mdev->pdev, mdev);
-	rc = set_iommu(&mdev->pdev->dev);
+	rc = mock_device_set_iommu(&mdev->pdev->dev);
 	if (rc)
 		goto err_put;
 	scoped_guard(mutex, &mock_group_lock)
@@ -89,7 +89,7 @@ struct mock_device *mock_device_create(u32 flags)
 	return mdev;
 
 err_clear:
-	clear_iommu(&mdev->pdev->dev);
+	mock_device_clear_iommu(&mdev->pdev->dev);
 err_put:
 	platform_device_put(mdev->pdev);
 err_free:

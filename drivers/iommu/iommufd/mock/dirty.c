@@ -12,9 +12,10 @@
 #include "ops.h"
 
 /* Write to the pages whose bits are set; gives how many were mapped. */
-static int write_pages(struct iommu_domain *domain, unsigned long iova,
-		       unsigned long page_size, const unsigned long *bitmap,
-		       unsigned long bits, u64 *written)
+static int mock_write_pages(struct iommu_domain *domain, unsigned long iova,
+			    unsigned long page_size,
+			    const unsigned long *bitmap, unsigned long bits,
+			    u64 *written)
 {
 	unsigned long bit;
 	u64 n = 0;
@@ -59,8 +60,8 @@ int mock_test_dirty(struct iommufd_ucmd *ucmd)
 	hwpt = mock_get_hwpt(ucmd, cmd->id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	rc = write_pages(hwpt->domain, iova, page_size, bitmap, bits,
-			 &cmd->dirty.out_nr_dirty);
+	rc = mock_write_pages(hwpt->domain, iova, page_size, bitmap, bits,
+			      &cmd->dirty.out_nr_dirty);
 	iommufd_object_put(ucmd->ictx, &hwpt->obj);
 	if (rc)
 		return rc;

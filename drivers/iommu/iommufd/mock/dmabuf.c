@@ -38,18 +38,19 @@ static DEFINE_MUTEX(exports_lock);
 static LIST_HEAD(exports);
 
 /* There is no device that can do anything else with it. */
-static struct sg_table *export_map(struct dma_buf_attachment *attachment,
-				   enum dma_data_direction dir)
+static struct sg_table *mock_export_map(struct dma_buf_attachment *attachment,
+					enum dma_data_direction dir)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }
 
-static void export_unmap(struct dma_buf_attachment *attachment,
-			 struct sg_table *table, enum dma_data_direction dir)
+static void mock_export_unmap(struct dma_buf_attachment *attachment,
+			      struct sg_table *table,
+			      enum dma_data_direction dir)
 {
 }
 
-static void export_release(struct dma_buf *dmabuf)
+static void mock_export_release(struct dma_buf *dmabuf)
 {
 	struct mock_export *export = dmabuf->priv;
 
@@ -61,9 +62,9 @@ static void export_release(struct dma_buf *dmabuf)
 }
 
 static const struct dma_buf_ops export_ops = {
-	.map_dma_buf = export_map,
-	.unmap_dma_buf = export_unmap,
-	.release = export_release,
+	.map_dma_buf = mock_export_map,
+	.unmap_dma_buf = mock_export_unmap,
+	.release = mock_export_release,
 };
 
 /**
@@ -151,8 +152,8 @@ int mock_dmabuf_revoke(int fd, bool revoked)
 	return rc;
 }
 
-static struct iommufd_mmio *lender_get_file(struct file *file, u64 start,
-					    u64 *length, u64 *offset)
+static struct iommufd_mmio *mock_lender_get_file(struct file *file, u64 start,
+						 u64 *length, u64 *offset)
 {
 	struct mock_export *export;
 
@@ -170,7 +171,7 @@ static struct iommufd_mmio *lender_get_file(struct file *file, u64 start,
 }
 
 static struct iommufd_mmio_lender mock_lender = {
-	.get_file = lender_get_file,
+	.get_file = mock_lender_get_file,
 };
 
 /**

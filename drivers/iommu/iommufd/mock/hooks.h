@@ -5,10 +5,8 @@
 #ifndef __IOMMUFD_MOCK_HOOKS_H
 #define __IOMMUFD_MOCK_HOOKS_H
 
+#include <linux/device.h>
 #include <linux/types.h>
-
-struct device;
-struct device_type;
 
 #if IS_ENABLED(CONFIG_IOMMUFD_TEST)
 extern const struct device_type mock_device_type;

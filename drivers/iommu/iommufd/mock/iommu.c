@@ -114,7 +114,7 @@ struct mock_device *mock_device_of(struct device *dev)
 /* Keeps a device from leaving the group that another one is about to join. */
 DEFINE_MUTEX(mock_group_lock);
 
-static int match_grouped(struct device *dev, const void *data)
+static int mock_match_grouped(struct device *dev, const void *data)
 {
 	struct mock_device *mdev = mock_device_of(dev);
 
@@ -132,7 +132,8 @@ static struct iommu_group *mock_device_group(struct device *dev)
 
 	if (!(mdev->flags & MOCK_FLAGS_DEVICE_GROUPED))
 		return generic_device_group(dev);
-	mate = bus_find_device(&platform_bus_type, NULL, dev, match_grouped);
+	mate = bus_find_device(&platform_bus_type, NULL, dev,
+			       mock_match_grouped);
 	if (!mate)
 		return generic_device_group(dev);
 	group = iommu_group_get(mate);

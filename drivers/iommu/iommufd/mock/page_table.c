@@ -27,7 +27,7 @@
 /**
  * struct mock_domain - an I/O page table
  * @domain: what the IOMMU core sees
- * @slots: a value per MOCK_IO_PAGE_SIZE of IOVA, see slot_value()
+ * @slots: a value per MOCK_IO_PAGE_SIZE of IOVA, see mock_slot_value()
  * @track_dirty: note what devices write to
  */
 struct mock_domain {
@@ -66,7 +66,7 @@ unsigned int mock_iommu_expect_misuse(bool expect)
 	return atomic_xchg(&misuse_count, 0);
 }
 
-static struct mock_domain *to_mock(struct iommu_domain *domain)
+static struct mock_domain *mock_domain_of(struct iommu_domain *domain)
 {
 	return container_of(domain, struct mock_domain, domain);
 }
@@ -82,28 +82,28 @@ static const unsigned int leaf_slots[] = {
 #define SLOT_MMIO 4		/* memory of a device */
 #define SLOT_PHYS_SHIFT 3
 
-static void *slot_value(phys_addr_t phys, unsigned int flags)
+static void *mock_slot_value(phys_addr_t phys, unsigned int flags)
 {
 	return xa_mk_value(phys / MOCK_IO_PAGE_SIZE << SLOT_PHYS_SHIFT | flags);
 }
 
-static phys_addr_t slot_phys(const void *slot)
+static phys_addr_t mock_slot_phys(const void *slot)
 {
 	return (phys_addr_t)(xa_to_value(slot) >> SLOT_PHYS_SHIFT) *
 	       MOCK_IO_PAGE_SIZE;
 }
 
-static unsigned int slot_leaf_slots(const void *slot)
+static unsigned int mock_slot_leaf_slots(const void *slot)
 {
 	return leaf_slots[xa_to_value(slot) & SLOT_SIZE_INDEX];
 }
 
-static unsigned long slot_iova(unsigned long index)
+static unsigned long mock_slot_iova(unsigned long index)
 {
 	return index * MOCK_IO_PAGE_SIZE;
 }
 
-static void *slot_load(struct mock_domain *mock, unsigned long index)
+static void *mock_slot_load(struct mock_domain *mock, unsigned long index)
 {
 	void *slot = xa_load(&mock->slots, index);
 
@@ -111,25 +111,26 @@ static void *slot_load(struct mock_domain *mock, unsigned long index)
 }
 
 /* Never false for a page that is pinned, or that cannot be pinned. */
-static bool is_pinned(const void *slot)
+static bool mock_slot_is_pinned(const void *slot)
 {
-	struct page *page = pfn_to_page(PHYS_PFN(slot_phys(slot)));
+	struct page *page = pfn_to_page(PHYS_PFN(mock_slot_phys(slot)));
 
 	return (xa_to_value(slot) & SLOT_MMIO) || is_zero_page(page) ||
 	       folio_maybe_dma_pinned(page_folio(page));
 }
 
-static int map_leaf(struct mock_domain *mock, unsigned long iova,
-		    phys_addr_t phys, unsigned int flags, gfp_t gfp)
+static int mock_map_leaf(struct mock_domain *mock, unsigned long iova,
+			 phys_addr_t phys, unsigned int flags, gfp_t gfp)
 {
 	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
 	unsigned int i;
 	int rc;
 
 	for (i = 0; i != leaf_slots[flags & SLOT_SIZE_INDEX]; i++) {
-		void *slot = slot_value(phys + i * MOCK_IO_PAGE_SIZE, flags);
+		void *slot =
+			mock_slot_value(phys + i * MOCK_IO_PAGE_SIZE, flags);
 
-		MISUSE(!is_pinned(slot));
+		MISUSE(!mock_slot_is_pinned(slot));
 		rc = xa_insert(&mock->slots, index + i, slot, gfp);
 		if (rc) {
 			/* In use, or the IOTLB has not been flushed. */
@@ -146,7 +147,7 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 			  phys_addr_t phys, size_t pgsize, size_t pgcount,
 			  int prot, gfp_t gfp, size_t *mapped)
 {
-	struct mock_domain *mock = to_mock(domain);
+	struct mock_domain *mock = mock_domain_of(domain);
 	size_t length = pgsize * pgcount;
 	unsigned int flags = 0;
 	int rc;
@@ -163,7 +164,8 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 	if (prot & IOMMU_MMIO)
 		flags |= SLOT_MMIO;
 	for (*mapped = 0; *mapped != length; *mapped += pgsize) {
-		rc = map_leaf(mock, iova + *mapped, phys + *mapped, flags, gfp);
+		rc = mock_map_leaf(mock, iova + *mapped, phys + *mapped, flags,
+				   gfp);
 		if (rc)
 			return rc;
 	}
@@ -174,37 +176,38 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 			       size_t pgsize, size_t pgcount,
 			       struct iommu_iotlb_gather *gather)
 {
-	struct mock_domain *mock = to_mock(domain);
+	struct mock_domain *mock = mock_domain_of(domain);
 	unsigned long first = iova / MOCK_IO_PAGE_SIZE;
 	unsigned long end = first + pgsize * pgcount / MOCK_IO_PAGE_SIZE;
 	unsigned long index = first;
 
 	while (index != end) {
-		void *slot = slot_load(mock, index);
+		void *slot = mock_slot_load(mock, index);
 		unsigned int n;
 
 		if (MISUSE(!slot))
 			break;
-		n = slot_leaf_slots(slot);
+		n = mock_slot_leaf_slots(slot);
 		/* A part of a leaf cannot be unmapped. */
 		if (MISUSE(index % n || n > end - index))
 			break;
 
 		xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
 		while (n--) {
-			MISUSE(!is_pinned(slot_load(mock, index)));
+			slot = mock_slot_load(mock, index);
+			MISUSE(!mock_slot_is_pinned(slot));
 			xa_set_mark(&mock->slots, index++, MOCK_STALE);
 		}
 	}
 	if (index != first)
 		iommu_iotlb_gather_add_range(gather, iova,
-					     slot_iova(index - first));
-	return slot_iova(index - first);
+					     mock_slot_iova(index - first));
+	return mock_slot_iova(index - first);
 }
 
 /* The IOTLB forgets, so that pages may be unpinned from here on. */
-static void flush_slots(struct mock_domain *mock, unsigned long index,
-			unsigned long last)
+static void mock_flush_slots(struct mock_domain *mock, unsigned long index,
+			     unsigned long last)
 {
 	unsigned long first = index;
 	void *slot;
@@ -217,7 +220,7 @@ static void flush_slots(struct mock_domain *mock, unsigned long index,
 	index = first;
 	for (slot = xa_find(&mock->slots, &index, last, MOCK_STALE); slot;
 	     slot = xa_find_after(&mock->slots, &index, last, MOCK_STALE)) {
-		MISUSE(!is_pinned(slot));
+		MISUSE(!mock_slot_is_pinned(slot));
 		xa_erase(&mock->slots, index);
 	}
 }
@@ -226,21 +229,23 @@ static void mock_iotlb_sync(struct iommu_domain *domain,
 			    struct iommu_iotlb_gather *gather)
 {
 	if (gather->start <= gather->end)
-		flush_slots(to_mock(domain), gather->start / MOCK_IO_PAGE_SIZE,
-			    gather->end / MOCK_IO_PAGE_SIZE);
+		mock_flush_slots(mock_domain_of(domain),
+				 gather->start / MOCK_IO_PAGE_SIZE,
+				 gather->end / MOCK_IO_PAGE_SIZE);
 }
 
 static void mock_flush_iotlb_all(struct iommu_domain *domain)
 {
-	flush_slots(to_mock(domain), 0, ULONG_MAX);
+	mock_flush_slots(mock_domain_of(domain), 0, ULONG_MAX);
 }
 
 static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
 				     dma_addr_t iova)
 {
-	void *slot = slot_load(to_mock(domain), iova / MOCK_IO_PAGE_SIZE);
+	void *slot = mock_slot_load(mock_domain_of(domain),
+				    iova / MOCK_IO_PAGE_SIZE);
 
-	return slot ? slot_phys(slot) + iova % MOCK_IO_PAGE_SIZE : 0;
+	return slot ? mock_slot_phys(slot) + iova % MOCK_IO_PAGE_SIZE : 0;
 }
 
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
@@ -258,12 +263,12 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
  */
 static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
 {
-	return !MISUSE(!xa_empty(&to_mock(domain)->slots));
+	return !MISUSE(!xa_empty(&mock_domain_of(domain)->slots));
 }
 
 static void mock_domain_free(struct iommu_domain *domain)
 {
-	struct mock_domain *mock = to_mock(domain);
+	struct mock_domain *mock = mock_domain_of(domain);
 
 	MISUSE(!xa_empty(&mock->slots));
 	xa_destroy(&mock->slots);
@@ -283,7 +288,7 @@ const struct iommu_domain_ops mock_domain_ops = {
 
 static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
 {
-	to_mock(domain)->track_dirty = enabled;
+	mock_domain_of(domain)->track_dirty = enabled;
 	return 0;
 }
 
@@ -292,7 +297,7 @@ static int mock_read_and_clear_dirty(struct iommu_domain *domain,
 				     unsigned long flags,
 				     struct iommu_dirty_bitmap *dirty)
 {
-	struct mock_domain *mock = to_mock(domain);
+	struct mock_domain *mock = mock_domain_of(domain);
 	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
 	unsigned long last = (iova + size - 1) / MOCK_IO_PAGE_SIZE;
 	void *slot;
@@ -302,8 +307,10 @@ static int mock_read_and_clear_dirty(struct iommu_domain *domain,
 
 	for (slot = xa_find(&mock->slots, &index, last, MOCK_DIRTY); slot;
 	     slot = xa_find_after(&mock->slots, &index, last, MOCK_DIRTY)) {
-		iommu_dirty_bitmap_record(dirty, slot_iova(index),
-					  slot_iova(slot_leaf_slots(slot)));
+		unsigned int n = mock_slot_leaf_slots(slot);
+
+		iommu_dirty_bitmap_record(dirty, mock_slot_iova(index),
+					  mock_slot_iova(n));
 		if (!(flags & IOMMU_DIRTY_NO_CLEAR))
 			xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
 	}
@@ -430,12 +437,12 @@ bool mock_domain_tracks_dirty(const struct iommu_domain *domain)
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova)
 {
 	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
-	struct mock_domain *mock = to_mock(domain);
-	void *slot = slot_load(mock, index);
+	struct mock_domain *mock = mock_domain_of(domain);
+	void *slot = mock_slot_load(mock, index);
 
 	if (!slot)
 		return false;
-	index -= index % slot_leaf_slots(slot);
+	index -= index % mock_slot_leaf_slots(slot);
 	if (!xa_get_mark(&mock->slots, index, MOCK_DIRTY_CACHED)) {
 		xa_set_mark(&mock->slots, index, MOCK_DIRTY);
 		xa_set_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
