@@ -22,6 +22,8 @@ from pathlib import Path
 # Directories of sources, and their lists
 LISTS = {
     "drivers/iommu/iommufd": "Documentation/driver-api/iommufd-layers.txt",
+    "drivers/vfio": "Documentation/driver-api/vfio-layers.txt",
+    "drivers/vfio/pci": "Documentation/driver-api/vfio-pci-layers.txt",
 }
 
 
@@ -30,7 +32,9 @@ class Layers:
 
     def __init__(self, repo, folder, name):
         self.name = name
-        found = sorted(str(path.relative_to(repo / folder)) for path in (repo / folder).rglob("*.[ch]"))
+        below = tuple(f"{other}/" for other in LISTS if other.startswith(f"{folder}/"))		# with lists of their own
+        found = [str(path.relative_to(repo)) for path in sorted((repo / folder).rglob("*.[ch]"))]
+        found = [name[len(folder) + 1:] for name in found if not name.startswith(below)]
         self.files = [file for file in found if file.endswith(".c")]
         self.headers = [file for file in found if file.endswith(".h")]
         self.number = {}
