@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which devices are being reset: no page table is attached to them meanwhile, nor
- * to the others of their IOMMU groups. The caches of a device (ATS) answer nobody
- * in a reset, and what it remembers of translations is not known until it is over.
+ * Which devices are being reset: no page table is attached to them until that is
+ * over, nor to others of their IOMMU groups. The cache of a device (ATS) does not
+ * answer during a reset, so the translations in it are not known.
  */
 #include <linux/iommu.h>
 #include <linux/list.h>
@@ -12,7 +12,7 @@
 #include "vfio.h"
 
 static DEFINE_SPINLOCK(vfio_resetting_lock);
-/* struct vfio_device.resetting_entry; under vfio_resetting_lock */
+/* Struct vfio_device.resetting_entry; under vfio_resetting_lock */
 static LIST_HEAD(vfio_resetting);
 
 /* To be compared only: a registered device keeps its group */

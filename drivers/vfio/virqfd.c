@@ -18,8 +18,8 @@ static struct workqueue_struct *virqfd_inject_wq;
 static struct workqueue_struct *virqfd_shutdown_wq;
 
 /*
- * Owns every driver's pointer to its virqfd. Whoever clears the pointer, and
- * only he, sees to it that the virqfd leaves the wait queue of its eventfd.
+ * Owns every driver's pointer to its virqfd. The task that clears the pointer,
+ * and no other, makes the virqfd leave the wait queue of its eventfd.
  */
 static DEFINE_SPINLOCK(virqfd_lock);
 /*
@@ -194,7 +194,7 @@ static struct virqfd *virqfd_alloc(void *opaque,
  * vfio_virqfd_enable - let an eventfd trigger an action
  * @opaque: first argument of the callbacks
  * @handler: called in atomic context for each signal; returns whether @thread
- *           shall be called as well. May be NULL for always
+ *           is to be called as well. May be NULL for always
  * @thread: called in process context; may be NULL
  * @data: second argument of the callbacks
  * @pvirqfd: where the driver keeps the virqfd, NULL while it has none. Cleared
@@ -305,7 +305,7 @@ void vfio_virqfd_flush_thread(struct virqfd **pvirqfd)
 {
 	struct virqfd *virqfd;
 
-	/* Its eventfd may be closed meanwhile */
+	/* Its eventfd may be closed in between */
 	scoped_guard(spinlock_irqsave, &virqfd_lock) {
 		virqfd = *pvirqfd;
 		if (virqfd)

@@ -182,14 +182,14 @@ void vfio_pci_config_msi_changed(struct vfio_pci_core_device *vdev)
 				   flags << 16);
 }
 
-static int desc_read(void *ctx, unsigned int pos, u32 *val)
+static int vfio_pci_config_desc_read(void *ctx, unsigned int pos, u32 *val)
 {
 	struct vfio_pci_core_device *vdev = ctx;
 
 	return vfio_pci_config_hw_read(vdev->pdev, pos, 4, val);
 }
 
-static void desc_hide(void *ctx, bool extended, u16 id, u16 pos)
+static void vfio_pci_config_desc_hide(void *ctx, bool extended, u16 id, u16 pos)
 {
 	struct vfio_pci_core_device *vdev = ctx;
 
@@ -197,8 +197,8 @@ static void desc_hide(void *ctx, bool extended, u16 id, u16 pos)
 		extended ? "extended " : "", id, pos);
 }
 
-static void describe_bars(struct vfio_pci_core_device *vdev,
-			  struct vfio_pci_config_desc *desc)
+static void vfio_pci_config_describe_bars(struct vfio_pci_core_device *vdev,
+					  struct vfio_pci_config_desc *desc)
 {
 	struct resource *res;
 	int i;
@@ -222,7 +222,7 @@ static void describe_bars(struct vfio_pci_core_device *vdev,
 	desc->rom.size = vfio_pci_rom_window(vdev);
 }
 
-static int read_real_bars(struct vfio_pci_core_device *vdev)
+static int vfio_pci_config_read_real_bars(struct vfio_pci_core_device *vdev)
 {
 	int i, ret;
 
@@ -237,7 +237,7 @@ static int read_real_bars(struct vfio_pci_core_device *vdev)
 				       &vdev->rbar[PCI_ROM_RESOURCE]);
 }
 
-static bool is_intel_display(const struct pci_dev *pdev)
+static bool vfio_pci_is_intel_display(const struct pci_dev *pdev)
 {
 	return pdev->vendor == PCI_VENDOR_ID_INTEL &&
 	       pdev->class >> 16 == PCI_BASE_CLASS_DISPLAY;
@@ -253,14 +253,15 @@ static bool is_intel_display(const struct pci_dev *pdev)
 void vfio_pci_config_probe(struct vfio_pci_core_device *vdev)
 {
 	vdev->asls = ~0;
-	if (is_intel_display(vdev->pdev))
+	if (vfio_pci_is_intel_display(vdev->pdev))
 		vdev->has_asls = !pci_read_config_dword(vdev->pdev,
 							PCI_INTEL_ASLS,
 							&vdev->asls);
 }
 
 /* The BAR @i as the kernel has assigned it; false if it has not */
-static bool assigned_bar(struct pci_dev *pdev, int i, u64 *addr, u32 *mask)
+static bool vfio_pci_assigned_bar(struct pci_dev *pdev, int i, u64 *addr,
+				  u32 *mask)
 {
 	struct resource *res = &pdev->resource[i];
 	struct pci_bus_region region;
@@ -275,8 +276,8 @@ static bool assigned_bar(struct pci_dev *pdev, int i, u64 *addr, u32 *mask)
 	return true;
 }
 
-static bool bar_differs(struct pci_dev *pdev, unsigned int reg, u32 val,
-			u32 mask)
+static bool vfio_pci_bar_differs(struct pci_dev *pdev, unsigned int reg,
+				 u32 val, u32 mask)
 {
 	u32 now;
 
@@ -288,7 +289,7 @@ static bool bar_differs(struct pci_dev *pdev, unsigned int reg, u32 val,
  * A device that decodes other addresses than the kernel gave it answers for its
  * neighbours, and is saved and restored like that by resets.
  */
-static void restore_assigned_bars(struct vfio_pci_core_device *vdev)
+static void vfio_pci_restore_assigned_bars(struct vfio_pci_core_device *vdev)
 {
 	const u16 decode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
 	struct pci_dev *pdev = vdev->pdev;
@@ -304,11 +305,12 @@ static void restore_assigned_bars(struct vfio_pci_core_device *vdev)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		unsigned int reg = PCI_BASE_ADDRESS_0 + 4 * i;
 
-		if (!assigned_bar(pdev, i, &addr, &mask))
+		if (!vfio_pci_assigned_bar(pdev, i, &addr, &mask))
 			continue;
 		wide = pdev->resource[i].flags & IORESOURCE_MEM_64;
-		lost = bar_differs(pdev, reg, addr, mask) ||
-		       (wide && bar_differs(pdev, reg + 4, addr >> 32, ~0U));
+		lost = vfio_pci_bar_differs(pdev, reg, addr, mask) ||
+		       (wide && vfio_pci_bar_differs(pdev, reg + 4, addr >> 32,
+						     ~0U));
 		if (!lost)
 			continue;
 		vfio_pci_command_update(vdev, decode, 0, &cmd);
@@ -316,7 +318,7 @@ static void restore_assigned_bars(struct vfio_pci_core_device *vdev)
 		if (wide)
 			pci_write_config_dword(pdev, reg + 4, addr >> 32);
 		vfio_pci_command_update(vdev, decode, cmd, NULL);
-		pci_notice_ratelimited(pdev, "BAR %d was not where it belongs\n",
+		pci_notice_ratelimited(pdev, "restored BAR %d: it was not at the address that the kernel has assigned\n",
 				       i);
 	}
 }
@@ -329,14 +331,14 @@ void vfio_pci_config_restore(struct vfio_pci_core_device *vdev)
 {
 	u32 now;
 
-	restore_assigned_bars(vdev);
+	vfio_pci_restore_assigned_bars(vdev);
 	if (vdev->has_asls &&
 	    !pci_read_config_dword(vdev->pdev, PCI_INTEL_ASLS, &now) &&
 	    now != vdev->asls)
 		pci_write_config_dword(vdev->pdev, PCI_INTEL_ASLS, vdev->asls);
 }
 
-static void forget_first(struct vfio_pci_core_device *vdev)
+static void vfio_pci_config_forget_first(struct vfio_pci_core_device *vdev)
 {
 	kvfree(vdev->config_seen);
 	vdev->config_seen = NULL;
@@ -355,7 +357,7 @@ int vfio_pci_config_first(struct vfio_pci_core_device *vdev, unsigned int pos,
 {
 	const struct vfio_pci_config_desc desc = {
 		.size = vdev->pdev->cfg_size,
-		.read = desc_read,
+		.read = vfio_pci_config_desc_read,
 		.ctx = vdev,
 		.seen = vdev->config_seen,
 	};
@@ -374,22 +376,22 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 	struct pci_dev *pdev = vdev->pdev;
 	struct vfio_pci_config_desc desc = {
 		.size = pdev->cfg_size,
-		.read = desc_read,
-		.hide = desc_hide,
+		.read = vfio_pci_config_desc_read,
+		.hide = vfio_pci_config_desc_hide,
 		.ctx = vdev,
 		.vendor = pdev->vendor,
 		.device = pdev->device,
 		.is_virtfn = pdev->is_virtfn,
 		.no_command_memory = pdev->no_command_memory,
 		.no_intx = vdev->nointx,
-		.intel_display = is_intel_display(pdev),
+		.intel_display = vfio_pci_is_intel_display(pdev),
 		.asls = vdev->asls,
 	};
 	bool first = !vdev->config_seen;
 	struct vfio_pci_config *config;
 	int ret;
 
-	ret = read_real_bars(vdev);
+	ret = vfio_pci_config_read_real_bars(vdev);
 	if (ret)
 		return ret;
 	if (first)
@@ -398,15 +400,15 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 	if (!vdev->config_seen)
 		return -ENOMEM;
 	desc.seen = vdev->config_seen;
-	describe_bars(vdev, &desc);
+	vfio_pci_config_describe_bars(vdev, &desc);
 	config = vfio_pci_config_build(&desc);
 	if (IS_ERR(config)) {
 		ret = PTR_ERR(config);
 		goto err_forget;
 	}
-	/* a device that does not answer is asked again when it is back */
+	/* A device that does not answer is asked again when it is back */
 	if (first && PCI_POSSIBLE_ERROR(desc.seen->val[PCI_COMMAND / 4]))
-		forget_first(vdev);
+		vfio_pci_config_forget_first(vdev);
 	scoped_guard(rwsem_write, &vdev->memory_lock) {
 		vdev->config = config;
 		vdev->vconfig = config->shadow;
@@ -416,7 +418,7 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 
 err_forget:
 	if (first)
-		forget_first(vdev);
+		vfio_pci_config_forget_first(vdev);
 	return ret;
 }
 
@@ -426,7 +428,7 @@ err_forget:
  */
 void vfio_pci_config_release(struct vfio_pci_core_device *vdev)
 {
-	forget_first(vdev);
+	vfio_pci_config_forget_first(vdev);
 }
 
 /**

@@ -15,15 +15,15 @@
 #include "vfio_pci_priv.h"
 
 /* The access of @count bytes at @pos; the value is returned in place */
-static int config_read(struct vfio_pci_core_device *vdev, unsigned int pos,
-		       unsigned int count, u32 *val)
+static int vfio_pci_config_read(struct vfio_pci_core_device *vdev,
+				unsigned int pos, unsigned int count, u32 *val)
 {
 	unsigned int reg = pos & ~3, shift = 8 * (pos & 3);
 	struct vfio_pci_config *c = vdev->config;
 	u32 hw = 0;
 	int ret;
 
-	/* not a single byte of hardware is touched without need */
+	/* Not a single byte of hardware is touched without need */
 	if (vfio_pci_config_lanes(pos, count) & ~vfio_pci_config_virt(c, reg)) {
 		ret = vfio_pci_config_hw_read(vdev->pdev, pos, count, &hw);
 		if (ret)
@@ -33,8 +33,8 @@ static int config_read(struct vfio_pci_core_device *vdev, unsigned int pos,
 	return 0;
 }
 
-static int write_plain(struct vfio_pci_core_device *vdev, unsigned int reg,
-		       u32 lanes, u32 val)
+static int vfio_pci_write_plain(struct vfio_pci_core_device *vdev,
+				unsigned int reg, u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 	u32 bits = vfio_pci_config_hw_bits(c, reg, lanes);
@@ -47,7 +47,7 @@ static int write_plain(struct vfio_pci_core_device *vdev, unsigned int reg,
  * A device that was reset by other means than ours (by its own registers, say)
  * has lost its BARs. It must not start decoding at whatever addresses are left.
  */
-static int restore_bars(struct vfio_pci_core_device *vdev)
+static int vfio_pci_restore_bars(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	unsigned int i, reg;
@@ -64,7 +64,7 @@ static int restore_bars(struct vfio_pci_core_device *vdev)
 		ret = vfio_pci_config_hw_read(pdev, reg, 4, &now);
 		if (ret)
 			return ret;
-		/* a ROM may be on because it is being read */
+		/* A ROM may be on because it is being read */
 		if (!((now ^ vdev->rbar[i]) &
 		      (i == PCI_ROM_RESOURCE ? PCI_ROM_ADDRESS_MASK : ~0U)))
 			continue;
@@ -74,12 +74,12 @@ static int restore_bars(struct vfio_pci_core_device *vdev)
 		lost = true;
 	}
 	if (lost)
-		pci_info_ratelimited(pdev, "restored BARs after a reset that was not ours\n");
+		pci_info_ratelimited(pdev, "restored BARs after a reset that vfio-pci has not done\n");
 	return 0;
 }
 
-static int write_command_hw(struct vfio_pci_core_device *vdev, u32 bits,
-			    u32 val)
+static int vfio_pci_write_command_hw(struct vfio_pci_core_device *vdev,
+				     u32 bits, u32 val)
 {
 	const u32 decode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
 	u32 now;
@@ -89,19 +89,20 @@ static int write_command_hw(struct vfio_pci_core_device *vdev, u32 bits,
 	if (ret)
 		return ret;
 	if (val & bits & decode & ~now) {
-		ret = restore_bars(vdev);
+		ret = vfio_pci_restore_bars(vdev);
 		if (ret)
 			return ret;
 	}
 
-	/* as with accesses of a user: not while somebody resets the device */
+	/* As with accesses of a user: not while somebody resets the device */
 	pci_cfg_access_lock(vdev->pdev);
 	ret = vfio_pci_command_update(vdev, bits, val, NULL);
 	pci_cfg_access_unlock(vdev->pdev);
 	return ret;
 }
 
-static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
+static int vfio_pci_write_command(struct vfio_pci_core_device *vdev, u32 lanes,
+				  u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 	u32 bits = vfio_pci_config_hw_bits(c, PCI_COMMAND, lanes);
@@ -110,8 +111,8 @@ static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
 	down_write(&vdev->memory_lock);
 	if (lanes & PCI_COMMAND_MEMORY & ~val && vfio_pci_memory_enabled(vdev))
 		vfio_pci_memory_zap(vdev);
-	ret = write_command_hw(vdev, bits, val);
-	/* what vfio_pci_memory_enabled() goes by */
+	ret = vfio_pci_write_command_hw(vdev, bits, val);
+	/* What vfio_pci_memory_enabled() goes by */
 	if (!ret)
 		vfio_pci_config_set_shadow(c, PCI_COMMAND, bits, val);
 	vfio_pci_memory_unlock(vdev);
@@ -124,10 +125,10 @@ static int write_command(struct vfio_pci_core_device *vdev, u32 lanes, u32 val)
 	return 0;
 }
 
-static int write_pm_ctrl(struct vfio_pci_core_device *vdev, unsigned int reg,
-			 u32 lanes, u32 val)
+static int vfio_pci_write_pm_ctrl(struct vfio_pci_core_device *vdev,
+				  unsigned int reg, u32 lanes, u32 val)
 {
-	int ret = write_plain(vdev, reg, lanes, val);
+	int ret = vfio_pci_write_plain(vdev, reg, lanes, val);
 	pci_power_t state;
 
 	if (ret || !(lanes & PCI_PM_CTRL_STATE_MASK))
@@ -137,7 +138,7 @@ static int write_pm_ctrl(struct vfio_pci_core_device *vdev, unsigned int reg,
 	down_write(&vdev->memory_lock);
 	if (vfio_pci_is_d3(state))
 		vfio_pci_memory_zap(vdev);
-	/* a state that the device lacks is ignored, as by the device itself */
+	/* A state that the device lacks is ignored, as by the device itself */
 	vfio_pci_set_power_state(vdev, state);
 	vfio_pci_memory_unlock(vdev);
 	return 0;
@@ -147,8 +148,8 @@ static int write_pm_ctrl(struct vfio_pci_core_device *vdev, unsigned int reg,
  * Writing the upper byte of the address, and with it the flag, starts a
  * transfer; the flag is inverted when that is done, which is before we return.
  */
-static void write_vpd_addr(struct vfio_pci_core_device *vdev, u32 lanes,
-			   u32 val)
+static void vfio_pci_write_vpd_addr(struct vfio_pci_core_device *vdev,
+				    u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 	u8 *data = &c->shadow[c->vpd + PCI_VPD_DATA];
@@ -165,7 +166,7 @@ static void write_vpd_addr(struct vfio_pci_core_device *vdev, u32 lanes,
 		n = pci_write_vpd(vdev->pdev, addr & PCI_VPD_ADDR_MASK, 4, data);
 	else
 		n = pci_read_vpd(vdev->pdev, addr, 4, data);
-	/* after a failure the transfer looks as if it never ended */
+	/* After a failure the transfer looks as if it never ended */
 	if (n == 4)
 		vfio_pci_config_set_shadow(c, c->vpd, flag,
 					   ~vfio_pci_config_shadow(c, c->vpd));
@@ -176,8 +177,8 @@ static void write_vpd_addr(struct vfio_pci_core_device *vdev, u32 lanes,
  * VFIO_DEVICE_SET_IRQS has set MSI up; otherwise the device has no addresses to
  * send messages to.
  */
-static int write_msi_flags(struct vfio_pci_core_device *vdev, u32 lanes,
-			   u32 val)
+static int vfio_pci_write_msi_flags(struct vfio_pci_core_device *vdev,
+				    u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 	u32 qmax, flags, hw;
@@ -211,8 +212,8 @@ static int write_msi_flags(struct vfio_pci_core_device *vdev, u32 lanes,
 					hw);
 }
 
-static int write_msi_mask(struct vfio_pci_core_device *vdev, u32 lanes,
-			  u32 val)
+static int vfio_pci_write_msi_mask(struct vfio_pci_core_device *vdev, u32 lanes,
+				   u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 
@@ -221,26 +222,26 @@ static int write_msi_mask(struct vfio_pci_core_device *vdev, u32 lanes,
 	return vfio_pci_msi_mask_changed(vdev);
 }
 
-static void reset_by_config(struct vfio_pci_core_device *vdev)
+static void vfio_pci_reset_by_config(struct vfio_pci_core_device *vdev)
 {
 	int ret;
 
 	vfio_pci_memory_lock_and_zap(vdev);
-	/* there is nobody to tell of a failure, as with a device's own reset */
+	/* There is nobody to tell of a failure, as with a device's own reset */
 	ret = vfio_pci_reset_function_locked(vdev);
 	vfio_pci_memory_unlock(vdev);
 	if (!ret)
 		vfio_pci_msi_after_reset(vdev);
 }
 
-static int write_exp_devctl(struct vfio_pci_core_device *vdev, unsigned int reg,
-			    u32 lanes, u32 val)
+static int vfio_pci_write_exp_devctl(struct vfio_pci_core_device *vdev,
+				     unsigned int reg, u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 	unsigned int readrq;
 	int ret;
 
-	ret = write_plain(vdev, reg, lanes, val);
+	ret = vfio_pci_write_plain(vdev, reg, lanes, val);
 	if (ret)
 		return ret;
 
@@ -255,16 +256,16 @@ static int write_exp_devctl(struct vfio_pci_core_device *vdev, unsigned int reg,
 				max_t(int, readrq, pcie_get_mps(vdev->pdev)));
 	}
 
-	/* the bit always reads as zero */
+	/* The bit always reads as zero */
 	vfio_pci_config_set_shadow(c, reg, PCI_EXP_DEVCTL_BCR_FLR, 0);
 	if (val & lanes & PCI_EXP_DEVCTL_BCR_FLR &&
 	    vdev->pdev->devcap & PCI_EXP_DEVCAP_FLR)
-		reset_by_config(vdev);
+		vfio_pci_reset_by_config(vdev);
 	return 0;
 }
 
-static int write_af_ctrl(struct vfio_pci_core_device *vdev, unsigned int reg,
-			 u32 lanes, u32 val)
+static int vfio_pci_write_af_ctrl(struct vfio_pci_core_device *vdev,
+				  unsigned int reg, u32 lanes, u32 val)
 {
 	const u8 needs = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
 	struct vfio_pci_config *c = vdev->config;
@@ -277,37 +278,38 @@ static int write_af_ctrl(struct vfio_pci_core_device *vdev, unsigned int reg,
 	if (ret)
 		return ret;
 	if ((cap & needs) == needs)
-		reset_by_config(vdev);
+		vfio_pci_reset_by_config(vdev);
 	return 0;
 }
 
 /* The access that covers @lanes of the register @reg; @val is in place */
-static int config_write(struct vfio_pci_core_device *vdev, unsigned int reg,
-			u32 lanes, u32 val)
+static int vfio_pci_config_write(struct vfio_pci_core_device *vdev,
+				 unsigned int reg, u32 lanes, u32 val)
 {
 	struct vfio_pci_config *c = vdev->config;
 
 	if (reg == PCI_COMMAND && lanes & 0xffff)
-		return write_command(vdev, lanes, val);
+		return vfio_pci_write_command(vdev, lanes, val);
 	if (c->pm && reg == c->pm + PCI_PM_CTRL)
-		return write_pm_ctrl(vdev, reg, lanes, val);
+		return vfio_pci_write_pm_ctrl(vdev, reg, lanes, val);
 	if (c->vpd && reg == c->vpd) {
-		write_vpd_addr(vdev, lanes, val);
+		vfio_pci_write_vpd_addr(vdev, lanes, val);
 		return 0;
 	}
 	if (c->msi && reg == c->msi)
-		return write_msi_flags(vdev, lanes, val);
+		return vfio_pci_write_msi_flags(vdev, lanes, val);
 	if (c->msi_mask && reg == c->msi_mask)
-		return write_msi_mask(vdev, lanes, val);
+		return vfio_pci_write_msi_mask(vdev, lanes, val);
 	if (c->exp && reg == c->exp + PCI_EXP_DEVCTL)
-		return write_exp_devctl(vdev, reg, lanes, val);
+		return vfio_pci_write_exp_devctl(vdev, reg, lanes, val);
 	if (c->af && reg == c->af + PCI_AF_CTRL)
-		return write_af_ctrl(vdev, reg, lanes, val);
-	return write_plain(vdev, reg, lanes, val);
+		return vfio_pci_write_af_ctrl(vdev, reg, lanes, val);
+	return vfio_pci_write_plain(vdev, reg, lanes, val);
 }
 
-static int config_rw_chunk(struct vfio_pci_core_device *vdev, char __user *buf,
-			   unsigned int pos, unsigned int count, bool iswrite)
+static int vfio_pci_config_rw_chunk(struct vfio_pci_core_device *vdev,
+				    char __user *buf, unsigned int pos,
+				    unsigned int count, bool iswrite)
 {
 	unsigned int shift = 8 * (pos & 3);
 	__le32 le = 0;
@@ -318,12 +320,12 @@ static int config_rw_chunk(struct vfio_pci_core_device *vdev, char __user *buf,
 		if (copy_from_user(&le, buf, count))
 			return -EFAULT;
 		guard(mutex)(&vdev->config_lock);
-		return config_write(vdev, pos & ~3,
-				    vfio_pci_config_lanes(pos, count),
-				    le32_to_cpu(le) << shift);
+		return vfio_pci_config_write(vdev, pos & ~3,
+					     vfio_pci_config_lanes(pos, count),
+					     le32_to_cpu(le) << shift);
 	}
 
-	ret = config_read(vdev, pos, count, &val);
+	ret = vfio_pci_config_read(vdev, pos, count, &val);
 	if (ret)
 		return ret;
 	le = cpu_to_le32(val >> shift);
@@ -353,7 +355,7 @@ ssize_t vfio_pci_config_rw(struct vfio_pci_core_device *vdev, char __user *buf,
 
 	for (; count; count -= chunk, pos += chunk, buf += chunk) {
 		chunk = vfio_pci_config_chunk(pos, count);
-		ret = config_rw_chunk(vdev, buf, pos, chunk, iswrite);
+		ret = vfio_pci_config_rw_chunk(vdev, buf, pos, chunk, iswrite);
 		if (ret)
 			return ret;
 	}

@@ -24,7 +24,7 @@
 #include "trace.h"
 #include "vfio_pci_priv.h"
 
-static bool is_intx(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_is_intx(struct vfio_pci_core_device *vdev)
 {
 	return vdev->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
 }
@@ -34,7 +34,7 @@ static bool is_intx(struct vfio_pci_core_device *vdev)
  * for both, hence never under irqlock. The eventfd stays: whoever replaces it
  * waits for the handler and for the unmask work.
  */
-static void intx_signal(struct vfio_pci_core_device *vdev)
+static void vfio_pci_intx_signal(struct vfio_pci_core_device *vdev)
 {
 	struct eventfd_ctx *trigger = READ_ONCE(vdev->intx.trigger);
 
@@ -42,7 +42,7 @@ static void intx_signal(struct vfio_pci_core_device *vdev)
 		eventfd_signal(trigger);
 }
 
-static irqreturn_t intx_handler(int irq, void *dev_id)
+static irqreturn_t vfio_pci_intx_handler(int irq, void *dev_id)
 {
 	struct vfio_pci_core_device *vdev = dev_id;
 	struct vfio_pci_intx *intx = &vdev->intx;
@@ -50,7 +50,7 @@ static irqreturn_t intx_handler(int irq, void *dev_id)
 
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		if (!vdev->pci_2_3) {
-			/* unless somebody masked it while we were on our way */
+			/* Unless somebody masked it while we were on our way */
 			if (!intx->masked)
 				disable_irq_nosync(irq);
 			intx->masked = true;
@@ -62,11 +62,11 @@ static irqreturn_t intx_handler(int irq, void *dev_id)
 	}
 
 	if (ret == IRQ_HANDLED)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 	return ret;
 }
 
-static void intx_mask_locked(struct vfio_pci_core_device *vdev)
+static void vfio_pci_intx_mask_locked(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_intx *intx = &vdev->intx;
 
@@ -82,7 +82,7 @@ static void intx_mask_locked(struct vfio_pci_core_device *vdev)
 }
 
 /* Whether the device still asserts the line, so that it had to stay masked */
-static bool intx_unmask_locked(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_intx_unmask_locked(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_intx *intx = &vdev->intx;
 
@@ -106,7 +106,7 @@ static bool intx_unmask_locked(struct vfio_pci_core_device *vdev)
  * @vdev: an enabled device
  *
  * For whoever has written the Command register as it was some time ago: the
- * handler or an unmask may have changed it meanwhile.
+ * handler or an unmask may have changed it in between.
  */
 void vfio_pci_intx_sync(struct vfio_pci_core_device *vdev)
 {
@@ -165,24 +165,24 @@ void vfio_pci_intx_unused(struct vfio_pci_core_device *vdev)
 		pci_intx(pdev, 0);
 }
 
-static void intx_mask(struct vfio_pci_core_device *vdev)
+static void vfio_pci_intx_mask(struct vfio_pci_core_device *vdev)
 {
-	/* the Command register is written as a whole, by the user as well */
+	/* The Command register is written as a whole, by the user as well */
 	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
-		intx_mask_locked(vdev);
+		vfio_pci_intx_mask_locked(vdev);
 }
 
-static void intx_unmask(struct vfio_pci_core_device *vdev)
+static void vfio_pci_intx_unmask(struct vfio_pci_core_device *vdev)
 {
 	bool again;
 
 	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
-		again = intx_unmask_locked(vdev);
-	/* the level is an event of its own */
+		again = vfio_pci_intx_unmask_locked(vdev);
+	/* The level is an event of its own */
 	if (again)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 }
 
 /*
@@ -191,7 +191,7 @@ static void intx_unmask(struct vfio_pci_core_device *vdev)
  * turns, the ring costs no user's time and never ends. So what an interrupt asks
  * for is left to the thread, which is made to wait.
  */
-static int intx_unmask_handler(void *opaque, void *data)
+static int vfio_pci_intx_unmask_handler(void *opaque, void *data)
 {
 	struct vfio_pci_core_device *vdev = opaque;
 	bool again;
@@ -199,21 +199,21 @@ static int intx_unmask_handler(void *opaque, void *data)
 	if (!vdev->pci_2_3 && in_interrupt())
 		return true;
 	scoped_guard(spinlock_irqsave, &vdev->irqlock)
-		again = intx_unmask_locked(vdev);
+		again = vfio_pci_intx_unmask_locked(vdev);
 	return again;
 }
 
-static void intx_unmask_thread(void *opaque, void *data)
+static void vfio_pci_intx_unmask_thread(void *opaque, void *data)
 {
 	struct vfio_pci_core_device *vdev = opaque;
 	bool again = true;
 
 	if (!vdev->pci_2_3) {
 		scoped_guard(spinlock_irqsave, &vdev->irqlock)
-			again = intx_unmask_locked(vdev);
+			again = vfio_pci_intx_unmask_locked(vdev);
 	}
 	if (again)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 }
 
 /**
@@ -226,7 +226,7 @@ void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
 {
 	bool again = false;
 
-	/* keeps the eventfd for intx_signal() */
+	/* Keeps the eventfd for vfio_pci_intx_signal() */
 	guard(mutex)(&vdev->igate);
 	guard(rwsem_read)(&vdev->memory_lock);
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
@@ -234,12 +234,12 @@ void vfio_pci_intx_set_disabled(struct vfio_pci_core_device *vdev,
 			return;
 		vdev->virq_disabled = disabled;
 		if (disabled)
-			intx_mask_locked(vdev);
+			vfio_pci_intx_mask_locked(vdev);
 		else
-			again = intx_unmask_locked(vdev);
+			again = vfio_pci_intx_unmask_locked(vdev);
 	}
 	if (again)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 }
 
 /**
@@ -251,7 +251,7 @@ void vfio_pci_intx_suspend(struct vfio_pci_core_device *vdev)
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		if (!vdev->intx.enabled || vdev->intx.masked)
 			return;
-		intx_mask_locked(vdev);
+		vfio_pci_intx_mask_locked(vdev);
 		vdev->pm_intx_masked = true;
 	}
 }
@@ -268,15 +268,15 @@ void vfio_pci_intx_resume(struct vfio_pci_core_device *vdev)
 		if (!vdev->pm_intx_masked)
 			return;
 		vdev->pm_intx_masked = false;
-		again = intx_unmask_locked(vdev);
+		again = vfio_pci_intx_unmask_locked(vdev);
 	}
-	/* suspended means that nobody is setting up interrupts */
+	/* Suspended means that nobody is setting up interrupts */
 	if (again)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 }
 
-static int intx_enable(struct vfio_pci_core_device *vdev,
-		       struct eventfd_ctx *trigger)
+static int vfio_pci_intx_enable(struct vfio_pci_core_device *vdev,
+				struct eventfd_ctx *trigger)
 {
 	struct vfio_pci_intx *intx = &vdev->intx;
 	struct pci_dev *pdev = vdev->pdev;
@@ -317,7 +317,8 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 		flags = IRQF_NO_AUTOEN;
 
 	vdev->irq_type = VFIO_PCI_INTX_IRQ_INDEX;
-	ret = request_irq(pdev->irq, intx_handler, flags, intx->name, vdev);
+	ret = request_irq(pdev->irq, vfio_pci_intx_handler, flags, intx->name,
+			  vdev);
 	if (ret) {
 		vdev->irq_type = VFIO_PCI_NUM_IRQS;
 		scoped_guard(spinlock_irqsave, &vdev->irqlock) {
@@ -332,7 +333,7 @@ static int intx_enable(struct vfio_pci_core_device *vdev,
 
 	if (!vdev->pci_2_3) {
 		irq_set_status_flags(pdev->irq, IRQ_DISABLE_UNLAZY);
-		/* who masks from here on counts on it that the line is enabled */
+		/* Masking from here on relies on the line being enabled */
 		if (!masked)
 			enable_irq(pdev->irq);
 	}
@@ -350,11 +351,11 @@ void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev)
 
 	lockdep_assert_held(&vdev->igate);
 
-	/* waits for its work, too */
+	/* Waits for its work, too */
 	vfio_virqfd_disable(&intx->unmask);
 
 	guard(rwsem_read)(&vdev->memory_lock);
-	/* from here on nobody masks or unmasks at the interrupt controller */
+	/* From here on nobody masks or unmasks at the interrupt controller */
 	scoped_guard(spinlock_irqsave, &vdev->irqlock) {
 		intx->enabled = false;
 		if (vdev->pci_2_3)
@@ -376,8 +377,8 @@ void vfio_pci_intx_disable(struct vfio_pci_core_device *vdev)
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 }
 
-static void intx_replace_trigger(struct vfio_pci_core_device *vdev,
-				 struct eventfd_ctx *trigger)
+static void vfio_pci_intx_replace_trigger(struct vfio_pci_core_device *vdev,
+					  struct eventfd_ctx *trigger)
 {
 	struct vfio_pci_intx *intx = &vdev->intx;
 	struct eventfd_ctx *old;
@@ -386,14 +387,14 @@ static void intx_replace_trigger(struct vfio_pci_core_device *vdev,
 		old = intx->trigger;
 		WRITE_ONCE(intx->trigger, trigger);
 	}
-	/* everybody who may have seen the old one */
+	/* Everybody who may have seen the old one */
 	synchronize_irq(vdev->pdev->irq);
 	vfio_virqfd_flush_thread(&intx->unmask);
 	if (old)
 		eventfd_ctx_put(old);
 }
 
-static int intx_set_trigger(struct vfio_pci_core_device *vdev, s32 fd)
+static int vfio_pci_intx_set_trigger(struct vfio_pci_core_device *vdev, s32 fd)
 {
 	struct eventfd_ctx *trigger = NULL;
 	int ret = 0;
@@ -403,59 +404,61 @@ static int intx_set_trigger(struct vfio_pci_core_device *vdev, s32 fd)
 		if (IS_ERR(trigger))
 			return PTR_ERR(trigger);
 	}
-	if (is_intx(vdev)) {
-		intx_replace_trigger(vdev, trigger);
+	if (vfio_pci_is_intx(vdev)) {
+		vfio_pci_intx_replace_trigger(vdev, trigger);
 		return 0;
 	}
-	ret = intx_enable(vdev, trigger);
+	ret = vfio_pci_intx_enable(vdev, trigger);
 	if (ret && trigger)
 		eventfd_ctx_put(trigger);
 	return ret;
 }
 
-static int intx_action_trigger(struct vfio_pci_core_device *vdev, u32 flags,
-			       unsigned int start, unsigned int count,
-			       void *data)
+static int vfio_pci_intx_action_trigger(struct vfio_pci_core_device *vdev,
+					u32 flags, unsigned int start,
+					unsigned int count, void *data)
 {
-	if (is_intx(vdev) && !count && flags & VFIO_IRQ_SET_DATA_NONE) {
+	if (vfio_pci_is_intx(vdev) && !count &&
+	    flags & VFIO_IRQ_SET_DATA_NONE) {
 		vfio_pci_intx_disable(vdev);
 		return 0;
 	}
-	if (!is_intx(vdev) && vdev->irq_type != VFIO_PCI_NUM_IRQS)
+	if (!vfio_pci_is_intx(vdev) && vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 	if (start != 0 || count != 1)
 		return -EINVAL;
 
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return intx_set_trigger(vdev, *(s32 *)data);
+		return vfio_pci_intx_set_trigger(vdev, *(s32 *)data);
 
-	if (!is_intx(vdev))
+	if (!vfio_pci_is_intx(vdev))
 		return -EINVAL;
 	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
-		intx_signal(vdev);
+		vfio_pci_intx_signal(vdev);
 	return 0;
 }
 
-static int intx_action_mask(struct vfio_pci_core_device *vdev, u32 flags,
-			    unsigned int start, unsigned int count, void *data)
+static int vfio_pci_intx_action_mask(struct vfio_pci_core_device *vdev,
+				     u32 flags, unsigned int start,
+				     unsigned int count, void *data)
 {
-	if (!is_intx(vdev) || start != 0 || count != 1)
+	if (!vfio_pci_is_intx(vdev) || start != 0 || count != 1)
 		return -EINVAL;
-	/* nobody masks a level by an eventfd */
+	/* Nobody masks a level by an eventfd */
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
 		return -ENOTTY;
 	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
-		intx_mask(vdev);
+		vfio_pci_intx_mask(vdev);
 	return 0;
 }
 
-static int intx_action_unmask(struct vfio_pci_core_device *vdev, u32 flags,
-			      unsigned int start, unsigned int count,
-			      void *data)
+static int vfio_pci_intx_action_unmask(struct vfio_pci_core_device *vdev,
+				       u32 flags, unsigned int start,
+				       unsigned int count, void *data)
 {
 	s32 fd;
 
-	if (!is_intx(vdev) || start != 0 || count != 1)
+	if (!vfio_pci_is_intx(vdev) || start != 0 || count != 1)
 		return -EINVAL;
 
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD) {
@@ -464,12 +467,12 @@ static int intx_action_unmask(struct vfio_pci_core_device *vdev, u32 flags,
 			vfio_virqfd_disable(&vdev->intx.unmask);
 			return 0;
 		}
-		return vfio_virqfd_enable(vdev, intx_unmask_handler,
-					  intx_unmask_thread, NULL,
+		return vfio_virqfd_enable(vdev, vfio_pci_intx_unmask_handler,
+					  vfio_pci_intx_unmask_thread, NULL,
 					  &vdev->intx.unmask, fd);
 	}
 	if (flags & VFIO_IRQ_SET_DATA_NONE || *(u8 *)data)
-		intx_unmask(vdev);
+		vfio_pci_intx_unmask(vdev);
 	return 0;
 }
 
@@ -490,11 +493,14 @@ int vfio_pci_intx_set(struct vfio_pci_core_device *vdev, u32 flags,
 
 	switch (flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
 	case VFIO_IRQ_SET_ACTION_MASK:
-		return intx_action_mask(vdev, flags, start, count, data);
+		return vfio_pci_intx_action_mask(vdev, flags, start, count,
+						 data);
 	case VFIO_IRQ_SET_ACTION_UNMASK:
-		return intx_action_unmask(vdev, flags, start, count, data);
+		return vfio_pci_intx_action_unmask(vdev, flags, start, count,
+						   data);
 	case VFIO_IRQ_SET_ACTION_TRIGGER:
-		return intx_action_trigger(vdev, flags, start, count, data);
+		return vfio_pci_intx_action_trigger(vdev, flags, start, count,
+						    data);
 	}
 	return -ENOTTY;
 }

@@ -46,7 +46,7 @@ struct vfio_pci_irq_ctx {
 	bool				masked;
 };
 
-static irqreturn_t msi_handler(int irq, void *dev_id)
+static irqreturn_t vfio_pci_msi_handler(int irq, void *dev_id)
 {
 	struct vfio_pci_irq_ctx *ctx = dev_id;
 
@@ -54,13 +54,13 @@ static irqreturn_t msi_handler(int irq, void *dev_id)
 	return IRQ_HANDLED;
 }
 
-static bool is_msix(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_is_msix(struct vfio_pci_core_device *vdev)
 {
 	return vdev->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
 }
 
-static void producer_register(struct vfio_pci_core_device *vdev,
-			      struct vfio_pci_irq_ctx *ctx)
+static void vfio_pci_msi_producer_register(struct vfio_pci_core_device *vdev,
+					   struct vfio_pci_irq_ctx *ctx)
 {
 	int ret;
 
@@ -68,14 +68,14 @@ static void producer_register(struct vfio_pci_core_device *vdev,
 	ctx->producer.irq = ctx->irq;
 	ret = irq_bypass_register_producer(&ctx->producer);
 	if (ret) {
-		/* delivery takes the longer way, as ever */
+		/* Delivery takes the longer way, as ever */
 		pci_dbg(vdev->pdev, "no irq bypass for irq %d: %d\n",
 			ctx->irq, ret);
 		ctx->producer.token = NULL;
 	}
 }
 
-static void producer_unregister(struct vfio_pci_irq_ctx *ctx)
+static void vfio_pci_msi_producer_unregister(struct vfio_pci_irq_ctx *ctx)
 {
 	if (ctx->producer.token)
 		irq_bypass_unregister_producer(&ctx->producer);
@@ -86,13 +86,14 @@ static void producer_unregister(struct vfio_pci_irq_ctx *ctx)
  * The interrupt number of a vector, allocated now where that is possible.
  * Here and below, memory decoding is on: the vector table is in the device.
  */
-static int irq_of_vector(struct vfio_pci_core_device *vdev, unsigned int vector)
+static int vfio_pci_msi_irq_of_vector(struct vfio_pci_core_device *vdev,
+				      unsigned int vector)
 {
 	struct msi_map map;
 	int irq;
 
 	irq = pci_irq_vector(vdev->pdev, vector);
-	if (irq > 0 || !is_msix(vdev) || !vdev->has_dyn_msix)
+	if (irq > 0 || !vfio_pci_is_msix(vdev) || !vdev->has_dyn_msix)
 		return irq ?: -EINVAL;
 
 	map = pci_msix_alloc_irq_at(vdev->pdev, vector, NULL);
@@ -103,48 +104,52 @@ static int irq_of_vector(struct vfio_pci_core_device *vdev, unsigned int vector)
  * The device may have been reset behind our back since the vectors were set up,
  * or the user may have written to the vector table.
  */
-static void restore_message(struct vfio_pci_core_device *vdev, int irq)
+static void vfio_pci_msi_restore_message(struct vfio_pci_core_device *vdev,
+					 int irq)
 {
 	struct msi_msg msg;
 
-	if (!is_msix(vdev))
+	if (!vfio_pci_is_msix(vdev))
 		return;
 	get_cached_msi_msg(irq, &msg);
 	pci_write_msi_msg(irq, &msg);
 }
 
-static bool masked_by_user(struct vfio_pci_core_device *vdev,
-			   unsigned long vector)
+static bool vfio_pci_msi_masked_by_user(struct vfio_pci_core_device *vdev,
+					unsigned long vector)
 {
-	return !is_msix(vdev) && vfio_pci_config_msi_mask(vdev) & BIT(vector);
+	return !vfio_pci_is_msix(vdev) &&
+	       vfio_pci_config_msi_mask(vdev) & BIT(vector);
 }
 
-static int ctx_request(struct vfio_pci_core_device *vdev, unsigned int vector,
-		       struct vfio_pci_irq_ctx *ctx)
+static int vfio_pci_msi_ctx_request(struct vfio_pci_core_device *vdev,
+				    unsigned int vector,
+				    struct vfio_pci_irq_ctx *ctx)
 {
 	int ret;
 
-	ctx->irq = irq_of_vector(vdev, vector);
+	ctx->irq = vfio_pci_msi_irq_of_vector(vdev, vector);
 	if (ctx->irq < 0)
 		return ctx->irq;
-	restore_message(vdev, ctx->irq);
-	/* its place is taken first, because that may fail as well */
+	vfio_pci_msi_restore_message(vdev, ctx->irq);
+	/* Its place is taken first, because that may fail as well */
 	ret = xa_insert(&vdev->ctx, vector, ctx, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
-	/* taken back by free_irq() */
-	if (!is_msix(vdev))
+	/* Taken back by free_irq() */
+	if (!vfio_pci_is_msix(vdev))
 		irq_set_status_flags(ctx->irq, IRQ_DISABLE_UNLAZY);
-	ctx->masked = masked_by_user(vdev, vector);
-	ret = request_irq(ctx->irq, msi_handler,
+	ctx->masked = vfio_pci_msi_masked_by_user(vdev, vector);
+	ret = request_irq(ctx->irq, vfio_pci_msi_handler,
 			  ctx->masked ? IRQF_NO_AUTOEN : 0, ctx->name, ctx);
 	if (ret)
 		xa_erase(&vdev->ctx, vector);
 	return ret;
 }
 
-static int ctx_alloc(struct vfio_pci_core_device *vdev, unsigned int vector,
-		     struct eventfd_ctx *trigger)
+static int vfio_pci_msi_ctx_alloc(struct vfio_pci_core_device *vdev,
+				  unsigned int vector,
+				  struct eventfd_ctx *trigger)
 {
 	struct vfio_pci_irq_ctx *ctx;
 	int ret;
@@ -154,13 +159,13 @@ static int ctx_alloc(struct vfio_pci_core_device *vdev, unsigned int vector,
 		return -ENOMEM;
 	ctx->trigger = trigger;
 	ctx->name = kasprintf(GFP_KERNEL_ACCOUNT, "vfio-msi%s[%d](%s)",
-			      is_msix(vdev) ? "x" : "", vector,
+			      vfio_pci_is_msix(vdev) ? "x" : "", vector,
 			      pci_name(vdev->pdev));
 	if (!ctx->name) {
 		ret = -ENOMEM;
 		goto err_free;
 	}
-	ret = ctx_request(vdev, vector, ctx);
+	ret = vfio_pci_msi_ctx_request(vdev, vector, ctx);
 	if (ret)
 		goto err_name;
 	return 0;
@@ -173,33 +178,34 @@ err_free:
 }
 
 /* Gives the eventfd back to the caller */
-static struct eventfd_ctx *ctx_destroy(struct vfio_pci_core_device *vdev,
-				       unsigned int vector)
+static struct eventfd_ctx *
+vfio_pci_msi_ctx_destroy(struct vfio_pci_core_device *vdev, unsigned int vector)
 {
 	struct vfio_pci_irq_ctx *ctx = xa_erase(&vdev->ctx, vector);
 	struct eventfd_ctx *trigger = ctx->trigger;
 
-	/* waits for the handler */
+	/* Waits for the handler */
 	free_irq(ctx->irq, ctx);
 	kfree(ctx->name);
 	kfree(ctx);
 	return trigger;
 }
 
-static void ctx_replace_trigger(struct vfio_pci_core_device *vdev,
-				struct vfio_pci_irq_ctx *ctx,
-				struct eventfd_ctx *trigger)
+static void vfio_pci_msi_ctx_replace_trigger(struct vfio_pci_core_device *vdev,
+					     struct vfio_pci_irq_ctx *ctx,
+					     struct eventfd_ctx *trigger)
 {
 	struct eventfd_ctx *old = ctx->trigger;
 
-	/* no interrupt is lost: each goes to the old or to the new eventfd */
+	/* No interrupt is lost: each goes to the old or to the new eventfd */
 	WRITE_ONCE(ctx->trigger, trigger);
 	synchronize_irq(ctx->irq);
 	eventfd_ctx_put(old);
-	restore_message(vdev, ctx->irq);
+	vfio_pci_msi_restore_message(vdev, ctx->irq);
 }
 
-static void put_triggers(struct eventfd_ctx **triggers, unsigned int count)
+static void vfio_pci_msi_put_triggers(struct eventfd_ctx **triggers,
+				      unsigned int count)
 {
 	unsigned int i;
 
@@ -209,7 +215,8 @@ static void put_triggers(struct eventfd_ctx **triggers, unsigned int count)
 	kvfree(triggers);
 }
 
-static struct eventfd_ctx **get_triggers(const s32 *fds, unsigned int count)
+static struct eventfd_ctx **vfio_pci_msi_get_triggers(const s32 *fds,
+						      unsigned int count)
 {
 	struct eventfd_ctx **triggers;
 	unsigned int i;
@@ -224,7 +231,7 @@ static struct eventfd_ctx **get_triggers(const s32 *fds, unsigned int count)
 			continue;
 		trigger = eventfd_ctx_fdget(fds[i]);
 		if (IS_ERR(trigger)) {
-			put_triggers(triggers, i);
+			vfio_pci_msi_put_triggers(triggers, i);
 			return ERR_CAST(trigger);
 		}
 		triggers[i] = trigger;
@@ -236,10 +243,11 @@ static struct eventfd_ctx **get_triggers(const s32 *fds, unsigned int count)
  * All or nothing: first what may fail, that is vectors that had no eventfd;
  * then the others, which cannot.
  */
-static int set_triggers_locked(struct vfio_pci_core_device *vdev,
-			       unsigned int start, unsigned int count,
-			       struct eventfd_ctx **triggers,
-			       unsigned long *fresh)
+static int vfio_pci_msi_set_triggers_locked(struct vfio_pci_core_device *vdev,
+					    unsigned int start,
+					    unsigned int count,
+					    struct eventfd_ctx **triggers,
+					    unsigned long *fresh)
 {
 	struct vfio_pci_irq_ctx *ctx;
 	unsigned int i;
@@ -248,7 +256,7 @@ static int set_triggers_locked(struct vfio_pci_core_device *vdev,
 	for (i = 0; i < count; i++) {
 		if (!triggers[i] || xa_load(&vdev->ctx, start + i))
 			continue;
-		ret = ctx_alloc(vdev, start + i, triggers[i]);
+		ret = vfio_pci_msi_ctx_alloc(vdev, start + i, triggers[i]);
 		if (ret)
 			goto err_destroy;
 		__set_bit(i, fresh);
@@ -257,22 +265,25 @@ static int set_triggers_locked(struct vfio_pci_core_device *vdev,
 	for (i = 0; i < count; i++) {
 		ctx = xa_load(&vdev->ctx, start + i);
 		if (ctx && !triggers[i])
-			eventfd_ctx_put(ctx_destroy(vdev, start + i));
+			eventfd_ctx_put(vfio_pci_msi_ctx_destroy(vdev,
+								 start + i));
 		else if (ctx && !test_bit(i, fresh))
-			ctx_replace_trigger(vdev, ctx, triggers[i]);
-		/* it belongs to the context now */
+			vfio_pci_msi_ctx_replace_trigger(vdev, ctx,
+							 triggers[i]);
+		/* It belongs to the context now */
 		triggers[i] = NULL;
 	}
 	return 0;
 
 err_destroy:
 	for_each_set_bit(i, fresh, count)
-		ctx_destroy(vdev, start + i);
+		vfio_pci_msi_ctx_destroy(vdev, start + i);
 	return ret;
 }
 
-static int msi_set_block(struct vfio_pci_core_device *vdev, unsigned int start,
-			 unsigned int count, const s32 *fds)
+static int vfio_pci_msi_set_block(struct vfio_pci_core_device *vdev,
+				  unsigned int start, unsigned int count,
+				  const s32 *fds)
 {
 	struct eventfd_ctx **triggers;
 	struct vfio_pci_irq_ctx *ctx;
@@ -282,39 +293,40 @@ static int msi_set_block(struct vfio_pci_core_device *vdev, unsigned int start,
 
 	if (!count)
 		return 0;
-	triggers = get_triggers(fds, count);
+	triggers = vfio_pci_msi_get_triggers(fds, count);
 	if (IS_ERR(triggers))
 		return PTR_ERR(triggers);
 	fresh = bitmap_zalloc(count, GFP_KERNEL_ACCOUNT);
 	if (!fresh)
 		goto out;
 
-	/* consumers take locks that have no business under memory_lock */
+	/* Consumers take locks that have no business under memory_lock */
 	xa_for_each_range(&vdev->ctx, vector, ctx, start, start + count - 1)
-		producer_unregister(ctx);
+		vfio_pci_msi_producer_unregister(ctx);
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
-	ret = set_triggers_locked(vdev, start, count, triggers, fresh);
+	ret = vfio_pci_msi_set_triggers_locked(vdev, start, count, triggers,
+					       fresh);
 	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 	xa_for_each_range(&vdev->ctx, vector, ctx, start, start + count - 1)
-		producer_register(vdev, ctx);
+		vfio_pci_msi_producer_register(vdev, ctx);
 
 	bitmap_free(fresh);
 out:
-	put_triggers(triggers, count);
+	vfio_pci_msi_put_triggers(triggers, count);
 	return ret;
 }
 
 /* The user's masks hold of the vectors that have a handler */
-static void msi_mask_vectors(struct vfio_pci_core_device *vdev)
+static void vfio_pci_msi_mask_vectors(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_irq_ctx *ctx;
 	unsigned long vector;
 	bool masked;
 
-	/* a reset would lose what is written to the device meanwhile */
+	/* A reset would lose what is written to the device during it */
 	guard(rwsem_read)(&vdev->memory_lock);
 	xa_for_each(&vdev->ctx, vector, ctx) {
-		masked = masked_by_user(vdev, vector);
+		masked = vfio_pci_msi_masked_by_user(vdev, vector);
 		if (masked == ctx->masked)
 			continue;
 		ctx->masked = masked;
@@ -341,7 +353,7 @@ int vfio_pci_msi_mask_changed(struct vfio_pci_core_device *vdev)
 
 	if (vdev->irq_type != VFIO_PCI_MSI_IRQ_INDEX)
 		return vfio_pci_config_msi_write_mask(vdev);
-	msi_mask_vectors(vdev);
+	vfio_pci_msi_mask_vectors(vdev);
 	return 0;
 }
 
@@ -366,10 +378,10 @@ void vfio_pci_msi_after_reset(struct vfio_pci_core_device *vdev)
 }
 
 /* To be called when irq_type or msi_qmax changed */
-static void msi_changed(struct vfio_pci_core_device *vdev)
+static void vfio_pci_msi_changed(struct vfio_pci_core_device *vdev)
 {
 	vfio_pci_config_msi_changed(vdev);
-	/* the interrupt core leaves the register with all vectors unmasked */
+	/* The interrupt core leaves the register with all vectors unmasked */
 	vfio_pci_msi_mask_changed(vdev);
 }
 
@@ -377,7 +389,7 @@ static void msi_changed(struct vfio_pci_core_device *vdev)
  * The PCI core asks the device anew where the table is that it writes to. Where
  * it is was found to be harmless when there was no user yet.
  */
-static bool msix_table_moved(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_msix_table_moved(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
 	u32 table = 0;
@@ -390,8 +402,8 @@ static bool msix_table_moved(struct vfio_pci_core_device *vdev)
 	       vdev->msix_size;
 }
 
-static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
-		      unsigned int nvec)
+static int vfio_pci_msi_enable(struct vfio_pci_core_device *vdev,
+			       unsigned int index, unsigned int nvec)
 {
 	unsigned int flag = index == VFIO_PCI_MSIX_IRQ_INDEX ? PCI_IRQ_MSIX :
 							       PCI_IRQ_MSI;
@@ -400,14 +412,14 @@ static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 
 	if (vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	if (flag == PCI_IRQ_MSIX && msix_table_moved(vdev)) {
-		pci_notice_ratelimited(vdev->pdev, "no MSI-X: its table is not where it was before its first user\n");
+	if (flag == PCI_IRQ_MSIX && vfio_pci_msix_table_moved(vdev)) {
+		pci_notice_ratelimited(vdev->pdev, "MSI-X refused: the vector table is not where it was before the first user\n");
 		return -EIO;
 	}
 
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	ret = pci_alloc_irq_vectors(vdev->pdev, 1, nvec, flag);
-	/* user ABI: how many there are is the answer if there are too few */
+	/* User ABI: how many there are is the answer if there are too few */
 	if (ret > 0 && ret < nvec) {
 		pci_free_irq_vectors(vdev->pdev);
 		vfio_pci_intx_unused(vdev);
@@ -418,7 +430,7 @@ static int msi_enable(struct vfio_pci_core_device *vdev, unsigned int index,
 
 	vdev->irq_type = index;
 	vdev->msi_qmax = flag == PCI_IRQ_MSI ? order_base_2(nvec) : 0;
-	msi_changed(vdev);
+	vfio_pci_msi_changed(vdev);
 	return 0;
 }
 
@@ -435,19 +447,19 @@ void vfio_pci_msi_disable(struct vfio_pci_core_device *vdev)
 	lockdep_assert_held(&vdev->igate);
 
 	xa_for_each(&vdev->ctx, vector, ctx)
-		producer_unregister(ctx);
+		vfio_pci_msi_producer_unregister(ctx);
 
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	xa_for_each(&vdev->ctx, vector, ctx)
-		eventfd_ctx_put(ctx_destroy(vdev, vector));
+		eventfd_ctx_put(vfio_pci_msi_ctx_destroy(vdev, vector));
 	pci_free_irq_vectors(vdev->pdev);
-	/* the PCI core has just given INTx back */
+	/* The PCI core has just given INTx back */
 	vfio_pci_intx_unused(vdev);
 	vfio_pci_memory_unlock_and_restore(vdev, cmd);
 
 	vdev->irq_type = VFIO_PCI_NUM_IRQS;
 	vdev->msi_qmax = 0;
-	msi_changed(vdev);
+	vfio_pci_msi_changed(vdev);
 }
 
 /**
@@ -467,26 +479,27 @@ unsigned int vfio_pci_msi_in_use(struct vfio_pci_core_device *vdev)
 	return n;
 }
 
-static int msi_set_triggers(struct vfio_pci_core_device *vdev,
-			    unsigned int index, unsigned int start,
-			    unsigned int count, const s32 *fds)
+static int vfio_pci_msi_set_triggers(struct vfio_pci_core_device *vdev,
+				     unsigned int index, unsigned int start,
+				     unsigned int count, const s32 *fds)
 {
 	int ret;
 
 	if (vdev->irq_type == index)
-		return msi_set_block(vdev, start, count, fds);
+		return vfio_pci_msi_set_block(vdev, start, count, fds);
 
-	ret = msi_enable(vdev, index, start + count);
+	ret = vfio_pci_msi_enable(vdev, index, start + count);
 	if (ret)
 		return ret;
-	ret = msi_set_block(vdev, start, count, fds);
+	ret = vfio_pci_msi_set_block(vdev, start, count, fds);
 	if (ret)
 		vfio_pci_msi_disable(vdev);
 	return ret;
 }
 
-static void msi_loopback(struct vfio_pci_core_device *vdev, u32 flags,
-			 unsigned int start, unsigned int count, const u8 *bools)
+static void vfio_pci_msi_loopback(struct vfio_pci_core_device *vdev, u32 flags,
+				  unsigned int start, unsigned int count,
+				  const u8 *bools)
 {
 	struct vfio_pci_irq_ctx *ctx;
 	unsigned long vector;
@@ -507,7 +520,7 @@ static void msi_loopback(struct vfio_pci_core_device *vdev, u32 flags,
  * @count: likewise
  * @data: as @flags says
  *
- * Return: 0, a negative errno, or the number of vectors that could be had if it
+ * Return: 0, a negative errno, or the number of vectors that are available if it
  * is lower than the number that was asked for.
  */
 int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
@@ -516,7 +529,7 @@ int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
 {
 	lockdep_assert_held(&vdev->igate);
 
-	/* vectors are masked in the device by nobody but the kernel */
+	/* Vectors are masked in the device by nobody but the kernel */
 	if ((flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
 	    VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -ENOTTY;
@@ -529,9 +542,10 @@ int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
 	if (vdev->irq_type != index && vdev->irq_type != VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return msi_set_triggers(vdev, index, start, count, data);
+		return vfio_pci_msi_set_triggers(vdev, index, start, count,
+						 data);
 	if (vdev->irq_type != index)
 		return -EINVAL;
-	msi_loopback(vdev, flags, start, count, data);
+	vfio_pci_msi_loopback(vdev, flags, start, count, data);
 	return 0;
 }

@@ -9,14 +9,14 @@
 
 #include "vfio_pci_priv.h"
 
-static struct resource *rom_resource(struct vfio_pci_core_device *vdev)
+static struct resource *vfio_pci_rom_resource(struct vfio_pci_core_device *vdev)
 {
 	return &vdev->pdev->resource[PCI_ROM_RESOURCE];
 }
 
-static bool rom_from_firmware(struct vfio_pci_core_device *vdev)
+static bool vfio_pci_rom_from_firmware(struct vfio_pci_core_device *vdev)
 {
-	return !rom_resource(vdev)->start && vdev->pdev->rom &&
+	return !vfio_pci_rom_resource(vdev)->start && vdev->pdev->rom &&
 	       vdev->pdev->romlen;
 }
 
@@ -28,25 +28,25 @@ static bool rom_from_firmware(struct vfio_pci_core_device *vdev)
  */
 u64 vfio_pci_rom_window(struct vfio_pci_core_device *vdev)
 {
-	if (rom_from_firmware(vdev))
+	if (vfio_pci_rom_from_firmware(vdev))
 		return roundup_pow_of_two(vdev->pdev->romlen);
-	if (!rom_resource(vdev)->start)
+	if (!vfio_pci_rom_resource(vdev)->start)
 		return 0;
-	return resource_size(rom_resource(vdev));
+	return resource_size(vfio_pci_rom_resource(vdev));
 }
 
-static size_t probe_image(struct vfio_pci_core_device *vdev)
+static size_t vfio_pci_rom_probe(struct vfio_pci_core_device *vdev)
 {
 	void __iomem *io;
 	size_t size;
 	u16 cmd;
 
-	if (rom_from_firmware(vdev))
+	if (vfio_pci_rom_from_firmware(vdev))
 		return vdev->pdev->romlen;
-	if (!rom_resource(vdev)->start)
+	if (!vfio_pci_rom_resource(vdev)->start)
 		return 0;
 
-	/* a ROM answers only while memory decoding is on */
+	/* A ROM answers only while memory decoding is on */
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	io = pci_map_rom(vdev->pdev, &size);
 	if (io)
@@ -61,12 +61,12 @@ static size_t probe_image(struct vfio_pci_core_device *vdev)
  * Looked for when somebody first asks. The PCI core complains in the log about
  * ROMs without a valid image, which must not happen as often as a user likes.
  */
-static size_t image_size(struct vfio_pci_core_device *vdev)
+static size_t vfio_pci_rom_image_size(struct vfio_pci_core_device *vdev)
 {
 	lockdep_assert_held(&vdev->rom_lock);
 
 	if (!vdev->rom_probed) {
-		vdev->rom_size = probe_image(vdev);
+		vdev->rom_size = vfio_pci_rom_probe(vdev);
 		vdev->rom_probed = true;
 	}
 	return vdev->rom_size;
@@ -81,15 +81,15 @@ static size_t image_size(struct vfio_pci_core_device *vdev)
 bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev)
 {
 	guard(mutex)(&vdev->rom_lock);
-	return image_size(vdev) != 0;
+	return vfio_pci_rom_image_size(vdev) != 0;
 }
 
-static void __iomem *rom_map(struct vfio_pci_core_device *vdev)
+static void __iomem *vfio_pci_rom_map(struct vfio_pci_core_device *vdev)
 {
-	struct resource *res = rom_resource(vdev);
+	struct resource *res = vfio_pci_rom_resource(vdev);
 	void __iomem *io;
 
-	if (rom_from_firmware(vdev))
+	if (vfio_pci_rom_from_firmware(vdev))
 		return ioremap(vdev->pdev->rom, vdev->pdev->romlen);
 
 	if (pci_enable_rom(vdev->pdev))
@@ -100,12 +100,13 @@ static void __iomem *rom_map(struct vfio_pci_core_device *vdev)
 	return io;
 }
 
-static void rom_unmap(struct vfio_pci_core_device *vdev, void __iomem *io)
+static void vfio_pci_rom_unmap(struct vfio_pci_core_device *vdev,
+			       void __iomem *io)
 {
 	iounmap(io);
-	/* others may share the device's one address decoder */
-	if (!rom_from_firmware(vdev) &&
-	    !(rom_resource(vdev)->flags & IORESOURCE_ROM_ENABLE))
+	/* Others may share the device's one address decoder */
+	if (!vfio_pci_rom_from_firmware(vdev) &&
+	    !(vfio_pci_rom_resource(vdev)->flags & IORESOURCE_ROM_ENABLE))
 		pci_disable_rom(vdev->pdev);
 }
 
@@ -126,8 +127,9 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
 {
 	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
 	u64 end = vfio_pci_rom_window(vdev);
-	bool in_device = !rom_from_firmware(vdev) &&
-			 !(rom_resource(vdev)->flags & IORESOURCE_ROM_SHADOW);
+	bool in_device =
+		!vfio_pci_rom_from_firmware(vdev) &&
+		!(vfio_pci_rom_resource(vdev)->flags & IORESOURCE_ROM_SHADOW);
 	void __iomem *io;
 	ssize_t done;
 
@@ -136,15 +138,15 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
 	count = min_t(u64, count, end - pos);
 
 	guard(mutex)(&vdev->rom_lock);
-	if (!image_size(vdev))
+	if (!vfio_pci_rom_image_size(vdev))
 		return -ENOMEM;
-	io = rom_map(vdev);
+	io = vfio_pci_rom_map(vdev);
 	if (!io)
 		return -ENOMEM;
 	done = vfio_pci_core_do_io_rw(vdev, in_device, io, buf, pos, count,
 				      vdev->rom_size, end, false,
 				      VFIO_PCI_IO_WIDTH_4);
-	rom_unmap(vdev, io);
+	vfio_pci_rom_unmap(vdev, io);
 	if (done > 0)
 		*ppos += done;
 	return done;

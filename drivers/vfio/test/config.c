@@ -31,10 +31,10 @@ static struct pci_ops fake_ops;
 static struct fake fakes[NR_FAKES];
 static unsigned int fakes_nr;
 
-static int fake_read(struct pci_bus *bus, unsigned int devfn, int where,
-		     int size, u32 *val)
+static int vfio_test_fake_read(struct pci_bus *bus, unsigned int devfn,
+			       int where, int size, u32 *val)
 {
-	/* entries are complete before they are counted */
+	/* Entries are complete before they are counted */
 	unsigned int i, nr = smp_load_acquire(&fakes_nr);
 	int ret = real_ops->read(bus, devfn, where, size, val);
 
@@ -48,20 +48,20 @@ static int fake_read(struct pci_bus *bus, unsigned int devfn, int where,
 	return ret;
 }
 
-static void fakes_undo(void)
+static void vfio_test_fakes_undo(void)
 {
 	lockdep_assert_held(&fake_lock);
 
 	if (!fake_bus)
 		return;
 	pci_bus_set_ops(fake_bus, real_ops);
-	/* as in fakes_add() */
+	/* As in vfio_test_fakes_add() */
 	smp_store_release(&fakes_nr, 0);
 	put_device(&fake_bus->dev);
 	fake_bus = NULL;
 }
 
-static int fakes_add(struct pci_dev *pdev, int reg, u32 val)
+static int vfio_test_fakes_add(struct pci_dev *pdev, int reg, u32 val)
 {
 	lockdep_assert_held(&fake_lock);
 
@@ -72,7 +72,7 @@ static int fakes_add(struct pci_dev *pdev, int reg, u32 val)
 	if (fake_bus && fake_bus != pdev->bus)
 		return -EXDEV;
 	fakes[fakes_nr] = (struct fake){ pdev->devfn, reg, val };
-	/* with smp_load_acquire() in fake_read() */
+	/* With smp_load_acquire() in vfio_test_fake_read() */
 	smp_store_release(&fakes_nr, fakes_nr + 1);
 	if (fake_bus)
 		return 0;
@@ -81,12 +81,13 @@ static int fakes_add(struct pci_dev *pdev, int reg, u32 val)
 	fake_bus = pdev->bus;
 	real_ops = fake_bus->ops;
 	fake_ops = *real_ops;
-	fake_ops.read = fake_read;
+	fake_ops.read = vfio_test_fake_read;
 	pci_bus_set_ops(fake_bus, &fake_ops);
 	return 0;
 }
 
-static int fake_read_set(const char *val, const struct kernel_param *kp)
+static int vfio_test_fake_read_set(const char *val,
+				   const struct kernel_param *kp)
 {
 	unsigned int domain, bus, slot, fn, reg;
 	struct pci_dev *pdev;
@@ -95,7 +96,7 @@ static int fake_read_set(const char *val, const struct kernel_param *kp)
 
 	guard(mutex)(&fake_lock);
 	if (!*val || *val == '\n') {
-		fakes_undo();
+		vfio_test_fakes_undo();
 		return 0;
 	}
 	if (sscanf(val, "%x:%x:%x.%x %x %x", &domain, &bus, &slot, &fn, &reg,
@@ -104,30 +105,30 @@ static int fake_read_set(const char *val, const struct kernel_param *kp)
 	pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, fn));
 	if (!pdev)
 		return -ENODEV;
-	ret = fakes_add(pdev, reg, fake);
+	ret = vfio_test_fakes_add(pdev, reg, fake);
 	pci_dev_put(pdev);
 	return ret;
 }
 
 static const struct kernel_param_ops fake_read_ops = {
-	.set = fake_read_set,
+	.set = vfio_test_fake_read_set,
 };
 module_param_cb(read, &fake_read_ops, NULL, 0200);
 MODULE_PARM_DESC(read, "Device, register and what it reads as");
 
-static int __init fake_init(void)
+static int __init vfio_test_fake_init(void)
 {
 	return 0;
 }
 
-static void __exit fake_exit(void)
+static void __exit vfio_test_fake_exit(void)
 {
 	guard(mutex)(&fake_lock);
-	fakes_undo();
+	vfio_test_fakes_undo();
 }
 
-module_init(fake_init);
-module_exit(fake_exit);
+module_init(vfio_test_fake_init);
+module_exit(vfio_test_fake_exit);
 
 MODULE_DESCRIPTION("VFIO: a device whose configuration space changes");
 MODULE_LICENSE("GPL");

@@ -1046,14 +1046,14 @@ static void remembered(struct kunit *test)
 	f->desc.seen = seen;
 	a = build(test, f);
 
-	/* both lists are gone, MSI is short, what is nobody's long */
+	/* Both lists are gone, MSI is short, what is nobody's long */
 	f->image[PCI_CAPABILITY_LIST] = 0;
 	put16(f, PCI_STATUS, 0);
 	f->image[STD_POS] = 0xff;
 	put16(f, STD_POS + NEXT_OFF + PCI_MSI_FLAGS, 0);
 	put32(f, EXT_POS, 0);
 	put32(f, EXT_POS + 0x80 + PCI_VNDR_HEADER, 0xfff << 20);
-	/* but this is what it is now */
+	/* But this is what it is now */
 	f->image[PCI_INTERRUPT_LINE] = 7;
 	b = build(test, f);
 	KUNIT_EXPECT_MEMEQ(test, a->write, b->write, a->size);
@@ -1069,7 +1069,7 @@ static void remembered(struct kunit *test)
 	b->shadow[PCI_INTERRUPT_LINE] = 0;
 	KUNIT_EXPECT_MEMEQ(test, a->shadow, b->shadow, a->size);
 
-	/* it could be otherwise */
+	/* It could be otherwise */
 	f->desc.seen = NULL;
 	b = build(test, f);
 	KUNIT_EXPECT_EQ(test, 0, b->pm);
