@@ -140,7 +140,7 @@ TEST_F(unplug, in_use)
 	EXPECT_TRUE(node_goes(self->path));
 	EXPECT_TRUE(still_waits(pid));
 	/* Whose doing it is */
-	snprintf(text, sizeof(text), "%s (%d) has opened it last",
+	snprintf(text, sizeof(text), "last opened by %s (%d)",
 		 "vfio_cdev_unplu", getpid());
 	EXPECT_TRUE(is_logged(log, text));
 	close(log);
