@@ -428,9 +428,9 @@ def locked_memory_of_process():
         # The limit is too low for two of a user
         with started(passed_by_process, second) as other:
             other.goes_on(1)
-            for qemu in (client, other):
-                expect("accounting", re.search(r"(?m)^accounting:\t(\w+)", *qemu.iommufds()).group(1), "process")
-                locked = qemu.locked()
+            for one in (client, other):
+                expect("accounting", re.search(r"(?m)^accounting:\t(\w+)", *one.iommufds()).group(1), "process")
+                locked = one.locked()
                 if not MEGABYTES << 10 <= locked <= ENOUGH >> 10:
                     raise Wrong(f"{locked} kB are locked for a guest with {MEGABYTES} MB")
         second.verify(second)

@@ -112,7 +112,12 @@ class Bench:
     """The copy of the sources, and what is built and run of it."""
 
     def __init__(self, verbose):
-        import build, guest, ktap, logscan, plan, util
+        import build
+        import guest
+        import ktap
+        import logscan
+        import plan
+        import util
         self.build, self.plan, self.guest = build, plan, guest
         self.ktap, self.logscan, self.util = ktap, logscan, util
         self.repo = util.REPO

@@ -95,7 +95,8 @@ def by_themselves(results, part, tests, seconds):
 
 def selftests(results, part, folders=None):
     """All selftests, or those in some directories; on the debug kernel without those that race."""
-    # It is the IOMMU that counts: the longer of the release tests are left to where each is tried. HUGE and MAINLINE are parts of their own.
+    # It is the IOMMU that counts: the longer of the release tests are left to where each is tried. HUGE and MAINLINE are parts
+    # of their own.
     kernel, name = part.kernel, part.name
     apart = [*plan.RELEASE[1:], *plan.HUGE, plan.MAINLINE]
     tests = [test for test in build.userspace() if test not in apart and (not folders or test[0] in folders)]

@@ -34,6 +34,14 @@ CHECKPATCH = [
 ]
 
 
+# Of scripts: the longest line, and what pycodestyle is not asked about: two spaces before a comment at the end of a line,
+# where a tab is better to see, and its usual exceptions.
+LINE = 140
+# In READMEs: what builds make, and what is in a kernel's source, in the cache or in a guest
+NOT_OF_THE_REPO = ("build/", "updates/", "debs/", "root/", "Documentation/process/")
+PYCODESTYLE = "E121,E123,E126,E127,E226,E261,E704,W503,W504"
+
+
 def captured(argv, cwd):
     """Everything that a checker says, in lines, and its exit status."""
     done = subprocess.run(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -93,6 +101,7 @@ def stable_fixes():
 
 def static(results, part):
     """All of it."""
+    debian.root(part.packages)
     single(results, "mutants have their places", mutate.check_table(REPO))
     single(results, "the list of stable fixes is that of Debian's kernel", stable_fixes())
     problems = []
@@ -144,12 +153,63 @@ def static(results, part):
     documented = [name for name in ours if "/drivers/" in name or "/include/" in name]
     lines, _ = captured(["perl", "scripts/kernel-doc", "-none", "-Wall", *documented], tree)
     single(results, "kernel-doc -Wall", [line.replace(repo + "/", "") for line in lines if line.strip()])
-    single(results, "Sphinx", documents(part.packages))
+    single(results, "Sphinx", documents())
+    scripts = list(repo_files())
+    single(results, "pyflakes and pycodestyle", python(scripts))
+    single(results, "shellcheck", shell(scripts))
+    single(results, "READMEs name what there is", places())
 
 
-def documents(packages):
+def interpreted_by(name, *words):
+    """Does a file begin with a line that says so?"""
+    try:
+        with open(REPO / name, "rb") as file:
+            first = file.readline(80)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and any(re.search(rb"\b%s\d*\b" % word, first) for word in words)
+
+
+def linted(argv, names):
+    """What a linter says of some files, with their names in the repo."""
+    place = inside(build.mirror())
+    lines, status = captured([*argv, *[f"{place}/{name}" for name in names]], place)
+    problems = [line.replace(place + "/", "") for line in lines if line.strip()]
+    return problems or ([f"{argv[0]}: exit status {status}"] if status else [])
+
+
+def python(names):
+    """What linters say of what is written in Python."""
+    ours = [name for name in names if name.suffix == ".py" or interpreted_by(name, b"python")]
+    style = ["pycodestyle", f"--max-line-length={LINE}", f"--ignore={PYCODESTYLE}"]
+    tables = [name for name in ours if name.name == "mutants.py"]	# of lines of other files, as long as those are
+    return (linted(["pyflakes3"], ours) + linted(style, [name for name in ours if name not in tables]) +
+            linted([*style[:-1], f"{style[-1]},E501"], tables))
+
+
+def shell(names):
+    """What shellcheck says of what is written for a shell; it may not know busybox' by name."""
+    ours = [name for name in names if name.suffix == ".bash" or interpreted_by(name, b"sh", b"bash")]
+    ash = [name for name in ours if interpreted_by(name, b"busybox")]
+    problems = linted(["shellcheck", "-f", "gcc", "-S", "warning"], [name for name in ours if name not in ash])
+    return problems + (linted(["shellcheck", "-f", "gcc", "-S", "warning", "-s", "dash"], ash) if ash else [])
+
+
+def places():
+    """Paths that READMEs give and that are not there, and files of the harness that its README has not."""
+    problems = []
+    for name in (path for path in repo_files() if path.name in ("README.md", "README", "CONTRIBUTING.md")):
+        folder = (REPO / name).parent
+        for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", (REPO / name).read_text()):
+            if not path.startswith(NOT_OF_THE_REPO) and not (REPO / path).exists() and not (folder / path).exists():
+                problems.append(f"{name}: there is no {path}")
+    text = (HERE / "README.md").read_text()
+    return problems + [f"{HERE.name}/README.md: nothing of {path.name}" for path in sorted(HERE.glob("*.py"))
+                       if f"`{path.name}`" not in text]
+
+
+def documents():
     """What Sphinx says of the documents, with the kernel's configuration of it; the pages are in build/htmldocs."""
-    debian.root(packages)
     tree, source, out = build.tree(), build.mirror() / "Documentation", CLONE / "htmldocs"
     shutil.rmtree(out, ignore_errors=True)
     settings = {"kerneldoc_srctree": inside(tree), "kerneldoc_bin": f"{inside(tree)}/scripts/kernel-doc"}
