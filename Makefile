@@ -34,7 +34,7 @@ HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
 .PHONY: all modules tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
-	check-stock check-more check-models check-clients check-installed check-debug fuzz mutate clean distclean help
+	check-stock check-more check-models check-clients check-installed check-debug check-all check-ci fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -125,6 +125,12 @@ check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users o
 
 check-installed: ## Only 'make install' on a Debian 13 system with its own initramfs and udev, and what it is after a reboot
 	@$(VM) check installed
+
+check-all: ## Everything that is tested here: all of the others, in two hours or so
+	@$(VM) check all
+
+check-ci: ## What CI runs: everything but what is more of the same, in an hour
+	@$(VM) check ci
 
 check-debug: ## Only the selftests on the debug kernel
 	@$(VM) check debug

@@ -57,9 +57,12 @@ def kunit(results, part=None, suites=None, verbose=False):
     single(results, f"kunit: kernel log ({seconds:.0f} s)", logscan.suspicious(text))
 
 
-def run_tests(tests, kernel, **more):
-    """Run selftests in one guest; gives the results of each, by (directory, program), and the run."""
-    names = [f"{folder}/{program}" for folder, program in tests]
+def run_tests(tests, kernel, options=None, **more):
+    """
+    Run selftests in one guest, some with options; gives the results of each, by (directory, program), and the run.
+    """
+    options = options or {}
+    names = [f"{folder}/{program} {options.get((folder, program), '')}".strip() for folder, program in tests]
     more.setdefault("devices", plan.DEVICES)
     opts = guest.Options(command=["run-tests", *names], kernel=kernel, memory="3G", **more)
     say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
@@ -93,7 +96,7 @@ def by_themselves(results, part, tests, seconds):
     single(results, f"{part.name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 
 
-def selftests(results, part, folders=None):
+def selftests(results, part, folders=None, options=None):
     """All selftests, or those in some directories; on the debug kernel without those that race."""
     # It is the IOMMU that counts: the longer of the release tests are left to where each is tried. HUGE and MAINLINE are parts
     # of their own.
@@ -106,7 +109,7 @@ def selftests(results, part, folders=None):
         results.failed.append(f"{name}: no selftests found")
         return
     at_boot = kernel == "debug" and "iommu" in folders	# KUnit suites
-    outcomes, result = run_tests(tests, kernel, name=f"check-{name}", load=["iommufd", "vfio-pci"], timeout=2700,
+    outcomes, result = run_tests(tests, kernel, options, name=f"check-{name}", load=["iommufd", "vfio-pci"], timeout=5400,
                                  append="kunit.enable=1" if at_boot else "")
     problems = result.problems
     if not KERNELS[kernel].in_tree:
@@ -164,15 +167,16 @@ def has_emulator(results, iommu, newer=False):
     return True
 
 
-def models(results, part, iommu):
+def models(results, part, iommu, without=(), options=None):
     """An IOMMU: what it maps and does not map any longer, and what it is refused for."""
     tests, append = plan.MODELS[iommu]
+    tests = [test for test in tests if test not in without]
     if not has_emulator(results, iommu):
         return
     missing = set(tests) - set(build.userspace())
     if missing:
         raise Fail(f"no such selftests: {missing}")
-    outcomes, result = run_tests(tests, part.kernel, name=f"check-{iommu}", iommu=iommu, timeout=1500,
+    outcomes, result = run_tests(tests, part.kernel, options, name=f"check-{part.name}", iommu=iommu, timeout=3000,
                                  load=["iommufd", "vfio-pci"], append=append,
                                  devices=[plan.LARGE.get(device, device) for device in plan.DEVICES],
                                  **plan.MODEL_OPTIONS.get(iommu, {}))

@@ -51,6 +51,18 @@ MODELS = {
     "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
     "none": ([("vfio", "vfio_group_noiommu")], ""),
 }
+# What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
+# and on the debug kernel devices whose configuration space is like that of others.
+LARGE_SIZES = {
+    ("vfio", "vfio_pci_release"): "-V of_3_gib -V of_8_gib",
+    ("vfio", "vfio_group_release"): "-V of_3_gib -V of_8_gib -V v2_of_3_gib",
+    ("vfio", "vfio_pci_release_bar"): "-V of_3_gib -V of_8_gib",
+}
+LIKE_OTHERS = {
+    ("vfio", "vfio_pci_release"): "-V of_some_pages -V of_mixed_sizes",
+    ("vfio", "vfio_pci_config"): "-V edu -V nvme -V testdev -V ivshmem",
+}
+
 # More options of those runs. A kernel that lets a device do without an IOMMU says so (U).
 MODEL_OPTIONS = {"none": {"env": {"MAY_LOCK_DOWN": 1}, "taint": "U"}}
 
@@ -141,6 +153,7 @@ class Part:
     groups: tuple = ("check", "ci")	# by whose names it is asked for, too
     packages: tuple = ()	# what it wants in the Debian root
     seconds: int = 60		# about how long it takes: the longest begin first
+    short_for: str = None	# the row of which this runs a part only
 
     @property
     def arch(self):
@@ -155,7 +168,9 @@ PLAN = [
     Part("demo", "demo", "stock", seconds=30),
     Part("vfioctl", "vfioctl", "stock", seconds=300, packages=VFIOCTL_PACKAGES),
     Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
-    Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug", "ci"), seconds=1900),
+    Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),
+    Part("short-debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"], "options": LIKE_OTHERS}, groups=("ci",), seconds=1500,
+         short_for="debug-vfio"),
     # The others take long, and most have a target of their own.
     Part("debug-races", "by_themselves", "debug", arguments={"tests": RACES, "seconds": 1800}, groups=("more", "debug", "ci"),
          seconds=500),
@@ -163,15 +178,19 @@ PLAN = [
     Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=200),
     Part("debug-mainline", "mainline", "debug", groups=(), seconds=600),
     Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),
-    *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models", "ci"), seconds=200)
+    *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
       for iommu in MODELS],
+    # The stock selftests have one of the three on intel.
+    *[Part(f"short-models-{iommu}", "models", "stock", arguments={"iommu": iommu, "without": without, "options": LARGE_SIZES},
+           groups=("ci",), seconds=100, short_for=f"models-{iommu}")
+      for iommu, without in {"intel": [RELEASE[0], TABLES], "intel-flts": USUAL, "amd-remap": []}.items()],
     *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, groups=("clients", "ci"), seconds=seconds,
            packages=CLIENT_PACKAGES) for run, seconds in CLIENT_RUN_SECONDS.items()],
     Part("installed", "installed", "stock", groups=("ci",), seconds=150),
 ]
 
 PARTS = {part.name: part for part in PLAN}
-GROUPS = collections.defaultdict(list, {"all": list(PARTS)})
+GROUPS = collections.defaultdict(list, {"all": [part.name for part in PLAN if not part.short_for]})
 for _part in PLAN:
     for _group in _part.groups:
         GROUPS[_group].append(_part.name)

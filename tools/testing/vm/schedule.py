@@ -55,13 +55,13 @@ def side_by_side(todo):
         while todo or running:
             while todo and len(running) < LANES:
                 part = todo.pop(0)
-                running[part.name] = part, *part_process(part)
+                running[part.name] = part, *part_process(part), time.monotonic()
             time.sleep(0.2)
-            for part, process, printed, found in list(running.values()):
+            for part, process, printed, found, begin in list(running.values()):
                 if process.poll() is None:
                     continue
                 del running[part.name]
-                print(f"--- {part.name}", flush=True)
+                print(f"--- {part.name}, {time.monotonic() - begin:.0f} s", flush=True)
                 sys.stdout.buffer.write(printed.read_bytes())
                 sys.stdout.buffer.flush()
                 try:

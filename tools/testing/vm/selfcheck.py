@@ -117,8 +117,8 @@ class Parsers(unittest.TestCase):
         for part in plan.PLAN:
             self.assertIn(part.kernel, [None, *KERNELS])
             self.assertNotIn(part.name, plan.GROUPS)
+            self.assertIn(part.short_for or part.name, plan.GROUPS["all"], "what CI leaves out is run by nothing")
         self.assertEqual(len(plan.PLAN), len(plan.PARTS), "a name is there twice")
-        self.assertEqual(plan.GROUPS["all"], list(plan.PARTS))
         with self.assertRaises(KeyError):
             plan.chosen(["stock", "no-such-part"])
         self.assertEqual([part.name for part in plan.chosen(["stock", "debug-vfio", "stock"])], ["debug-vfio", "stock"])
