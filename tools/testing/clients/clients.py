@@ -18,12 +18,12 @@ import linux_cases
 import machine
 import qemu
 import qemu_cases
-from machine import Missing, Wrong
+from machine import PATIENCE, Missing, Wrong
 
 CASES = {**qemu_cases.CASES, **linux_cases.CASES, **dpdk_cases.CASES}
 # Of other machines than the usual one
 OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES}
-LIMIT = 300		# seconds for a case
+LIMIT = 300 * PATIENCE		# seconds for a case
 
 
 def out_of_time(*_):

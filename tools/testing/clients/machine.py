@@ -24,6 +24,8 @@ MODE = 440		# offset of its mode: "e" to end, "s" to stay, "l" to loop
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_PROMISC = 0x8913, 0x8914, 1, 0x100
 ETH_P_ALL, ETH_P_TEST = 3, 0x88b5
 NOBODY = 65534
+# By how much everything may take longer, see guest/pace of the VM harness
+PATIENCE = int(os.environ.get("VM_PATIENCE", 1))
 UNSAFE = Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts")
 
 
@@ -42,6 +44,7 @@ def expect(what, found, *wanted):
 
 def wait_for(what, test, seconds=60):
     """Until test() gives something true, which is the result."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         found = test()

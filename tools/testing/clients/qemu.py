@@ -14,13 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import CHANGE, NOBODY, SECTORS, SOURCE, TARGET, Wrong, expect, wait_for
+from machine import CHANGE, NOBODY, PATIENCE, SECTORS, SOURCE, TARGET, Wrong, expect, wait_for
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = "qemu-system-x86_64"	# as PATH has it
 GOOD, BAD = 16, 17		# what the boot sector tells isa-debug-exit
 MEGABYTES = 128			# of memory that a guest has
 PAGES = MEGABYTES << 8
+LIMIT = 120 * PATIENCE		# seconds for what takes it a few, mostly
 
 running = []			# every QEMU that was started and not waited for
 
@@ -131,14 +132,14 @@ class Qemu:
         except TimeoutError:
             raise Wrong(f"QEMU's monitor: no {' or '.join(wanted)} within {seconds} s") from None
 
-    def greet(self, seconds=120):
+    def greet(self, seconds=LIMIT):
         """What comes before the first command; without it there are no events."""
         if not self.greeted:
             self.greeted = True
             self.answer(["QMP"], seconds)
             self.command("qmp_capabilities")
 
-    def command(self, name, arguments=None, fds=(), seconds=120):
+    def command(self, name, arguments=None, fds=(), seconds=LIMIT):
         self.greet(seconds)
         text = json.dumps({"execute": name, "arguments": arguments or {}}).encode() + b"\n"
         socket.send_fds(self.qmp, [text], list(fds))
@@ -147,7 +148,7 @@ class Qemu:
             raise Wrong(f"{name}: {message['error']['desc']}")
         return message["return"]
 
-    def event(self, name, seconds=120):
+    def event(self, name, seconds=LIMIT):
         """Wait for an event that nobody has waited for."""
         deadline = time.monotonic() + seconds
         while True:
@@ -173,7 +174,7 @@ class Qemu:
 
     # ---- its end
 
-    def finish(self, seconds=120):
+    def finish(self, seconds=LIMIT):
         """Wait for the boot sector to end well."""
         try:
             status = self.process.wait(seconds)
@@ -182,7 +183,7 @@ class Qemu:
         expect("exit status of QEMU", status, GOOD << 1 | 1)
         self.forget()
 
-    def refused(self, *reasons, seconds=120):
+    def refused(self, *reasons, seconds=LIMIT):
         """It has to end at once, and to give one of these reasons; gives what it says."""
         try:
             status = self.process.wait(seconds)

@@ -29,7 +29,9 @@ NOBODY = 65534
 # A sanitizer that finds something ends the program with a status that it has for nothing else. Leaks cannot be looked for
 # under strace, nor by whom may not be traced.
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=0:exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99"}
-LIMIT = 120
+# By how much everything may take longer, see guest/pace of the VM harness
+PATIENCE = int(os.environ.get("VM_PATIENCE", 1))
+LIMIT = 120 * PATIENCE
 
 
 class Wrong(Exception):
@@ -165,6 +167,7 @@ def interface(bdf):
 
 
 def wait_for(what, condition, seconds=20):
+    seconds *= PATIENCE
     until = time.monotonic() + seconds
     while not condition():
         check(time.monotonic() < until, f"{what}: not within {seconds} s")

@@ -13,7 +13,7 @@ import time
 import debian
 from kernels import KERNELS
 from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, follow_us, inside, lock,
-                  replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
+                  output, replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
 
 # What our sources take the place of; it is never extracted.
 REPLACED = ["drivers/iommu/iommufd", "drivers/vfio",
@@ -371,6 +371,17 @@ def newer_selftests():
     return newer_selftests()
 
 
+def harness(source, target):
+    """The kernel's harness for selftests, in a directory of its own, with time limits that VM_PATIENCE makes longer. Is it new?"""
+    header = source / "tools/testing/selftests/kselftest_harness.h"
+    text = output(["sed", "-E", "-f", REPO / "tools/testing/selftests/patience.sed", header], "changing the selftests' harness")
+    if "t->timeout * harness_patience()" not in text:
+        raise Fail(f"{header} has its time limits in another form")
+    new = not (target / header.name).exists() or (target / header.name).read_text() != text
+    write_if_changed(target / header.name, text)
+    return new
+
+
 def userspace(newer=None):
     """
     The programs of tools/ and the selftests, built where a guest finds them below /repo; gives the selftests as
@@ -381,13 +392,17 @@ def userspace(newer=None):
     here = mirror()
     with lock(f"{CLONE.name}-build"):
         tools(here)
+        patient = here / "build/harness"
+        new = harness(source, patient)
         for makefile in sorted(here.glob("tools/testing/selftests/*/Makefile")):
             folder = makefile.parent
             argv = ["make", f"-j{JOBS}", "-s", "-C", inside(folder), f"COLLECTION={folder.name}",
                     f"KSFT_DIR={inside(source)}/tools/testing/selftests", f"MOCK_ABI_DIR={inside(aside())}/{MOCK_ABI}"]
             if newer:
                 argv.append(f"MAINLINE={newer[0]}={inside(newer[1])}")
-            chroot(argv, what=f"building the {folder.name} selftests", stdout=2)
+            if new:
+                chroot([*argv, "clean"], what=f"cleaning the {folder.name} selftests", stdout=2)
+            chroot(argv, env={"CFLAGS": f"-isystem {inside(patient)}"}, what=f"building the {folder.name} selftests", stdout=2)
             listing = chroot([*argv, "emit_tests"], what="listing the selftests", stdout=subprocess.PIPE, text=True)
             tests += [tuple(line.split(":", 1)) for line in listing.splitlines() if ":" in line]
     return tests

@@ -82,6 +82,21 @@ def boot_once(opts):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def late(pid, deadline):
+    """
+    Is it past a deadline, even without the time in which the busiest thread of the process had to wait for a processor? What
+    others do on this machine does not count.
+    """
+    over = time.monotonic() - deadline
+    if over < 0:
+        return False
+    waited = [0]
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            waited.append(int(path.read_text().split()[1]) / 1e9)
+    return over > max(waited)
+
+
 def boot_in(folder, kernel, opts, accel, logs):
     if opts.disk:
         (folder / "out").mkdir(parents=True)
@@ -97,7 +112,7 @@ def boot_in(folder, kernel, opts, accel, logs):
                                    stdout=None if opts.shell else errors, stderr=errors)
         talk.close()
         try:
-            ended = talk.talk(process, begin + (10**9 if opts.shell else opts.timeout))
+            ended = talk.talk(lambda: not opts.shell and late(process.pid, begin + opts.timeout))
             if ended:
                 process.wait(10)
         except subprocess.TimeoutExpired:

@@ -49,9 +49,9 @@ static double now(void)
 /* Seconds in which whoever is killed has to be gone */
 static double patience(void)
 {
-	const char *slower = getenv("VM_SLOWER");
+	const char *factor = getenv("VM_PATIENCE");
 
-	return slower ? atoi(slower) : 1;
+	return factor ? atoi(factor) : 1;
 }
 
 static int write_file(const char *path, const char *text)

@@ -21,8 +21,8 @@ from pathlib import Path
 PROGRAM = Path(__file__).resolve().parents[4] / "build/tools/vfio-nvme"
 DEVICES = Path("/sys/bus/pci/devices")
 CLASS_NVME = "0x010802"
-SLOWER = int(os.environ.get("VM_SLOWER", 1))
-TIMEOUT = 60 * SLOWER
+PATIENCE = int(os.environ.get("VM_PATIENCE", 1))
+TIMEOUT = 60 * PATIENCE
 BLOCK = 512
 
 
@@ -114,7 +114,7 @@ def pins():
 
 def run(*args):
     """Run it; gives all that it says."""
-    done = subprocess.run([str(PROGRAM), "--timeout", str(10 * SLOWER), *map(str, args)], stdin=subprocess.DEVNULL,
+    done = subprocess.run([str(PROGRAM), "--timeout", str(10 * PATIENCE), *map(str, args)], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT)
     for line in done.stdout.splitlines():
         print(f"#   {line}")
