@@ -33,6 +33,16 @@ static inline int t1_call(int fd, unsigned long cmd, unsigned long arg)
 	return rc < 0 ? -errno : rc;
 }
 
+static inline int t1_set_iommu(int fd, unsigned long type)
+{
+	return t1_call(fd, VFIO_SET_IOMMU, type);
+}
+
+static inline int t1_extension(int fd, unsigned long extension)
+{
+	return t1_call(fd, VFIO_CHECK_EXTENSION, extension);
+}
+
 static inline int t1_map(int fd, const void *va, __u64 size, __u64 iova,
 			 __u32 flags)
 {

@@ -16,6 +16,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 #include "../../../../drivers/vfio/test/vfio_test.h"
 
@@ -281,18 +282,6 @@ TEST_F(emulated, iommufd_closed_first)
 TEST_F(emulated, through_group)
 {
 	int group, container, dev;
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)self->mem,
-		.iova = 0,
-		.size = PAGE,
-	};
-	struct vfio_iommu_type1_dma_unmap gone = {
-		.argsz = sizeof(gone),
-		.iova = 0,
-		.size = PAGE,
-	};
 	char buf[8];
 
 	close(self->dev);
@@ -301,15 +290,14 @@ TEST_F(emulated, through_group)
 	container = iommufd_open();
 	ASSERT_LE(0, container);
 	ASSERT_EQ(0, group_set_container(group, container));
-	ASSERT_EQ(0, call(container, VFIO_SET_IOMMU,
-			  (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(container, VFIO_TYPE1v2_IOMMU));
 	dev = group_get_device(group, VFIO_TEST_DEVICE);
 	ASSERT_LE(0, dev);
-	EXPECT_EQ(0, call(container, VFIO_IOMMU_MAP_DMA, &map));
+	EXPECT_EQ(0, t1_map(container, self->mem, PAGE, 0, T1_RW));
 	EXPECT_EQ(0, dma(dev, VFIO_TEST_READ, 8, 8, buf));
 	EXPECT_EQ(0, memcmp(self->mem + 8, buf, 8));
 	EXPECT_EQ(1, dma(dev, VFIO_TEST_PIN, 0, PAGE, NULL));
-	EXPECT_EQ(0, call(container, VFIO_IOMMU_UNMAP_DMA, &gone));
+	EXPECT_EQ(0, t1_unmap(container, 0, PAGE));
 	EXPECT_EQ(0, state(dev).pins);
 	close(dev);
 	close(container);

@@ -12,6 +12,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 #define UNSAFE	"/sys/module/iommufd/parameters/allow_unsafe_interrupts"
@@ -96,7 +97,7 @@ TEST_F(isolation, groups_are_refused_too)
 	int container, group;
 	__u32 flags;
 
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	container = container_open();
 	ASSERT_LE(0, container);
 	/* A group is opened by one interface only */
 	close(self->dev);
@@ -105,11 +106,9 @@ TEST_F(isolation, groups_are_refused_too)
 	ASSERT_LE(0, group);
 	ASSERT_EQ(0, group_flags(group, &flags));
 	ASSERT_EQ(0, group_set_container(group, container));
-	EXPECT_EQ(-EPERM, call(container, VFIO_SET_IOMMU,
-			       (void *)VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EPERM, t1_set_iommu(container, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, file_write(UNSAFE, "Y"));
-	EXPECT_EQ(0, call(container, VFIO_SET_IOMMU,
-			  (void *)VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, t1_set_iommu(container, VFIO_TYPE1v2_IOMMU));
 	close(group);
 	close(container);
 }

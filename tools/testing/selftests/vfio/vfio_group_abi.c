@@ -18,6 +18,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 FIXTURE(group)
@@ -72,11 +73,6 @@ FIXTURE_TEARDOWN(group)
 		EXPECT_EQ(0, sysdev_set_driver(self->bdf, NULL));
 }
 
-static int set_iommu(int container)
-{
-	return call(container, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
-}
-
 TEST_F(group, node)
 {
 	char path[PATH_MAX];
@@ -114,7 +110,7 @@ TEST_F(group, leaves_what_a_cdev_uses)
 	ASSERT_LE(0, dev);
 
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, call(self->container, IOMMU_VFIO_IOAS, &get));
 	ASSERT_EQ(0, cdev_bind(dev, self->container, NULL));
 	pt = get.ioas_id;
@@ -202,7 +198,7 @@ TEST_F(group, device_errors)
 
 	EXPECT_EQ(-EINVAL, group_get_device(self->group, self->bdf));
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(-EFAULT, group_get_device(self->group, NULL));
 	EXPECT_EQ(-ENODEV, group_get_device(self->group, ""));
 	EXPECT_EQ(0, fdinfo_get(self->group, "vfio-refusal", buf, sizeof(buf)));
@@ -229,7 +225,7 @@ TEST_F(group, device)
 	int dev;
 
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, dev);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(dev, F_GETFD));
@@ -271,7 +267,7 @@ TEST_F(group, device_twice)
 	int first, second;
 
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	first = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, first);
 	second = group_get_device(self->group, self->bdf);
@@ -292,7 +288,7 @@ TEST_F(group, device_outlives_group)
 	int dev;
 
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, dev);
 	close(self->group);
@@ -359,7 +355,7 @@ TEST_F(group, killed)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		if (group_set_container(self->group, self->container) ||
-		    set_iommu(self->container) ||
+		    t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU) ||
 		    group_get_device(self->group, self->bdf) < 0 ||
 		    write(ready[1], "r", 1) != 1)
 			_exit(1);
@@ -415,7 +411,7 @@ FIXTURE_SETUP(mates)
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, sysdev_set_driver(self->bdf[i], "vfio-pci"));
 	self->nr = sysdev_group(self->bdf[0]);
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	ASSERT_LE(0, self->container);
 	self->group = group_open(self->nr);
 	ASSERT_LE(0, self->group);
@@ -437,7 +433,7 @@ TEST_F(mates, both_devices)
 	int dev[2];
 
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	dev[0] = group_get_device(self->group, self->bdf[0]);
 	ASSERT_LE(0, dev[0]);
 	dev[1] = group_get_device(self->group, self->bdf[1]);
@@ -459,7 +455,7 @@ TEST_F(mates, one_leaves)
 	EXPECT_EQ(0, group_flags(self->group, &flags));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET,
 		  flags);
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(-ENODEV, group_get_device(self->group, self->bdf[1]));
 }
 
@@ -491,7 +487,7 @@ TEST_F(mates, host_driver)
 	/* The container makes the group the user's, even without a device */
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
 	EXPECT_EQ(-EBUSY, sysdev_set_driver(self->bdf[1], "uio_pci_generic"));
-	ASSERT_EQ(0, set_iommu(self->container));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	dev = group_get_device(self->group, self->bdf[0]);
 	EXPECT_LE(0, dev);
 	EXPECT_EQ(-EBUSY, sysdev_set_driver(self->bdf[1], "uio_pci_generic"));

@@ -18,6 +18,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 #define PARAMETER	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
@@ -38,16 +39,6 @@ static int set_rawio(bool have)
 	else
 		data[0].effective &= ~(1U << CAP_SYS_RAWIO);
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
-}
-
-static int check(int container, unsigned long extension)
-{
-	return call(container, VFIO_CHECK_EXTENSION, (void *)extension);
-}
-
-static int set_iommu(int container, unsigned long type)
-{
-	return call(container, VFIO_SET_IOMMU, (void *)type);
 }
 
 FIXTURE(noiommu)
@@ -115,22 +106,22 @@ FIXTURE_TEARDOWN(noiommu)
 /* DPDK asks before it has looked at any device */
 TEST_F(noiommu, asked_before_a_group)
 {
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 	ASSERT_EQ(0, file_write(PARAMETER, "Y"));
-	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 	/* Which of both it will be is open */
-	EXPECT_EQ(1, check(self->container, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(-EINVAL, set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
 
 	/* Who could not use such a device is not promised one */
 	ASSERT_EQ(0, set_rawio(false));
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(1, check(self->container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, set_rawio(true));
-	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 
 	ASSERT_EQ(0, file_write(PARAMETER, "N"));
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 }
 
 /* With a device that an IOMMU confines, a container translates */
@@ -143,12 +134,12 @@ TEST_F(noiommu, group_with_iommu)
 	self->group = group_open(sysdev_group(self->bdf));
 	ASSERT_LE(0, self->group);
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(1, check(self->container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(other_type(variant->container),
-		  set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(0, set_iommu(self->container, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
+		  t1_set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_set_iommu(self->container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 }
 
 /* Give the device, which has no IOMMU, to vfio-pci */
@@ -207,19 +198,19 @@ TEST_F(noiommu, used)
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
 	EXPECT_EQ(-EINVAL, group_get_device(self->group, self->bdf));
 	ASSERT_EQ(0, group_set_container(self->group, self->container));
-	EXPECT_EQ(1, check(self->container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(0, check(self->container, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(0, check(self->container, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(0, check(self->container, VFIO_DMA_CC_IOMMU));
-	EXPECT_EQ(0, check(self->container, VFIO_UNMAP_ALL));
+	EXPECT_EQ(1, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_DMA_CC_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_UNMAP_ALL));
 
 	EXPECT_EQ(other_type(variant->container),
-		  set_iommu(self->container, VFIO_TYPE1_IOMMU));
+		  t1_set_iommu(self->container, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, set_rawio(false));
-	EXPECT_EQ(-EPERM, set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(-EPERM, t1_set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(-EPERM, group_get_device(self->group, self->bdf));
 	ASSERT_EQ(0, set_rawio(true));
-	ASSERT_EQ(0, set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(-ENOTTY, call(self->container, VFIO_IOMMU_MAP_DMA, &map));
 
 	self->dev = group_get_device(self->group, self->bdf);
@@ -232,7 +223,7 @@ TEST_F(noiommu, used)
 	ASSERT_EQ(0, file_write(PARAMETER, "N"));
 	ASSERT_EQ(sizeof(id), pread(self->dev, &id, sizeof(id), bar.offset));
 	EXPECT_EQ(EDU_ID_REVISION_1, id);
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(-EPERM, group_get_device(self->group, self->bdf));
 }
 
@@ -265,7 +256,7 @@ TEST_F(noiommu, container_that_translates)
 	ASSERT_EQ(0, take(self));
 	ASSERT_EQ(0, ioas_alloc(self->container, &set.ioas_id));
 	ASSERT_EQ(0, call(self->container, IOMMU_VFIO_IOAS, &set));
-	EXPECT_EQ(0, check(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(self->container, VFIO_NOIOMMU_IOMMU));
 	self->group = open_group(self);
 	ASSERT_LE(0, self->group);
 	EXPECT_EQ(-EINVAL, group_set_container(self->group, self->container));
@@ -285,7 +276,7 @@ FIXTURE_SETUP(last)
 	self->container = -1;
 	if (!getenv("MAY_LOCK_DOWN"))
 		SKIP(return, "lockdown would last: set MAY_LOCK_DOWN=1 for that");
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	ASSERT_LE(0, self->container);
 }
 
@@ -300,16 +291,16 @@ TEST_F(last, lockdown)
 	int container = self->container;
 
 	ASSERT_EQ(0, file_write(PARAMETER, "Y"));
-	ASSERT_EQ(1, check(container, VFIO_NOIOMMU_IOMMU));
+	ASSERT_EQ(1, t1_extension(container, VFIO_NOIOMMU_IOMMU));
 	if (access(LOCKDOWN, F_OK))
 		ASSERT_EQ(0, mount("securityfs", "/sys/kernel/security",
 				   "securityfs", 0, NULL));
 	ASSERT_EQ(0, file_write(LOCKDOWN, "integrity"));
-	EXPECT_EQ(0, check(container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(container, VFIO_NOIOMMU_IOMMU));
 	EXPECT_EQ(0, file_write(PARAMETER, "N"));
 	EXPECT_EQ(-EPERM, file_write(PARAMETER, "Y"));
-	EXPECT_EQ(0, check(container, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(1, check(container, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(0, t1_extension(container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(1, t1_extension(container, VFIO_TYPE1_IOMMU));
 }
 
 TEST_HARNESS_MAIN

@@ -3,6 +3,7 @@
  * What ends a mapping of a container, in whole or in part, ends the DMA to that
  * and to nothing else. Needs an edu device.
  */
+#include "../lib/type1.h"
 #include "vfio_pci_release.h"
 
 FIXTURE(container) {
@@ -59,38 +60,20 @@ FIXTURE_VARIANT_ADD(container, v2_of_3_gib) {
 	.type = VFIO_TYPE1v2_IOMMU, .size = 3 * GIB, .iova = IOVA, .huge = true,
 };
 
-static int map(int container, void *mem, size_t size, __u64 iova)
-{
-	struct vfio_iommu_type1_dma_map cmd = {
-		.argsz = sizeof(cmd),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)mem,
-		.iova = iova,
-		.size = size,
-	};
-
-	return call(container, VFIO_IOMMU_MAP_DMA, &cmd);
-}
-
 /* Bytes that were unmapped, or a negative errno */
 static long unmap(int container, __u64 iova, size_t size, __u32 flags)
 {
-	struct vfio_iommu_type1_dma_unmap cmd = {
-		.argsz = sizeof(cmd),
-		.flags = flags,
-		.iova = iova,
-		.size = size,
-	};
-	int ret = call(container, VFIO_IOMMU_UNMAP_DMA, &cmd);
+	__u64 unmapped = size;
+	int ret = t1_unmap_flags(container, iova, &unmapped, flags);
 
-	return ret ? ret : (long)cmd.size;
+	return ret ? ret : (long)unmapped;
 }
 
 static int open_device(struct _test_data_container *self, __u32 type)
 {
 	int ret;
 
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	if (self->container < 0)
 		return -errno;
 	self->group = group_open(sysdev_group(self->edu.bdf));
@@ -99,8 +82,7 @@ static int open_device(struct _test_data_container *self, __u32 type)
 	ret = group_set_container(self->group, self->container);
 	if (ret)
 		return ret;
-	ret = call(self->container, VFIO_SET_IOMMU,
-		   (void *)(uintptr_t)type);
+	ret = t1_set_iommu(self->container, type);
 	if (ret)
 		return ret;
 	self->edu.fd = group_get_device(self->group, self->edu.bdf);
@@ -147,8 +129,8 @@ FIXTURE_SETUP(container)
 	self->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->page);
-	ASSERT_EQ(0, map(fd, self->page, PAGE, IOVA_MEM));
-	ASSERT_EQ(0, map(fd, self->page, PAGE, IOVA_HIGH));
+	ASSERT_EQ(0, t1_map(fd, self->page, PAGE, IOVA_MEM, T1_RW));
+	ASSERT_EQ(0, t1_map(fd, self->page, PAGE, IOVA_HIGH, T1_RW));
 	ASSERT_TRUE(engine_start(&self->e, self->e.bar, self->edu.bdf,
 				 self->page));
 	ASSERT_EQ(PAGE, unmap(fd, IOVA_HIGH, PAGE, 0));
@@ -160,7 +142,7 @@ FIXTURE_SETUP(container)
 	self->mem = release_memory(self->size, variant->huge);
 	ASSERT_NE(MAP_FAILED, self->mem);
 	self->before = complaints();
-	ASSERT_EQ(0, map(fd, self->mem, self->size, variant->iova));
+	ASSERT_EQ(0, t1_map(fd, self->mem, self->size, variant->iova, T1_RW));
 	engine_aim_around(&self->e, self->mem, variant->iova, self->size);
 	ASSERT_TRUE(engine_reaches_all(&self->e));
 }
@@ -182,7 +164,7 @@ TEST_F_TIMEOUT(container, by_unmap, SECONDS)
 	ASSERT_EQ((long)self->size, unmap(fd, variant->iova, self->size, 0));
 	EXPECT_EQ(self->pins, pages_pinned());
 	EXPECT_TRUE(engine_is_stopped(&self->e));
-	ASSERT_EQ(0, map(fd, self->mem, self->size, variant->iova));
+	ASSERT_EQ(0, t1_map(fd, self->mem, self->size, variant->iova, T1_RW));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }
@@ -191,7 +173,7 @@ TEST_F_TIMEOUT(container, by_unmap_of_all, SECONDS)
 {
 	int fd = self->container;
 
-	ASSERT_EQ(0, map(fd, self->page, PAGE, IOVA_MEM));
+	ASSERT_EQ(0, t1_map(fd, self->page, PAGE, IOVA_MEM, T1_RW));
 	engine_aim(&self->e, self->page, IOVA_MEM);
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	ASSERT_EQ((long)(self->size + PAGE),
@@ -240,8 +222,8 @@ TEST_F_TIMEOUT(container, by_close, SECONDS)
 	ASSERT_EQ(0, open_device(self, variant->type));
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	/* The engine holds it still, whatever happened to the device. */
-	ASSERT_EQ(0, map(self->container, self->mem, self->size,
-			 variant->iova));
+	ASSERT_EQ(0, t1_map(self->container, self->mem, self->size,
+			 variant->iova, T1_RW));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }

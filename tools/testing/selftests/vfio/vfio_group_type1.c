@@ -18,6 +18,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 #define PAGE	4096UL
@@ -44,7 +45,7 @@ FIXTURE_SETUP(answers)
 
 	self->group = -1;
 	self->bdf[0] = '\0';
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	ASSERT_LE(0, self->container);
 	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
@@ -68,48 +69,9 @@ FIXTURE_TEARDOWN(answers)
 		sysdev_set_driver(self->bdf, self->driver[0] ? self->driver : NULL);
 }
 
-static int set_iommu(int container, unsigned long type)
-{
-	return call(container, VFIO_SET_IOMMU, (void *)type);
-}
-
-static int extension(int container, unsigned long number)
-{
-	return call(container, VFIO_CHECK_EXTENSION, (void *)number);
-}
-
-static int map_flags(int container, void *mem, __u64 size, __u64 iova,
-		     __u32 flags)
-{
-	struct vfio_iommu_type1_dma_map arg = {
-		.argsz = sizeof(arg),
-		.flags = flags,
-		.vaddr = (uintptr_t)mem,
-		.iova = iova,
-		.size = size,
-	};
-
-	return call(container, VFIO_IOMMU_MAP_DMA, &arg);
-}
-
 static int map(int container, void *mem, __u64 size, __u64 iova)
 {
-	return map_flags(container, mem, size, iova,
-			 VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
-}
-
-static int unmap(int container, __u64 iova, __u64 *size, __u32 flags)
-{
-	struct vfio_iommu_type1_dma_unmap arg = {
-		.argsz = sizeof(arg),
-		.flags = flags,
-		.iova = iova,
-		.size = *size,
-	};
-	int ret = call(container, VFIO_IOMMU_UNMAP_DMA, &arg);
-
-	*size = arg.size;
-	return ret;
+	return t1_map(container, mem, size, iova, T1_RW);
 }
 
 static int info(int container)
@@ -131,14 +93,14 @@ TEST_F(answers, before_the_first_group)
 
 	EXPECT_EQ(VFIO_API_VERSION, call(fd, VFIO_GET_API_VERSION, NULL));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA));
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA, &size, 0));
 	EXPECT_EQ(-EINVAL, info(fd));
 	EXPECT_EQ(-EINVAL, unknown(fd));
-	EXPECT_EQ(-EINVAL, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, set_iommu(fd, 99));
-	EXPECT_EQ(1, extension(fd, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(1, extension(fd, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(0, extension(fd, 99));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(fd, 99));
+	EXPECT_EQ(1, t1_extension(fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(1, t1_extension(fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, t1_extension(fd, 99));
 }
 
 TEST_F(answers, before_a_type_is_set)
@@ -148,15 +110,15 @@ TEST_F(answers, before_a_type_is_set)
 
 	ASSERT_EQ(0, group_set_container(self->group, fd));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA));
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA, &size, 0));
 	EXPECT_EQ(-EINVAL, info(fd));
 	EXPECT_EQ(-EINVAL, unknown(fd));
-	EXPECT_EQ(-ENODEV, set_iommu(fd, 99));
-	EXPECT_EQ(-ENODEV, set_iommu(fd, VFIO_SPAPR_TCE_IOMMU));
-	EXPECT_EQ(-ENODEV, set_iommu(fd, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(0, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, set_iommu(fd, 99));
+	EXPECT_EQ(-ENODEV, t1_set_iommu(fd, 99));
+	EXPECT_EQ(-ENODEV, t1_set_iommu(fd, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(-ENODEV, t1_set_iommu(fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(fd, 99));
 }
 
 TEST_F(answers, extensions)
@@ -166,22 +128,22 @@ TEST_F(answers, extensions)
 
 	ASSERT_EQ(0, group_set_container(self->group, fd));
 	for (i = 0; i != 2; i++) {
-		EXPECT_EQ(1, extension(fd, VFIO_TYPE1_IOMMU));
-		EXPECT_EQ(1, extension(fd, VFIO_TYPE1v2_IOMMU));
-		EXPECT_EQ(1, extension(fd, VFIO_UNMAP_ALL));
-		EXPECT_EQ(0, extension(fd, VFIO_SPAPR_TCE_IOMMU));
+		EXPECT_EQ(1, t1_extension(fd, VFIO_TYPE1_IOMMU));
+		EXPECT_EQ(1, t1_extension(fd, VFIO_TYPE1v2_IOMMU));
+		EXPECT_EQ(1, t1_extension(fd, VFIO_UNMAP_ALL));
+		EXPECT_EQ(0, t1_extension(fd, VFIO_SPAPR_TCE_IOMMU));
 		/*
 		 * Nesting and changed addresses (6 and 10) stock type 1 has. A
 		 * program that is told of them uses them, and iommufd does not
 		 * have them, in mainline either.
 		 */
 		if (!access("/dev/iommu", F_OK)) {
-			EXPECT_EQ(0, extension(fd, VFIO_TYPE1_NESTING_IOMMU));
-			EXPECT_EQ(0, extension(fd, VFIO_UPDATE_VADDR));
+			EXPECT_EQ(0, t1_extension(fd, VFIO_TYPE1_NESTING_IOMMU));
+			EXPECT_EQ(0, t1_extension(fd, VFIO_UPDATE_VADDR));
 		}
-		EXPECT_EQ(0, extension(fd, 99));
+		EXPECT_EQ(0, t1_extension(fd, 99));
 		if (!i)
-			ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
+			ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	}
 }
 
@@ -191,10 +153,10 @@ TEST_F(answers, map_and_unmap)
 	__u64 size;
 
 	ASSERT_EQ(0, group_set_container(self->group, fd));
-	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(-ENOTTY, unknown(fd));
-	EXPECT_EQ(-EINVAL, map_flags(fd, self->mem, PAGE, IOVA, 0));
-	EXPECT_EQ(-EINVAL, map_flags(fd, self->mem, PAGE, IOVA, 0x83));
+	EXPECT_EQ(-EINVAL, t1_map(fd, self->mem, PAGE, IOVA, 0));
+	EXPECT_EQ(-EINVAL, t1_map(fd, self->mem, PAGE, IOVA, 0x83));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, 0, IOVA));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, IOVA + 1));
 	EXPECT_EQ(-EINVAL, map(fd, self->mem + 1, PAGE, IOVA));
@@ -210,27 +172,27 @@ TEST_F(answers, map_and_unmap)
 	EXPECT_EQ(-EEXIST, map(fd, self->mem, 4 * PAGE, IOVA + PAGE));
 	/* Split by its start, and by its end */
 	size = PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA + PAGE, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA + PAGE, &size, 0));
 	size = PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA, &size, 0));
 	size = 2 * PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA - PAGE, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA - PAGE, &size, 0));
 	size = 0;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA, &size, 0));
 	size = PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA + 1, &size, 0));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA + 1, &size, 0));
 	size = 2 * PAGE;
-	EXPECT_TRUE(wraps(unmap(fd, -PAGE, &size, 0)));
+	EXPECT_TRUE(wraps(t1_unmap_flags(fd, -PAGE, &size, 0)));
 	size = PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, 0, &size, VFIO_DMA_UNMAP_FLAG_ALL));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, 0, &size, VFIO_DMA_UNMAP_FLAG_ALL));
 	size = PAGE;
-	EXPECT_EQ(-EINVAL, unmap(fd, IOVA, &size, 0x80));
+	EXPECT_EQ(-EINVAL, t1_unmap_flags(fd, IOVA, &size, 0x80));
 	/* Nothing there is no error */
 	size = PAGE;
-	EXPECT_EQ(0, unmap(fd, IOVA + 16 * PAGE, &size, 0));
+	EXPECT_EQ(0, t1_unmap_flags(fd, IOVA + 16 * PAGE, &size, 0));
 	EXPECT_EQ(0, size);
 	size = 0;
-	EXPECT_EQ(0, unmap(fd, 0, &size, VFIO_DMA_UNMAP_FLAG_ALL));
+	EXPECT_EQ(0, t1_unmap_flags(fd, 0, &size, VFIO_DMA_UNMAP_FLAG_ALL));
 	EXPECT_EQ(4 * PAGE, size);
 }
 
@@ -240,12 +202,12 @@ TEST_F(answers, type1_splits)
 	__u64 size;
 
 	ASSERT_EQ(0, group_set_container(self->group, fd));
-	ASSERT_EQ(0, set_iommu(fd, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, map(fd, self->mem, 4 * PAGE, IOVA));
 	size = PAGE;
-	EXPECT_EQ(0, unmap(fd, IOVA + PAGE, &size, 0));
+	EXPECT_EQ(0, t1_unmap_flags(fd, IOVA + PAGE, &size, 0));
 	size = 8 * PAGE;
-	EXPECT_EQ(0, unmap(fd, IOVA - 2 * PAGE, &size, 0));
+	EXPECT_EQ(0, t1_unmap_flags(fd, IOVA - 2 * PAGE, &size, 0));
 }
 
 TEST_HARNESS_MAIN

@@ -15,6 +15,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 #define TYPE	"/sys/class/mdev_bus/mdpy/mdev_supported_types/mdpy-vga"
@@ -67,11 +68,10 @@ static int open_by_group(FIXTURE_DATA(mdpy) *self)
 	self->group = group_open(sysdev_group(MDEV));
 	if (self->group < 0)
 		return self->group;
-	self->iommufd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->iommufd = container_open();
 	ret = group_set_container(self->group, self->iommufd);
 	if (!ret)
-		ret = call(self->iommufd, VFIO_SET_IOMMU,
-			   (void *)VFIO_TYPE1v2_IOMMU);
+		ret = t1_set_iommu(self->iommufd, VFIO_TYPE1v2_IOMMU);
 	if (ret)
 		return ret;
 	self->dev = group_get_device(self->group, UUID);

@@ -18,6 +18,7 @@
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/pci.h"
+#include "../lib/type1.h"
 #include "../lib/vfio.h"
 
 #define PARENT	"/sys/class/mdev_bus/mtty"
@@ -205,11 +206,10 @@ TEST_F(mdev, group)
 	ASSERT_LE(0, group);
 	EXPECT_EQ(0, group_flags(group, &flags));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, flags);
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	container = container_open();
 	ASSERT_LE(0, container);
 	ASSERT_EQ(0, group_set_container(group, container));
-	ASSERT_EQ(0, call(container, VFIO_SET_IOMMU,
-			  (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(container, VFIO_TYPE1v2_IOMMU));
 	dev = group_get_device(group, UUID1);
 	ASSERT_LE(0, dev);
 	EXPECT_EQ(0, mtty_id(dev, &id));

@@ -14,6 +14,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/type1.h"
 #include "../lib/vfio_pci.h"
 #include "../lib/qmp.h"
 
@@ -144,16 +145,15 @@ static int open_by_cdev(struct user *u)
 	return ret ? ret : cdev_attach(u->d.fd, &ioas);
 }
 
-static int container_open(int group)
+static int container_of_group(int group)
 {
-	int ret, container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	int ret, container = container_open();
 
 	if (container < 0)
-		return -errno;
+		return container;
 	ret = group_set_container(group, container);
 	if (!ret)
-		ret = call(container, VFIO_SET_IOMMU,
-			   (void *)VFIO_TYPE1v2_IOMMU);
+		ret = t1_set_iommu(container, VFIO_TYPE1v2_IOMMU);
 	if (ret) {
 		close(container);
 		return ret;
@@ -163,15 +163,7 @@ static int container_open(int group)
 
 static int container_map(int container, void *mem)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)mem,
-		.iova = IOVA,
-		.size = LENGTH,
-	};
-
-	return call(container, VFIO_IOMMU_MAP_DMA, &map);
+	return t1_map(container, mem, LENGTH, IOVA, T1_RW);
 }
 
 static int open_by_group(struct user *u)
@@ -180,7 +172,7 @@ static int open_by_group(struct user *u)
 
 	if (group < 0)
 		return group;
-	ret = container_open(group);
+	ret = container_of_group(group);
 	if (ret >= 0) {
 		u->d.iommufd = ret;
 		ret = container_map(ret, u->mem);
@@ -883,7 +875,7 @@ static void set_up_once(struct setter *s, unsigned int round)
 		setter_bad(s, "group", group);
 		return;
 	}
-	container = container_open(group);
+	container = container_of_group(group);
 	if (container < 0) {
 		/* all members that have the driver are on their way out */
 		if (container != -ENODEV)
@@ -968,7 +960,7 @@ TEST_F(mates, group_goes_with_container)
 	ASSERT_NE(MAP_FAILED, mem);
 	group = group_open(nr);
 	ASSERT_LE(0, group);
-	container = container_open(group);
+	container = container_of_group(group);
 	ASSERT_LE(0, container);
 	ASSERT_EQ(0, container_map(container, mem));
 	EXPECT_EQ(0, pci_remove(self->bdf[0]));

@@ -28,6 +28,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/type1.h"
 #include "../lib/vfio_pci.h"
 
 #define CULPRIT_UID	65534
@@ -314,7 +315,7 @@ static int culprit_open_group(struct culprit *c)
 {
 	int ret;
 
-	c->iommufd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	c->iommufd = container_open();
 	c->group = group_open(sysdev_group(c->scene->second));
 	if (c->iommufd < 0 || c->group < 0)
 		return -errno;
@@ -331,7 +332,7 @@ static int culprit_open_group(struct culprit *c)
 
 static int culprit_set_iommu(struct culprit *c)
 {
-	return call(c->iommufd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU);
+	return t1_set_iommu(c->iommufd, VFIO_TYPE1v2_IOMMU);
 }
 
 /* ---- calls that pin, each by itself */
@@ -453,16 +454,10 @@ static int get_device_fd(struct culprit *c)
 
 static int map_dma(struct culprit *c)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)c->held.mem,
-		.iova = IOVA,
-		.size = c->held.stride,
-	};
 	int ret = culprit_set_iommu(c);
 
-	return ret ? ret : call(c->iommufd, VFIO_IOMMU_MAP_DMA, &map);
+	return ret ? ret : t1_map(c->iommufd, c->held.mem, c->held.stride,
+				   IOVA, T1_RW);
 }
 
 /* ---- all calls at once, each in a thread of its own with a page of its own */
@@ -968,14 +963,13 @@ static int other_by_group(struct scene *scene)
 	int container, group, dev;
 
 	stage(scene, "another user opens a group");
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	container = container_open();
 	group = group_open(sysdev_group(scene->other));
 	if (container < 0 || fails(scene, group))
 		return -EIO;
 	if (fails(scene, group_set_container(group, container)))
 		return -EIO;
-	if (fails(scene, call(container, VFIO_SET_IOMMU,
-			      (void *)VFIO_TYPE1v2_IOMMU)))
+	if (fails(scene, t1_set_iommu(container, VFIO_TYPE1v2_IOMMU)))
 		return -EIO;
 	stage(scene, "another user opens a device of a group");
 	dev = group_get_device(group, scene->other);

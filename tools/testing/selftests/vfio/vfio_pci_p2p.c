@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "../lib/type1.h"
 #include "vfio_pci_p2p.h"
 
 #define LENGTH		4096UL
@@ -243,31 +244,15 @@ TEST_F(p2p, more_than_the_mapping)
 static void by_container(struct __test_metadata *_metadata, struct p2p *p,
 			 unsigned long type)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.iova = IOVA_BAR,
-		.size = 4 * PAGE,
-	};
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = IOVA_BAR + PAGE,
-		.size = PAGE,
-	};
-	struct iommu_vfio_ioas set = {
-		.size = sizeof(set),
-		.ioas_id = p->ioas,
-		.op = IOMMU_VFIO_IOAS_SET,
-	};
+	__u64 size = 4 * PAGE, part = PAGE;
 	int fd = p->edu.iommufd;
 
 	ASSERT_EQ(0, munmap((void *)p->bar, p->length));
-	p->length = map.size;
+	p->length = size;
 	ASSERT_EQ(0, p2p_map_bar(p));
-	map.vaddr = (uintptr_t)p->bar;
-	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU, (void *)type));
-	ASSERT_EQ(0, call(fd, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_EQ(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &p->ioas));
+	ASSERT_EQ(0, t1_set_iommu(fd, type));
+	ASSERT_EQ(0, t1_map(fd, (void *)p->bar, size, IOVA_BAR, T1_RW));
 	p->bar[0] = 1;
 	ASSERT_TRUE(send(_metadata, p, 0x5c));
 	EXPECT_EQ(0x5c, p->bar[0]);
@@ -276,21 +261,18 @@ static void by_container(struct __test_metadata *_metadata, struct p2p *p,
 	ASSERT_TRUE(edu_to_iova(p->edu_bar, IOVA_MEM));
 	EXPECT_EQ(0x18, p->mem[0]);
 
-	EXPECT_EQ(-EEXIST, call(fd, VFIO_IOMMU_MAP_DMA, &map));
-	EXPECT_GT(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	EXPECT_EQ(-EEXIST, t1_map(fd, (void *)p->bar, size, IOVA_BAR, T1_RW));
+	EXPECT_GT(0, t1_unmap_flags(fd, IOVA_BAR + PAGE, &part, 0));
 	ASSERT_TRUE(send(_metadata, p, 0x5d));
 	EXPECT_EQ(0x5d, p->bar[0]);
 
-	unmap.iova = map.iova;
-	unmap.size = map.size;
-	EXPECT_EQ(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
-	EXPECT_EQ(map.size, unmap.size);
+	EXPECT_EQ(0, t1_unmap(fd, IOVA_BAR, size));
 	p->bar[0] = 1;
 	EXPECT_TRUE(stopped(_metadata, p, 0x5e));
 	EXPECT_EQ(1, p->bar[0]);
 
 	/* Its own closing takes it away, too. */
-	ASSERT_EQ(0, call(fd, VFIO_IOMMU_MAP_DMA, &map));
+	ASSERT_EQ(0, t1_map(fd, (void *)p->bar, size, IOVA_BAR, T1_RW));
 	vp_close_fds(&p->shmem);
 	EXPECT_TRUE(stopped(_metadata, p, 0x5f));
 	ASSERT_EQ(0, vp_open_bdf(&p->shmem));
@@ -341,13 +323,6 @@ static int refusals(int iommufd)
 static int map_with_limit(const struct p2p *p, __u32 unattached)
 {
 	const __u32 ioas[] = { p->ioas, unattached };
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)p->bar,
-		.iova = IOVA_BAR,
-		.size = p->length,
-	};
 	int fd = p->edu.iommufd;
 	int i, before, failed = 0;
 	char why[256];
@@ -362,7 +337,7 @@ static int map_with_limit(const struct p2p *p, __u32 unattached)
 				 IOVA_BAR));
 		SAY(!ioas_unmap(fd, ioas[i], IOVA_BAR, p->length));
 	}
-	SAY(!call(fd, VFIO_IOMMU_MAP_DMA, &map));
+	SAY(!t1_map(fd, (void *)p->bar, p->length, IOVA_BAR, T1_RW));
 	SAY(refusals(fd) == before);
 
 	/* All that the limit allows is left for memory */
@@ -379,11 +354,6 @@ static int map_with_limit(const struct p2p *p, __u32 unattached)
 TEST_F(p2p, larger_than_memlock)
 {
 	struct p2p *p = &self->p;
-	struct iommu_vfio_ioas set = {
-		.size = sizeof(set),
-		.ioas_id = p->ioas,
-		.op = IOMMU_VFIO_IOAS_SET,
-	};
 	int fd = p->edu.iommufd;
 	__u32 unattached;
 	int status;
@@ -393,8 +363,8 @@ TEST_F(p2p, larger_than_memlock)
 	p->length = 16 * PAGE;
 	ASSERT_EQ(0, p2p_map_bar(p));
 	ASSERT_EQ(0, ioas_alloc(fd, &unattached));
-	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &p->ioas));
+	ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {

@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include "../lib/type1.h"
 #include "vfio_pci_p2p.h"
 
 #define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
@@ -480,12 +481,11 @@ static void do_group(struct side *s)
 		your_turn();
 		return;
 	}
-	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	container = container_open();
 	ret = group_set_container(group, container);
 	check("container", ret, 0, 0);
 	if (!ret)
-		ret = call(container, VFIO_SET_IOMMU,
-			   (void *)VFIO_TYPE1v2_IOMMU);
+		ret = t1_set_iommu(container, VFIO_TYPE1v2_IOMMU);
 	check("container's IOMMU", ret, 0, 0);
 	dev = ret ? ret : group_get_device(group, race.d.bdf);
 	if (dev >= 0)

@@ -12,6 +12,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/type1.h"
 #include "../lib/vfio_pci.h"
 
 FIXTURE(function)
@@ -608,14 +609,15 @@ static int open_group(struct vp_dev *a, struct vp_dev *b, int *group,
 	*group = group_open(nr);
 	if (*group < 0)
 		return *group;
-	*container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	*container = container_open();
 	if (*container < 0)
-		return -errno;
+		return *container;
 	ret = group_set_container(*group, *container);
 	if (ret)
 		return ret;
-	if (ioctl(*container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return -errno;
+	ret = t1_set_iommu(*container, VFIO_TYPE1v2_IOMMU);
+	if (ret)
+		return ret;
 	a->fd = group_get_device(*group, a->bdf);
 	b->fd = group_get_device(*group, b->bdf);
 	return a->fd < 0 ? a->fd : b->fd < 0 ? b->fd : 0;
@@ -854,10 +856,10 @@ static int join_container(struct vp_dev *d, int *group, int container)
 	if (*group < 0)
 		return *group;
 	ret = group_set_container(*group, container);
-	if (!ret && ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) &&
-	    errno != EINVAL)	/* by the other group, already */
-		ret = -errno;
 	if (ret)
+		return ret;
+	ret = t1_set_iommu(container, VFIO_TYPE1v2_IOMMU);
+	if (ret && ret != -EINVAL)	/* by the other group, already */
 		return ret;
 	d->fd = group_get_device(*group, d->bdf);
 	return d->fd < 0 ? d->fd : 0;
@@ -873,7 +875,7 @@ TEST_F(twins, by_groups)
 	__u32 vet_a, vet_b;
 	struct info8 info;
 
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	ASSERT_LE(0, self->container);
 	ASSERT_EQ(0, join_container(a, &self->group[0], self->container));
 	ASSERT_EQ(0, join_container(b, &self->group[1], self->container));
@@ -923,7 +925,7 @@ TEST_F(twins, group_of_a_closed_twin)
 	} u = { .reset.argsz = sizeof(u), .reset.count = 2 };
 	struct vp_dev *a = &self->a, *b = &self->b;
 
-	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	self->container = container_open();
 	ASSERT_LE(0, self->container);
 	ASSERT_EQ(0, join_container(a, &self->group[0], self->container));
 	ASSERT_EQ(0, join_container(b, &self->group[1], self->container));

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "../lib/type1.h"
 #include "vfio_pci_release.h"
 
 #define TRACEFS		"/sys/kernel/tracing"
@@ -357,25 +358,14 @@ TEST_F_TIMEOUT(tables, large, SECONDS)
 /* The middle of an area goes, as a container lets its user do. */
 TEST_F_TIMEOUT(tables, split, SECONDS)
 {
-	struct iommu_vfio_ioas set = {
-		.size = sizeof(set),
-		.ioas_id = self->p.ioas,
-		.op = IOMMU_VFIO_IOAS_SET,
-	};
-	struct vfio_iommu_type1_dma_unmap cmd = {
-		.argsz = sizeof(cmd),
-		.iova = IOVA + PAGE,
-		.size = 4 * HUGE,
-	};
 	int fd = self->p.edu.iommufd;
 
-	ASSERT_EQ(0, call(fd, IOMMU_VFIO_IOAS, &set));
-	ASSERT_EQ(0, call(fd, VFIO_SET_IOMMU,
-			  (void *)VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &self->p.ioas));
+	ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1_IOMMU));
 	make_tables(_metadata, self, IOVA + PAGE, 4 * HUGE);
 	map_pages(_metadata, self, IOVA, 6 * HUGE);
 	ASSERT_EQ(0, trace_on());
-	ASSERT_EQ(0, call(fd, VFIO_IOMMU_UNMAP_DMA, &cmd));
+	ASSERT_EQ(0, t1_unmap(fd, IOVA + PAGE, 4 * HUGE));
 	judge(_metadata, self);
 	EXPECT_EQ(3, self->freed);
 	EXPECT_EQ(0, self->early);
