@@ -456,21 +456,15 @@ TEST_F(ctx, later_features)
 
 /* /proc/PID/fdinfo */
 
-static bool fdinfo_has(int fd, const char *line)
+/* Is there a line that starts so? With a newline it is all of a line. */
+static bool fdinfo_has(int fd, const char *start)
 {
-	char path[64], buf[512];
-	size_t len = strlen(line);
-	bool found = false;
-	FILE *f;
+	size_t len = strcspn(start, "\n");
+	char head[128], rest[512];
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	while (!found && fgets(buf, sizeof(buf), f))
-		found = !strncmp(buf, line, len);
-	fclose(f);
-	return found;
+	snprintf(head, sizeof(head), "%.*s", (int)len, start);
+	return !fdinfo_line(fd, head, rest, sizeof(rest)) &&
+	       (!start[len] || !rest[0]);
 }
 
 /* An errno has a name only where the kernel has CONFIG_SYMBOLIC_ERRNAME */

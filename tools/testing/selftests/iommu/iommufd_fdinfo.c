@@ -59,22 +59,8 @@ FIXTURE_TEARDOWN(fdinfo)
 static const char *line_of(int fd, const char *key)
 {
 	static char buf[4096];
-	size_t len = strlen(key);
-	bool found = false;
-	char path[64];
-	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	if (!f)
-		return "no fdinfo";
-	while (!found && fgets(buf, sizeof(buf), f))
-		found = !strncmp(buf, key, len) && buf[len] == ':';
-	fclose(f);
-	if (!found)
-		return "";
-	buf[strcspn(buf, "\n")] = 0;
-	return buf + len + 2;
+	return fdinfo_get(fd, key, buf, sizeof(buf)) ? "" : buf;
 }
 
 static const char *ioas_line(int fd, __u32 ioas, const char *what)
@@ -477,22 +463,12 @@ TEST_F(fdinfo, memlock_in_the_log)
 /* The name of a device object, which is the last word of its line */
 static void device_name(int fd, __u32 id, char *name, size_t size)
 {
-	char path[64], buf[512], start[64];
-	FILE *f;
+	char buf[512], start[64];
 
 	*name = 0;
 	snprintf(start, sizeof(start), "object:\t%u device users=", id);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "r");
-	if (!f)
-		return;
-	while (!*name && fgets(buf, sizeof(buf), f)) {
-		if (strncmp(buf, start, strlen(start)))
-			continue;
-		buf[strcspn(buf, "\n")] = 0;
+	if (!fdinfo_line(fd, start, buf, sizeof(buf)))
 		snprintf(name, size, "%s", strrchr(buf, ' ') + 1);
-	}
-	fclose(f);
 }
 
 TEST_F(fdinfo, devices)

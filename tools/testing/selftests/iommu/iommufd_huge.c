@@ -85,20 +85,10 @@ static bool limit_memory(void)
 /* A line of an IOAS in the fdinfo of a context; negative if it is not there */
 static long areas_of(int fd, __u32 ioas)
 {
-	char path[64], line[512], want[32];
-	long areas = -1;
-	FILE *f;
+	char line[512], start[32];
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	snprintf(want, sizeof(want), "ioas-%u:\tareas=", ioas);
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, want, strlen(want)))
-			areas = atol(line + strlen(want));
-	fclose(f);
-	return areas;
+	snprintf(start, sizeof(start), "ioas-%u:\tareas=", ioas);
+	return fdinfo_line(fd, start, line, sizeof(line)) ? -1 : atol(line);
 }
 
 /* Fill an IOAS with 2^@log areas of a page each, from BASE on. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +142,31 @@ long status_kib(const char *key)
 	}
 	fclose(f);
 	return value;
+}
+
+static __thread sigjmp_buf mem_bus_error;
+static __thread volatile bool mem_peeks;
+
+static void mem_on_sigbus(int sig)
+{
+	if (mem_peeks)
+		siglongjmp(mem_bus_error, sig);
+	/* It ends the process, when the access is tried again. */
+	signal(SIGBUS, SIG_DFL);
+}
+
+bool mem_peek32(const volatile __u32 *reg, __u32 *val)
+{
+	/* It stays, for another thread may be here, too. */
+	signal(SIGBUS, mem_on_sigbus);
+	if (sigsetjmp(mem_bus_error, 1)) {
+		mem_peeks = false;
+		return false;
+	}
+	mem_peeks = true;
+	*val = *reg;
+	mem_peeks = false;
+	return true;
 }
 
 unsigned long count_bits(const void *bitmap, unsigned long bits)

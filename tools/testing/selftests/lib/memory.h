@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <linux/types.h>
+
 #define SZ_2M		(2UL << 20)
 
 static inline size_t page_size(void)
@@ -45,6 +47,9 @@ int block_device(size_t size);
 long pages_pinned(void);
 /* A line of /proc/self/status in KiB, such as VmPin; negative if absent */
 long status_kib(const char *key);
+
+/* Read a register through its mapping; false if there is none: SIGBUS */
+bool mem_peek32(const volatile __u32 *reg, __u32 *val);
 
 static inline bool bit_is_set(const void *bitmap, unsigned long bit)
 {

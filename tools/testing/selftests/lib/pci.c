@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
+#include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,19 +23,25 @@ bool pci_is_testdev(const char *bdf)
 	       sysdev_is(bdf, "device", TESTDEV_DEVICE);
 }
 
-bool pci_is_without_intx(const char *bdf)
+__s64 pci_config_get(const char *bdf, unsigned int pos, unsigned int width)
 {
-	char path[PATH_MAX], pin = 1;
-	int fd;
+	char path[PATH_MAX];
+	__u32 val = 0;
+	int fd, err = 0;
 
 	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/config", bdf);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	if (pread(fd, &pin, 1, PCI_INTERRUPT_PIN) != 1)
-		pin = 1;
+		return -errno;
+	if (pread(fd, &val, width, pos) != (ssize_t)width)
+		err = -EIO;
 	close(fd);
-	return pin == 0;
+	return err ? err : (__s64)le32toh(val);
+}
+
+bool pci_is_without_intx(const char *bdf)
+{
+	return pci_config_get(bdf, PCI_INTERRUPT_PIN, 1) == 0;
 }
 
 bool pci_find_mates(unsigned int vendor, unsigned int device,

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include <linux/types.h>
+
 #include "../../../lib/edu_regs.h"
 #include "../../../lib/sysdev.h"
 
@@ -26,6 +28,12 @@ bool pci_is_edu(const char *bdf);
 bool pci_is_testdev(const char *bdf);
 /* Has the device no INTx, by its configuration space? */
 bool pci_is_without_intx(const char *bdf);
+
+/*
+ * A register of configuration space, of 1, 2 or 4 bytes, as the device has it,
+ * past what vfio-pci shows; the value or a negative errno
+ */
+__s64 pci_config_get(const char *bdf, unsigned int pos, unsigned int width);
 
 /* Two devices of a kind in one group */
 bool pci_find_mates(unsigned int vendor, unsigned int device,

@@ -81,31 +81,10 @@ int open_files(void)
 	return nr;
 }
 
-int fdinfo_read(int fd, char *buf, size_t size)
+int fdinfo_line(int fd, const char *start, char *buf, size_t size)
 {
-	char path[64];
-	size_t len = 0;
-	ssize_t n;
-	int info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = open(path, O_RDONLY | O_CLOEXEC);
-	if (info < 0)
-		return -errno;
-	do {
-		n = read(info, buf + len, size - 1 - len);
-		if (n > 0)
-			len += n;
-	} while (n > 0 && len < size - 1);
-	buf[len] = '\0';
-	close(info);
-	return n < 0 ? -errno : (int)len;
-}
-
-int fdinfo_get(int fd, const char *key, char *buf, size_t size)
-{
-	char path[64], line[1024];
-	size_t len = strlen(key);
+	char path[64], line[4096];
+	size_t len = strlen(start);
 	int ret = -ENOENT;
 	FILE *file;
 
@@ -114,14 +93,25 @@ int fdinfo_get(int fd, const char *key, char *buf, size_t size)
 	if (!file)
 		return -errno;
 	while (ret && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, key, len) || line[len] != ':')
-			continue;
 		line[strcspn(line, "\n")] = '\0';
-		len += 1 + strspn(line + len + 1, " \t");
+		if (strncmp(line, start, len))
+			continue;
 		snprintf(buf, size, "%s", line + len);
 		ret = 0;
 	}
 	fclose(file);
+	return ret;
+}
+
+int fdinfo_get(int fd, const char *key, char *buf, size_t size)
+{
+	char start[128], line[4096];
+	int ret;
+
+	snprintf(start, sizeof(start), "%s:", key);
+	ret = fdinfo_line(fd, start, line, sizeof(line));
+	if (!ret)
+		snprintf(buf, size, "%s", line + strspn(line, " \t"));
 	return ret;
 }
 

@@ -40,8 +40,11 @@ void sync_wait(int fd);
 bool process_sleeps(pid_t pid);
 /* How many files this process has open */
 int open_files(void);
-/* All of a file's fdinfo, or the value of one key, -ENOENT if it has none */
-int fdinfo_read(int fd, char *buf, size_t size);
+/*
+ * What stands behind @start in the first line of a file's fdinfo that starts so,
+ * or the value of a key; -ENOENT if there is none
+ */
+int fdinfo_line(int fd, const char *start, char *buf, size_t size);
 int fdinfo_get(int fd, const char *key, char *buf, size_t size);
 
 /* Of a clock that never goes back */

@@ -64,6 +64,12 @@ int vp_cfg_set(const struct vp_dev *d, unsigned int pos,
 	       unsigned int width, __u32 val);
 /* Change bits of the Command register */
 int vp_set_command(struct vp_dev *d, __u16 set, __u16 clear);
+/* The Command register of the device itself, past what the user is shown of it */
+static inline __s64 vp_real_command(const struct vp_dev *d)
+{
+	return pci_config_get(d->bdf, PCI_COMMAND, 2);
+}
+
 /* Position of a capability, 0 if there is none */
 unsigned int vp_find_cap(const struct vp_dev *d, unsigned int id);
 unsigned int vp_find_ext_cap(const struct vp_dev *d,

@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(container, by_close, SECONDS)
 	EXPECT_TRUE(engine_is_stopped(&self->e));
 	/* The engine holds it still, whatever happened to the device. */
 	ASSERT_EQ(0, t1_map(self->container, self->mem, self->size,
-			 variant->iova, T1_RW));
+			    variant->iova, T1_RW));
 	EXPECT_TRUE(engine_reaches_all(&self->e));
 	EXPECT_EQ(self->before, complaints());
 }

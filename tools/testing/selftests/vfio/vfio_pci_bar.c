@@ -4,7 +4,6 @@
  * that goes away and comes back. Uses QEMU's edu, nvme, e1000e, igb and ivshmem.
  */
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,28 +12,6 @@
 
 #include "kselftest_harness.h"
 #include "../lib/vfio_pci.h"
-
-static sigjmp_buf bus_error;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(bus_error, sig);
-}
-
-/* Read a register by its mapping; false for SIGBUS */
-static bool peek(volatile __u32 *reg, __u32 *val)
-{
-	struct sigaction sa = { .sa_handler = on_sigbus }, old;
-	bool ok = false;
-
-	sigaction(SIGBUS, &sa, &old);
-	if (!sigsetjmp(bus_error, 1)) {
-		*val = *reg;
-		ok = true;
-	}
-	sigaction(SIGBUS, &old, NULL);
-	return ok;
-}
 
 FIXTURE(edu)
 {
@@ -190,10 +167,10 @@ TEST_F(edu, memory_disabled)
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	for (i = 0; i < 3; i++) {
-		ASSERT_TRUE(peek(reg, &val));
+		ASSERT_TRUE(mem_peek32(reg, &val));
 		EXPECT_EQ(EDU_ID_REVISION_1, val);
 		ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
-		EXPECT_FALSE(peek(reg, &val));
+		EXPECT_FALSE(mem_peek32(reg, &val));
 		EXPECT_EQ(-EIO, vp_read(d, 0, 0, &val, 4));
 		EXPECT_EQ(-EIO, vp_write(d, 0, EDU_LIVENESS, &val, 4));
 		/* more than a register, less than one, and parts of two */
@@ -211,9 +188,9 @@ TEST_F(edu, memory_disabled)
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
 	reg = vp_mmap(d, 0, 0, 1 << 20);
 	ASSERT_NE(MAP_FAILED, (void *)reg);
-	EXPECT_FALSE(peek(reg, &val));
+	EXPECT_FALSE(mem_peek32(reg, &val));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
-	ASSERT_TRUE(peek(reg, &val));
+	ASSERT_TRUE(mem_peek32(reg, &val));
 	EXPECT_EQ(EDU_ID_REVISION_1, val);
 }
 
@@ -232,11 +209,11 @@ TEST_F(edu, memory_disabled_in_child)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		bool before = peek(reg, &val), after;
+		bool before = mem_peek32(reg, &val), after;
 
 		if (write(from[1], "x", 1) != 1 || read(to[0], &c, 1) != 1)
 			_exit(1);
-		after = peek(reg, &val);
+		after = mem_peek32(reg, &val);
 		_exit(before && !after ? 0 : 2);
 	}
 	ASSERT_EQ(1, read(from[0], &c, 1));
@@ -401,14 +378,14 @@ TEST_F(toggled, under_load)
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	reg += variant->reg % 4096 / 4;
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
-	ASSERT_TRUE(peek(reg, &is));
+	ASSERT_TRUE(mem_peek32(reg, &is));
 	ASSERT_NE(0, is);
 	ASSERT_NE(~0U, is);
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle, &t));
 	end = seconds_now() + 1;
 	while (!wrong && (!got || !bus || seconds_now() < end)) {
-		if (!peek(reg, &val))
+		if (!mem_peek32(reg, &val))
 			bus++;
 		else if (val == is)
 			got++;
@@ -421,7 +398,7 @@ TEST_F(toggled, under_load)
 	t.stop = true;
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, wrong);
-	ASSERT_TRUE(peek(reg, &val));
+	ASSERT_TRUE(mem_peek32(reg, &val));
 	EXPECT_EQ(is, val);
 }
 

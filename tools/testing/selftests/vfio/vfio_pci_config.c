@@ -339,25 +339,6 @@ TEST_F(config, power)
 	EXPECT_EQ(1, vp_read(&self->d, bar, 0, &byte, 1));
 }
 
-/* The Command register of the device itself */
-static int real_command(const struct vp_dev *d)
-{
-	char path[PATH_MAX];
-	__u16 cmd;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (pread(fd, &cmd, 2, PCI_COMMAND) != 2) {
-		close(fd);
-		return -1;
-	}
-	close(fd);
-	return cmd;
-}
-
 /* What is written to it in D3hot holds afterwards, in the device as well */
 TEST_F(config, command_in_d3hot)
 {
@@ -375,28 +356,28 @@ TEST_F(config, command_in_d3hot)
 	ASSERT_EQ(0, vp_cfg_set(&self->d, pos + PCI_PM_CTRL, 2, ctrl));
 	EXPECT_EQ(PCI_COMMAND_MEMORY, vp_cfg_get(&self->d, PCI_COMMAND, 2));
 	EXPECT_EQ(PCI_COMMAND_MEMORY,
-		  real_command(&self->d) & PCI_COMMAND_MEMORY);
+		  vp_real_command(&self->d) & PCI_COMMAND_MEMORY);
 
 	ASSERT_EQ(0, vp_irq_info(&self->d, VFIO_PCI_INTX_IRQ_INDEX, &info));
 	if (!info.count)
 		return;
 	/* Nobody handles INTx yet, and so it is disabled, unseen by the user */
-	EXPECT_NE(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_NE(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	EXPECT_EQ(0, vp_cfg_get(&self->d, PCI_COMMAND, 2) &
 		     PCI_COMMAND_INTX_DISABLE);
 	efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_LE(0, efd);
 	ASSERT_EQ(0, vp_irq_fds(&self->d, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &efd));
-	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	/* Masked meanwhile, it stays masked */
 	ASSERT_EQ(0, vp_cfg_set(&self->d, pos + PCI_PM_CTRL, 2, ctrl | 3));
 	ASSERT_EQ(0, vp_irq_none(&self->d, VFIO_IRQ_SET_ACTION_MASK,
 				 VFIO_PCI_INTX_IRQ_INDEX, 0, 1));
 	ASSERT_EQ(0, vp_cfg_set(&self->d, pos + PCI_PM_CTRL, 2, ctrl));
-	EXPECT_NE(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_NE(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	ASSERT_EQ(0, vp_irq_none(&self->d, VFIO_IRQ_SET_ACTION_UNMASK,
 				 VFIO_PCI_INTX_IRQ_INDEX, 0, 1));
-	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	/* And the other way round */
 	ASSERT_EQ(0, vp_irq_none(&self->d, VFIO_IRQ_SET_ACTION_MASK,
 				 VFIO_PCI_INTX_IRQ_INDEX, 0, 1));
@@ -404,9 +385,9 @@ TEST_F(config, command_in_d3hot)
 	ASSERT_EQ(0, vp_irq_none(&self->d, VFIO_IRQ_SET_ACTION_UNMASK,
 				 VFIO_PCI_INTX_IRQ_INDEX, 0, 1));
 	ASSERT_EQ(0, vp_cfg_set(&self->d, pos + PCI_PM_CTRL, 2, ctrl));
-	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	ASSERT_EQ(0, vp_irq_disable(&self->d, VFIO_PCI_INTX_IRQ_INDEX));
-	EXPECT_NE(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_NE(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	close(efd);
 }
 

@@ -33,17 +33,6 @@ static int config_open(const char *bdf)
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
-static __u32 asls_get(const char *bdf)
-{
-	int fd = config_open(bdf);
-	__u32 val;
-
-	if (pread(fd, &val, 4, ASLS) != 4)
-		val = 0xdeadbeef;
-	close(fd);
-	return val;
-}
-
 static int asls_set(const char *bdf, __u32 val)
 {
 	int fd = config_open(bdf);
@@ -83,7 +72,7 @@ FIXTURE_SETUP(igd)
 	ASSERT_EQ(0, sysdev_set_driver(self->d.bdf, NULL));
 	snprintf(val, sizeof(val), "%s%s", self->d.bdf, variant->asls);
 	ASSERT_EQ(0, set_parameter("device", val));
-	self->asls = asls_get(self->d.bdf);
+	self->asls = pci_config_get(self->d.bdf, ASLS, 4);
 	ASSERT_EQ(0, vp_take(&self->d));
 }
 
@@ -122,10 +111,10 @@ TEST_F(igd, virtual)
 	ASSERT_EQ(0, vp_cfg_set(d, ASLS, 4, 0x1000));
 	ASSERT_EQ(0, vp_cfg_set(d, ASLS + 2, 1, 0x55));
 	EXPECT_EQ(0x551000U, vp_cfg_get(d, ASLS, 4));
-	EXPECT_EQ(self->asls, asls_get(d->bdf));
+	EXPECT_EQ(self->asls, pci_config_get(d->bdf, ASLS, 4));
 
 	vp_close_fds(d);
-	EXPECT_EQ(self->asls, asls_get(d->bdf));
+	EXPECT_EQ(self->asls, pci_config_get(d->bdf, ASLS, 4));
 	ASSERT_EQ(0, vp_open_bdf(d));
 	EXPECT_TRUE(as_at_first(d, variant->opregion));
 	EXPECT_EQ(self->asls, vp_cfg_get(d, ASLS, 4));
@@ -139,14 +128,14 @@ TEST_F(igd, restored)
 	ASSERT_EQ(0, asls_set(d->bdf, 0x1000));
 	EXPECT_EQ(self->asls, vp_cfg_get(d, ASLS, 4));
 	vp_close_fds(d);
-	EXPECT_EQ(self->asls, asls_get(d->bdf));
+	EXPECT_EQ(self->asls, pci_config_get(d->bdf, ASLS, 4));
 
 	/* while nobody has it; and seen by the user as it was at first */
 	ASSERT_EQ(0, asls_set(d->bdf, 0x2000));
 	ASSERT_EQ(0, vp_open_bdf(d));
 	EXPECT_TRUE(as_at_first(d, variant->opregion));
 	EXPECT_EQ(self->asls, vp_cfg_get(d, ASLS, 4));
-	EXPECT_EQ(self->asls, asls_get(d->bdf));
+	EXPECT_EQ(self->asls, pci_config_get(d->bdf, ASLS, 4));
 }
 
 /* What the OpRegion says of itself counts once */

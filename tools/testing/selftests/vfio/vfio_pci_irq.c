@@ -220,38 +220,21 @@ FIXTURE_TEARDOWN(intx)
 	EXPECT_EQ(0, vp_close(&self->d));
 }
 
-/* The device's own register, past what the user is shown of it */
-static int real_command(const struct vp_dev *d)
-{
-	char path[PATH_MAX];
-	__u16 cmd;
-	int fd, ret = -EIO;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return -errno;
-	if (pread(fd, &cmd, 2, PCI_COMMAND) == 2)
-		ret = cmd;
-	close(fd);
-	return ret;
-}
-
 TEST_F(intx, masked_where)
 {
 	const int disabled = variant->at_controller[0] == 'Y' ?
 			     0 : PCI_COMMAND_INTX_DISABLE;
 
 	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));
-	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	edu_raise(&self->d, 1);
 	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
-	EXPECT_EQ(disabled, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(disabled, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	edu_ack(&self->d);
 	EXPECT_EQ(0, vp_irq_none(&self->d, UNMASK, INTX, 0, 1));
-	EXPECT_EQ(0, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(0, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	EXPECT_EQ(0, vp_irq_none(&self->d, MASK, INTX, 0, 1));
-	EXPECT_EQ(disabled, real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
+	EXPECT_EQ(disabled, vp_real_command(&self->d) & PCI_COMMAND_INTX_DISABLE);
 	/* given back while it is masked: the next one starts afresh */
 	EXPECT_EQ(0, vp_irq_disable(&self->d, INTX));
 	ASSERT_EQ(0, vp_irq_fds(&self->d, INTX, 0, 1, self->efd));

@@ -87,26 +87,10 @@ static int qsize(const struct vp_dev *d, unsigned int pos)
 	return (vp_cfg_get(d, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE) >> 4;
 }
 
-/* Of configuration space, what the device has there; ~0 if it cannot be read */
-static __u32 real(const struct vp_dev *d, unsigned int pos, unsigned int width)
-{
-	char path[PATH_MAX];
-	__u32 val = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return ~0U;
-	if (pread(fd, &val, width, pos) != (int)width)
-		val = ~0U;
-	close(fd);
-	return val;
-}
-
+/* Of configuration space, what the device has there */
 static __u32 real_flags(const struct vp_dev *d, unsigned int pos)
 {
-	return real(d, pos + PCI_MSI_FLAGS, 2);
+	return pci_config_get(d->bdf, pos + PCI_MSI_FLAGS, 2);
 }
 
 /* What was refused by a number is refused altogether, and that number is to be had */
@@ -286,7 +270,7 @@ TEST_F(mask, holds_back)
 
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
 	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	igb_raise(d);
 	EXPECT_EQ(0, vp_events(self->efd, 300));
 	EXPECT_EQ(1U, vp_cfg_get(d, self->pending, 4));
@@ -296,7 +280,7 @@ TEST_F(mask, holds_back)
 	EXPECT_EQ(1U, vp_cfg_get(d, self->pending, 4));
 
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
-	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(0U, pci_config_get(d->bdf, self->mask, 4));
 	EXPECT_EQ(1, vp_events(self->efd, 2000));
 	EXPECT_EQ(0U, vp_cfg_get(d, self->pending, 4));
 }
@@ -308,33 +292,33 @@ TEST_F(mask, survives_vectors)
 	__s32 none = -1;
 
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 1, 1));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	igb_raise(d);
 	EXPECT_EQ(0, vp_events(self->efd, 300));
 
 	/* without an eventfd, and with one again */
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &none));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	EXPECT_EQ(0, vp_events(self->efd, 300));
 	ASSERT_EQ(0, vp_irq_disable(d, MSI));
 	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 
 	/* a vector without an eventfd is masked, but not by the user */
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &none));
 	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 0));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_irq_disable(d, MSI));
-	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(0U, pci_config_get(d->bdf, self->mask, 4));
 }
 
 /* There is one vector, so there is one bit; and none of them outlasts a reset */
@@ -345,14 +329,14 @@ TEST_F(mask, one_bit)
 
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, ~0U));
 	EXPECT_EQ(1U, vp_cfg_get(d, self->mask, 4));
-	EXPECT_EQ(1U, real(d, self->mask, 4));
+	EXPECT_EQ(1U, pci_config_get(d->bdf, self->mask, 4));
 
 	ASSERT_EQ(0, device_info(d->fd, &info));
 	ASSERT_NE(0, info.flags & VFIO_DEVICE_FLAGS_RESET);
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
 	ASSERT_EQ(0, call(d->fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
-	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(0U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY |
 						   PCI_COMMAND_MASTER));
 	igb_raise(d);
@@ -367,12 +351,12 @@ TEST_F(mask, ends_with_its_user)
 	ASSERT_EQ(0, vp_irq_fds(d, MSI, 0, 1, &self->efd));
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
 	vp_close_fds(d);
-	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(0U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_open_bdf(d));
 	EXPECT_EQ(0U, vp_cfg_get(d, self->mask, 4));
 	ASSERT_EQ(0, vp_cfg_set(d, self->mask, 4, 1));
 	vp_close_fds(d);
-	EXPECT_EQ(0U, real(d, self->mask, 4));
+	EXPECT_EQ(0U, pci_config_get(d->bdf, self->mask, 4));
 	ASSERT_EQ(0, vp_open_bdf(d));
 }
 

@@ -41,15 +41,6 @@ static int parameter(const char *name, char *buf, size_t size)
 	return file_read(path, buf, size);
 }
 
-static int pci_attr(const struct vp_dev *d, const char *name, char *buf,
-		    size_t size)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", d->bdf, name);
-	return file_read(path, buf, size);
-}
-
 FIXTURE_SETUP(parameters)
 {
 	vp_init(&self->d);
@@ -79,7 +70,7 @@ static int bind_idle(struct vp_dev *d, char *state, size_t size)
 		d->driver[0] = '\0';
 	ret = sysdev_set_driver(d->bdf, "vfio-pci");
 	for (i = 0; i < 20 && ret >= 0; i++) {
-		ret = pci_attr(d, "power_state", state, size);
+		ret = sysdev_read(d->bdf, "power_state", state, size);
 		if (ret > 0 && strcmp(state, "D0"))
 			break;
 		usleep(50000);
@@ -114,7 +105,7 @@ TEST_F(parameters, disable_idle_d3)
 	EXPECT_NE(~0U, vp_bar_get(d, 0, 8));
 	vp_close_fds(d);
 	usleep(200000);
-	ASSERT_LT(0, pci_attr(d, "power_state", state, sizeof(state)));
+	ASSERT_LT(0, sysdev_read(d->bdf, "power_state", state, sizeof(state)));
 	EXPECT_STREQ("D0", state);
 }
 
@@ -143,17 +134,9 @@ TEST_F(parameters, disable_vga)
 /* Interrupt Disable in the device, which the user's own view does not show */
 static int intx_disabled(const struct vp_dev *d)
 {
-	char path[PATH_MAX];
-	__u16 command;
-	int fd, n;
+	__s64 command = pci_config_get(d->bdf, PCI_COMMAND, 2);
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return -errno;
-	n = pread(fd, &command, 2, PCI_COMMAND);
-	close(fd);
-	return n == 2 ? !!(command & PCI_COMMAND_INTX_DISABLE) : -EIO;
+	return command < 0 ? command : !!(command & PCI_COMMAND_INTX_DISABLE);
 }
 
 FIXTURE(intx)
@@ -250,7 +233,7 @@ TEST_F(parameters, ids)
 	ASSERT_EQ(0, sysdev_driver(d->bdf, driver));
 	EXPECT_STREQ("vfio-pci", driver);
 	/* without being asked to: an override would be there otherwise */
-	ASSERT_LE(0, pci_attr(d, "driver_override", driver, sizeof(driver)));
+	ASSERT_LE(0, sysdev_read(d->bdf, "driver_override", driver, sizeof(driver)));
 	EXPECT_STREQ("(null)", driver);
 	ASSERT_EQ(0, vp_open_bdf(d));
 	EXPECT_EQ(EDU_ID_REVISION_1, vp_bar_get(d, 0, EDU_ID));

@@ -4,7 +4,6 @@
  * permission back. Uses QEMU's nvme.
  */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -43,13 +42,12 @@ FIXTURE_TEARDOWN(power)
 /* Wait until the device is "suspended" or "active" */
 static bool becomes(const struct vp_dev *d, const char *status)
 {
-	char path[PATH_MAX], buf[32];
+	char buf[32];
 	int i;
 
-	snprintf(path, sizeof(path),
-		 "/sys/bus/pci/devices/%s/power/runtime_status", d->bdf);
 	for (i = 0; i < 100; i++) {
-		if (file_read(path, buf, sizeof(buf)) > 0 &&
+		if (sysdev_read(d->bdf, "power/runtime_status", buf,
+				sizeof(buf)) > 0 &&
 		    !strcmp(buf, status))
 			return true;
 		usleep(20000);
@@ -79,27 +77,6 @@ static int entry_with_wakeup(const struct vp_dev *d, __s32 fd)
 	};
 
 	return call(d->fd, VFIO_DEVICE_FEATURE, &u);
-}
-
-static sigjmp_buf bus_error;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(bus_error, sig);
-}
-
-static bool readable(volatile __u32 *reg)
-{
-	struct sigaction sa = { .sa_handler = on_sigbus }, old;
-	bool ok = false;
-
-	sigaction(SIGBUS, &sa, &old);
-	if (!sigsetjmp(bus_error, 1)) {
-		(void)*reg;
-		ok = true;
-	}
-	sigaction(SIGBUS, &old, NULL);
-	return ok;
 }
 
 TEST_F(power, unused)
@@ -141,7 +118,7 @@ TEST_F(power, entry_and_exit)
 {
 	struct vp_dev *d = &self->d;
 	volatile __u32 *reg = vp_mmap(d, 0, 0, 4096);
-	__u32 version;
+	__u32 version, val;
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	version = reg[2];
@@ -149,26 +126,27 @@ TEST_F(power, entry_and_exit)
 	EXPECT_EQ(-EINVAL, feature(d, SET | ENTRY));
 	EXPECT_TRUE(becomes(d, "suspended"));
 	/* the kernel does not see such an access, so there is none */
-	EXPECT_FALSE(readable(reg));
+	EXPECT_FALSE(mem_peek32(reg, &val));
 	EXPECT_EQ(-EIO, vp_read(d, 0, 8, &version, 4));
 	/* it is resumed for what the kernel sees, and suspends again */
 	EXPECT_EQ(NVME_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
 	EXPECT_TRUE(becomes(d, "suspended"));
-	EXPECT_FALSE(readable(reg));
+	EXPECT_FALSE(mem_peek32(reg, &val));
 
 	ASSERT_EQ(0, feature(d, SET | EXIT));
 	EXPECT_TRUE(becomes(d, "active"));
-	ASSERT_TRUE(readable(reg));
+	ASSERT_TRUE(mem_peek32(reg, &val));
 	EXPECT_EQ(version, reg[2]);
 	/* a second exit does nothing */
 	EXPECT_EQ(0, feature(d, SET | EXIT));
-	EXPECT_TRUE(readable(reg));
+	EXPECT_TRUE(mem_peek32(reg, &val));
 }
 
 TEST_F(power, wakeup)
 {
 	struct vp_dev *d = &self->d;
 	volatile __u32 *reg = vp_mmap(d, 0, 0, 4096);
+	__u32 val;
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	ASSERT_EQ(0, entry_with_wakeup(d, self->efd));
@@ -177,14 +155,14 @@ TEST_F(power, wakeup)
 	/* waking up ends it, and is told */
 	EXPECT_EQ(NVME_VENDOR, vp_cfg_get(d, PCI_VENDOR_ID, 2));
 	EXPECT_EQ(1, vp_events(self->efd, 1000));
-	EXPECT_TRUE(readable(reg));
+	EXPECT_TRUE(mem_peek32(reg, &val));
 	usleep(100000);
 	EXPECT_TRUE(becomes(d, "active"));
 	ASSERT_EQ(0, entry_with_wakeup(d, self->efd));
 	EXPECT_TRUE(becomes(d, "suspended"));
 	ASSERT_EQ(0, feature(d, SET | EXIT));
 	EXPECT_EQ(1, vp_events(self->efd, 1000));
-	EXPECT_TRUE(readable(reg));
+	EXPECT_TRUE(mem_peek32(reg, &val));
 }
 
 /* Left in low power, by itself and in D3hot */
