@@ -140,7 +140,7 @@ static void be_open(struct ctx *c)
 		c->group = group_open(sysdev_group(bdf));
 		OK(c->group);
 		OK(group_set_container(c->group, c->fd));
-		OK(t1_call(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+		OK(t1_set_iommu(c->fd, VFIO_TYPE1v2_IOMMU));
 		c->dev = group_get_device(c->group, bdf);
 		OK(c->dev);
 		return;

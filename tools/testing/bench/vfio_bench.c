@@ -85,7 +85,7 @@ static void open_group(struct user *u, const char *path)
 	u->group = open(path, O_RDWR | O_CLOEXEC);
 	OK(u->group);
 	OK(group_set_container(u->group, u->iommu));
-	OK(t1_call(u->iommu, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	OK(t1_set_iommu(u->iommu, VFIO_TYPE1v2_IOMMU));
 }
 
 static void open_device(struct user *u, const char *path)

@@ -446,7 +446,7 @@ TEST_F(dirty, container)
 	int access;
 
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &self->ioas));
-	ASSERT_EQ(0, t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, t1_dirty(self->fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	EXPECT_EQ(0, log_bits(self));
 	ASSERT_EQ(0, write_pages(self, 2048, 2));
@@ -502,7 +502,7 @@ TEST_F(dirty, container_cut)
 	long n = entry(variant->large);
 
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &self->ioas));
-	ASSERT_EQ(0, t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(self->fd, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
 	ASSERT_EQ(0, write_pages(self, 0, 1));
 	ASSERT_EQ(0, write_pages(self, LARGE / self->pg, 1));

@@ -76,15 +76,11 @@ TEST_F(bare, nothing_to_map)
 	struct t1_info info;
 	__u64 size;
 
-	EXPECT_EQ(-EINVAL,
-		  t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(-EINVAL,
-		  t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, t1_call(self->fd, VFIO_SET_IOMMU, 0));
-	EXPECT_EQ(-EINVAL,
-		  t1_call(self->fd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(-EINVAL,
-		  t1_call(self->fd, VFIO_SET_IOMMU, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, VFIO_TYPE1_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, 0));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, VFIO_SPAPR_TCE_IOMMU));
 	EXPECT_EQ(-EINVAL, t1_get_info(self->fd, &info));
 	EXPECT_EQ(-EINVAL, t1_map(self->fd, &info, page_size(), 0, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_unmap(self->fd, 0, page_size()));
@@ -149,9 +145,8 @@ TEST_F(bare, iommufd_answers)
 	close(self->fd);
 	self->fd = iommufd_open();
 	ASSERT_LE(0, self->fd);
-	EXPECT_EQ(-ENODEV,
-		  t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(-EINVAL, t1_call(self->fd, VFIO_SET_IOMMU, 0));
+	EXPECT_EQ(-ENODEV, t1_set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(self->fd, 0));
 	EXPECT_EQ(-ENODEV, t1_get_info(self->fd, &info));
 	EXPECT_EQ(-ENODEV, t1_map(self->fd, &info, page_size(), 0, T1_RW));
 	EXPECT_EQ(-ENODEV, t1_unmap(self->fd, 0, page_size()));
@@ -187,7 +182,7 @@ FIXTURE_SETUP(chosen)
 	ASSERT_NE(MAP_FAILED, self->buf);
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &self->ioas));
-	ASSERT_EQ(0, t1_call(self->fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(self->fd, variant->type));
 }
 
 FIXTURE_TEARDOWN(chosen)
@@ -539,7 +534,7 @@ FIXTURE_SETUP(mock)
 	memset(self->buf, 1, self->size);
 	self->pinned = pages_pinned();
 	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &self->ioas));
-	ASSERT_EQ(0, t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(self->fd, VFIO_TYPE1_IOMMU));
 }
 
 FIXTURE_TEARDOWN(mock)
@@ -690,7 +685,7 @@ TEST_F(mock, second_version)
 	size_t ps = self->ps;
 	struct t1_info info;
 
-	ASSERT_EQ(0, t1_call(self->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(self->fd, VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, t1_get_info(self->fd, &info));
 	EXPECT_TRUE(t1_usable(&info, MOCK_APERTURE_START, MOCK_APERTURE_LAST));
 	EXPECT_FALSE(t1_usable(&info, MOCK_APERTURE_START - 1,
@@ -865,12 +860,12 @@ TEST_F(group, set_iommu)
 	EXPECT_EQ(-EINVAL, t1_get_info(fd, &info));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, self->ps, 0, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, 0, self->ps));
-	EXPECT_EQ(0, t1_call(fd, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU));
-	EXPECT_EQ(-ENODEV, t1_call(fd, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(0, t1_extension(fd, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(-ENODEV, t1_set_iommu(fd, VFIO_NOIOMMU_IOMMU));
 
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	/* It is set once */
-	EXPECT_EQ(-EINVAL, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	EXPECT_EQ(-EINVAL, t1_set_iommu(fd, variant->type));
 	EXPECT_EQ(0, t1_get_info(fd, &info));
 	EXPECT_EQ(-EINVAL, group_set_container(self->group, fd));
 }
@@ -882,7 +877,7 @@ TEST_F(group, info)
 	int fd = self->container;
 	struct t1_info info;
 
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_get_info(fd, &info));
 	EXPECT_NE(0, info.info.iova_pgsizes & self->ps);
 	/* No IOMMU translates all of 64 bits, or the window for interrupts */
@@ -906,7 +901,7 @@ TEST_F(group, pins)
 	__u64 size;
 	pid_t pid;
 
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
 	if (self->pinned >= 0)
 		EXPECT_EQ(self->pinned + (long)(SZ_2M / self->ps),
@@ -935,7 +930,7 @@ TEST_F(group, forgets)
 	int fd = self->container;
 	struct t1_info info;
 
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
 	ASSERT_EQ(0, group_unset_container(self->group));
 	EXPECT_EQ(self->pinned, pages_pinned());
@@ -943,7 +938,7 @@ TEST_F(group, forgets)
 
 	ASSERT_EQ(0, group_set_container(self->group, fd));
 	EXPECT_EQ(-EINVAL, t1_get_info(fd, &info));
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, t1_set_iommu(fd, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_unmap(fd, SZ_2M, self->ps));
 }
@@ -951,7 +946,7 @@ TEST_F(group, forgets)
 static int open_device(struct __test_metadata *_metadata,
 		       struct _test_data_group *self, unsigned long type)
 {
-	ASSERT_EQ(0, t1_call(self->container, VFIO_SET_IOMMU, type));
+	ASSERT_EQ(0, t1_set_iommu(self->container, type));
 	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(0, edu_start(self->dev, &self->bar));
@@ -978,7 +973,7 @@ TEST_F(group, dma)
 	int fd = self->container;
 
 	/* Some before the device is there, some after */
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_map(fd, src, SZ_2M, SZ_2M, T1_RO));
 	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
@@ -1068,7 +1063,7 @@ TEST_F(group, left_open)
 {
 	int fd = self->container;
 
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
 	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);
@@ -1103,11 +1098,11 @@ TEST_F(group, refused)
 	ASSERT_EQ(0, munmap(self->buf, SZ_2M));
 	before = num_ranges(fd, ioas);
 	ASSERT_EQ(0, group_set_container(self->group, fd));
-	EXPECT_EQ(-EFAULT, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	EXPECT_EQ(-EFAULT, t1_set_iommu(fd, variant->type));
 	EXPECT_EQ(before, num_ranges(fd, ioas));
 	/* and comes when it can */
 	ASSERT_EQ(0, ioas_unmap(fd, ioas, SZ_2M, SZ_2M));
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	EXPECT_LT(before, num_ranges(fd, ioas));
 	close(fd);
 }
@@ -1119,7 +1114,7 @@ TEST_F(group, iommufd_as_container)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, group_unset_container(self->group));
 	ASSERT_EQ(0, group_set_container(self->group, fd));
-	ASSERT_EQ(0, t1_call(fd, VFIO_SET_IOMMU, variant->type));
+	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	ASSERT_EQ(0, t1_map(fd, self->buf, SZ_2M, SZ_2M, T1_RW));
 	self->dev = group_get_device(self->group, self->bdf);
 	ASSERT_LE(0, self->dev);

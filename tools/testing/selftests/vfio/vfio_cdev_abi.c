@@ -591,7 +591,7 @@ TEST_F(cdev, fdinfo)
 				      sizeof(buf)));
 	ASSERT_EQ(0, fdinfo_get(self->dev, "vfio-device-syspath", buf,
 				sizeof(buf)));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", self->bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s", self->bdf);
 	ASSERT_NE(NULL, realpath(path, real));
 	EXPECT_STREQ(real, buf);
 

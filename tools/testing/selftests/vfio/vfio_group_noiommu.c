@@ -185,7 +185,7 @@ TEST_F(noiommu, used)
 	if (sysdev_group(self->bdf) >= 0)
 		SKIP(return, "the device has an IOMMU");
 	ASSERT_EQ(0, take(self));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group/name",
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/iommu_group/name",
 		 self->bdf);
 	ASSERT_LT(0, file_read(path, name, sizeof(name)));
 	EXPECT_STREQ("vfio-noiommu", name);

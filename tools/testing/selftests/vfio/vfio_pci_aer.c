@@ -90,7 +90,7 @@ static long seen(const struct vp_dev *d, const char *kind)
 {
 	char path[PATH_MAX], buf[2048], *total;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/aer_dev_%s",
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/aer_dev_%s",
 		 d->bdf, kind);
 	if (file_read(path, buf, sizeof(buf)) < 0)
 		return -1;

@@ -182,7 +182,7 @@ static int config_of(const struct vp_dev *d)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/config", d->bdf);
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 

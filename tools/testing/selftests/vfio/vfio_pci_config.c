@@ -195,8 +195,7 @@ TEST_F(config, bars_stay)
 	unsigned int bar;
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
-		 self->d.bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/config", self->d.bdf);
 	fd = open(path, O_RDONLY);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(64, pread(fd, before, 64, 0));

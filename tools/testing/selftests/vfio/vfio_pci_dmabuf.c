@@ -776,7 +776,7 @@ static __u64 bar_address(const char *bdf, unsigned int bar)
 	unsigned int i;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/resource", bdf);
 	file = fopen(path, "r");
 	if (!file)
 		return 0;

@@ -378,7 +378,7 @@ static int find_again(const char *bdf)
 	char path[PATH_MAX];
 	int i, ret = 0;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s", bdf);
 	for (i = 0; !ret && i < 100; i++) {
 		ret = pci_rescan();
 		if (!access(path, F_OK))
@@ -464,7 +464,7 @@ FIXTURE_SETUP(hotplug)
 		ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
 	}
 	ASSERT_EQ(0, sysdev_cdev_path(self->bdf, self->node));
-	snprintf(self->dir, sizeof(self->dir), "/sys/bus/pci/devices/%s",
+	snprintf(self->dir, sizeof(self->dir), SYSDEV_PCI "/%s",
 		 self->bdf);
 }
 
@@ -719,7 +719,7 @@ FIXTURE_SETUP(restless)
 		SKIP(return, "no pcie-root-port \"port0\"");
 	}
 	ASSERT_EQ(0, ret);
-	snprintf(self->dir, sizeof(self->dir), "/sys/bus/pci/devices/%s",
+	snprintf(self->dir, sizeof(self->dir), SYSDEV_PCI "/%s",
 		 self->bdf);
 }
 

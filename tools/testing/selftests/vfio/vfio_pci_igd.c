@@ -29,7 +29,7 @@ static int config_open(const char *bdf)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/config", bdf);
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 

@@ -589,7 +589,7 @@ static int irq_of(const struct vp_dev *d)
 	char path[PATH_MAX], buf[32];
 	int ret;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", d->bdf);
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/irq", d->bdf);
 	ret = file_read(path, buf, sizeof(buf));
 	return ret < 0 ? ret : atoi(buf);
 }

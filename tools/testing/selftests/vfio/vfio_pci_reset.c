@@ -123,10 +123,10 @@ TEST_F(igb, reset_by_close)
 	__u16 command;
 	int cfg, mem;
 
-	snprintf(config, PATH_MAX, "/sys/bus/pci/devices/%s/config", d->bdf);
-	snprintf(resource, PATH_MAX, "/sys/bus/pci/devices/%s/resource0",
+	snprintf(config, PATH_MAX, SYSDEV_PCI "/%s/config", d->bdf);
+	snprintf(resource, PATH_MAX, SYSDEV_PCI "/%s/resource0",
 		 d->bdf);
-	snprintf(control, PATH_MAX, "/sys/bus/pci/devices/%s/power/control",
+	snprintf(control, PATH_MAX, SYSDEV_PCI "/%s/power/control",
 		 d->bdf);
 	/* so that it is not a change of its power state that resets it */
 	ASSERT_EQ(0, file_write(control, "on"));

@@ -35,7 +35,7 @@ static int numvfs(const char *bdf, const char *n)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/sriov_numvfs",
 		 bdf);
 	return file_write(path, n);
 }
