@@ -9,10 +9,14 @@ import re
 import socket
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-PCI = Path("/sys/bus/pci/devices")
+sys.path.append(str(Path(__file__).resolve().parents[1] / "selftests/lib"))
+import sysdev  # noqa: E402
+from sysdev import PCI, pages_pinned  # noqa: E402
+
 TRACING = Path("/sys/kernel/tracing")
 MODULES = "iommufd vfio vfio_pci_core vfio_pci".split()
 SECTOR = 512
@@ -55,17 +59,10 @@ def wait_for(what, test, seconds=60):
         time.sleep(0.05)
 
 
-def pinned():
-    """How many pages are pinned."""
-    Path("/proc/sys/vm/stat_refresh").write_text("1")
-    counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
-    return int(counts["nr_foll_pin_acquired"]) - int(counts["nr_foll_pin_released"])
-
-
 def state():
     """What no client may leave behind."""
     counts = {name: int(Path(f"/sys/module/{name}/refcnt").read_text()) for name in MODULES}
-    return {"pinned pages": pinned(), **{f"use count of {name}": count for name, count in counts.items()}}
+    return {"pinned pages": pages_pinned(), **{f"use count of {name}": count for name, count in counts.items()}}
 
 
 def reload_modules():
@@ -162,15 +159,11 @@ class Device:
 
     @property
     def driver(self):
-        link = self.path / "driver"
-        return link.resolve().name if link.exists() else None
+        return sysdev.driver(self.bdf)
 
     def give(self, driver):
         """Give it to a driver; to the kernel's choice for None."""
-        (self.path / "driver_override").write_text(f"{driver or ''}\n")
-        if self.driver:
-            (self.path / "driver/unbind").write_text(self.bdf)
-        Path("/sys/bus/pci/drivers_probe").write_text(self.bdf)
+        sysdev.set_driver(self.bdf, driver)
         if driver:
             expect(f"driver of {self.bdf}", self.driver, driver)
 

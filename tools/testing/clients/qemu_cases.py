@@ -13,7 +13,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from machine import (NOBODY, Disk, Wrong, below, expect, huge_pages, pinned, probed, some, traced, unsafe_interrupts,
+from machine import (NOBODY, Disk, Wrong, below, expect, huge_pages, pages_pinned, probed, some, traced, unsafe_interrupts,
                      wait_for)
 import qemu
 from qemu import MEGABYTES, PAGES, Qemu, boot_sector
@@ -190,10 +190,10 @@ def two_disks(way, spaces, contexts=1):
         first, second = some("nvme", 2)
         first.prepare(SECTOR, "s")
         second.prepare(SECTOR, "s")
-        before = pinned()
+        before = pages_pinned()
         with started(way, first, second) as client:
             client.goes_on(1)
-            pages = pinned() - before
+            pages = pages_pinned() - before
             if not 0.9 * spaces * PAGES < pages < (spaces + 0.5) * PAGES:
                 raise Wrong(f"{pages} pages are pinned for {spaces} address spaces with {PAGES} pages of guest memory")
             if way is not group:
@@ -283,7 +283,7 @@ def unbound(way, kvm=False):
         accel = accelerator(kvm)
         disk, = some("nvme", 1)
         disk.prepare(SECTOR, "l")
-        before = pinned()
+        before = pages_pinned()
         with started(way, disk, accel=accel) as client:
             client.goes_on()
             client.greet()
@@ -294,7 +294,7 @@ def unbound(way, kvm=False):
             expect("the host still waits for the device", taking.is_alive(), False)
             expect("driver of the device", disk.driver, None)
             expect("status of QEMU, which has to run without the device", client.process.poll(), None)
-            wait_for("all pages to be unpinned", lambda: pinned() == before)
+            wait_for("all pages to be unpinned", lambda: pages_pinned() == before)
             expect("kB of memory that QEMU has locked", client.locked(), 0)
         boots(way, kvm)()
     return case
@@ -303,7 +303,7 @@ def unbound(way, kvm=False):
 def hot_plug():
     """A disk comes to a running QEMU and goes: by name, with descriptors through its monitor, and in the old way."""
     disk, = some("nvme", 1)
-    before = pinned()
+    before = pages_pinned()
     with started(group) as client:
         for turn in ("names", "descriptors", "group"):
             disk.prepare(SECTOR, "s")
@@ -327,7 +327,7 @@ def hot_plug():
             client.event("DEVICE_DELETED")
             if turn != "group":
                 client.command("object-del", {"id": "iommufd0"})
-            wait_for("all pages to be unpinned", lambda: pinned() == before)
+            wait_for("all pages to be unpinned", lambda: pages_pinned() == before)
             expect("kB of memory that QEMU has locked", client.locked(), 0)
             # QEMU does not close what it was given.
             texts = client.iommufds()
@@ -356,7 +356,7 @@ def hot_plug_second(way):
         second.prepare(SECTOR, "l")
         with started(way, first) as client:
             client.goes_on(1)
-            before = pinned()
+            before = pages_pinned()
             front = {"driver": "vfio-pci", "id": "second", "host": second.bdf, "bus": "pci.0", "addr": "8"}
             if way is iommufd:
                 front["iommufd"] = "iommufd0"
@@ -366,8 +366,8 @@ def hot_plug_second(way):
             expect("devices of the one address space", sorted(" ".join(ATTACHED.findall(text)).split()),
                    sorted([first.bdf, second.bdf]))
             # What the firmware makes of its own memory may differ.
-            if pinned() - before > PAGES // 2:
-                raise Wrong(f"{pinned() - before} more pages are pinned for a second device in an address space")
+            if pages_pinned() - before > PAGES // 2:
+                raise Wrong(f"{pages_pinned() - before} more pages are pinned for a second device in an address space")
             client.command("device_del", {"id": "second"})
             client.event("DEVICE_DELETED")
             text, = client.iommufds(node_of(way))

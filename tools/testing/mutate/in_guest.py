@@ -13,6 +13,9 @@ import subprocess
 import sys
 import time
 
+sys.path.append("/repo/tools/testing/selftests/lib")
+import sysdev  # noqa: E402
+
 OUT = pathlib.Path(os.environ["VM_OUT"])
 TESTS = pathlib.Path("/repo/tools/testing/selftests")
 UPDATES = pathlib.Path("/lib/modules") / os.uname().release / "updates"
@@ -22,13 +25,6 @@ BAD = ("WARNING: ", "BUG: ", "Oops", "UBSAN: ", "refcount_t: ", "list_del corrup
        "general protection", "blocked for more than")
 
 
-def pins():
-    """How many pages are pinned."""
-    pathlib.Path("/proc/sys/vm/stat_refresh").write_text("1")
-    counts = dict(line.split() for line in pathlib.Path("/proc/vmstat").read_text().splitlines())
-    return int(counts.get("nr_foll_pin_acquired", 0)) - int(counts.get("nr_foll_pin_released", 0))
-
-
 def quiet(*argv):
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
@@ -36,8 +32,7 @@ def quiet(*argv):
 def unload():
     """Take our modules out of the kernel; gives problems."""
     for device in pathlib.Path("/sys/bus/pci/drivers/vfio-pci").glob("0000:*"):
-        (pathlib.Path("/sys/bus/pci/devices") / device.name / "driver_override").write_text("\n")
-        (device / "driver/unbind").write_text(device.name)
+        sysdev.unbind(device.name)
     deadline = time.monotonic() + 10
     while True:
         for name in OURS:
@@ -89,7 +84,7 @@ def do(job):
         for name in ("iommufd", "vfio-pci"):
             if quiet("modprobe", name):
                 report["problems"].append(f"{name} cannot be loaded")
-    before = pins()
+    before = sysdev.pages_pinned()
     for spec in job["tests"]:
         text, status = run(spec, job["limit"])
         report["tests"][spec] = [text, 124 if status is None else status]
@@ -100,7 +95,7 @@ def do(job):
     if not report["last"] and job["modules"]:
         report["problems"] += unload()
         report["last"] = bool(report["problems"])
-    report["pins"] = pins() - before
+    report["pins"] = sysdev.pages_pinned() - before
     report["log"] = subprocess.run(["dmesg", "--notime"], stdout=subprocess.PIPE, text=True, errors="replace").stdout
     report["last"] = report["last"] or report["pins"] != 0 or any(word in report["log"] for word in BAD)
     return report

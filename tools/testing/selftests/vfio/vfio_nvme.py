@@ -18,8 +18,11 @@ import time
 import traceback
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "lib"))
+import sysdev  # noqa: E402
+
 PROGRAM = Path(__file__).resolve().parents[4] / "build/tools/vfio-nvme"
-DEVICES = Path("/sys/bus/pci/devices")
+DEVICES = sysdev.PCI
 CLASS_NVME = "0x010802"
 PATIENCE = int(os.environ.get("VM_PATIENCE", 1))
 TIMEOUT = 60 * PATIENCE
@@ -48,11 +51,6 @@ def attribute(bdf, name):
     return (DEVICES / bdf / name).read_text().strip()
 
 
-def driver(bdf):
-    link = DEVICES / bdf / "driver"
-    return link.resolve().name if link.exists() else ""
-
-
 def faults(bdf, what):
     """Tell who judges the kernel's log: DMA of a device is to be stopped by the IOMMU, from here or until here."""
     Path("/dev/kmsg").write_text(f"DMA faults of {bdf} {what}\n")
@@ -60,15 +58,13 @@ def faults(bdf, what):
 
 def give_to(bdf, name):
     """Give a device to a driver, or to the one that the kernel chooses for ''."""
-    (DEVICES / bdf / "driver_override").write_text(name or "\n")
-    if driver(bdf):
-        (DEVICES / bdf / "driver/unbind").write_text(bdf)
     try:
-        Path("/sys/bus/pci/drivers_probe").write_text(bdf)
+        sysdev.set_driver(bdf, name)
     except OSError as err:
         raise AssertionError(f"{bdf} has no driver {name}: {err}") from err
     if name:
-        expect(driver(bdf) == name, f"{bdf} is bound to {driver(bdf)}, not to {name}")
+        found = sysdev.driver(bdf)
+        expect(found == name, f"{bdf} is bound to {found}, not to {name}")
 
 
 def controllers():
@@ -104,12 +100,6 @@ class Borrowed:
         give_to(self.bdf, "")
 
 
-def pins():
-    Path("/proc/sys/vm/stat_refresh").write_text("1")
-    stat = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
-    return int(stat["nr_foll_pin_acquired"]) - int(stat["nr_foll_pin_released"])
-
-
 # ---- the program
 
 def run(*args):
@@ -126,10 +116,10 @@ def run(*args):
 
 def check_use(block, *args, vectors=None):
     """Read, with all queues, write, and be told of it by so many vectors; gives what is to be found in the block."""
-    before = pins()
+    before = sysdev.pages_pinned()
     text = run("--read", "0:4096", "--write", block, *args)
     expect(f"wrote block {block}, flushed, and read the same back" in text, "the block was not written")
-    wait_for("no page stays pinned", lambda: pins() == before)
+    wait_for("no page stays pinned", lambda: sysdev.pages_pinned() == before)
     if vectors:
         match = re.search(r"announced by \w+ on eventfds; wake-ups per vector: ([\d, ]+)", text)
         expect(match, "nothing is said of interrupts")
@@ -142,7 +132,7 @@ def check_use(block, *args, vectors=None):
 def kernel_reads(bdf, block):
     """What the kernel's driver finds in a block."""
     subprocess.run(["modprobe", "-q", "nvme"], check=False)		# or it is built in
-    if driver(bdf) != "nvme":
+    if sysdev.driver(bdf) != "nvme":
         give_to(bdf, "nvme")
 
     def disks():
