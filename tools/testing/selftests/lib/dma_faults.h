@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A test that makes a device do DMA to where it may not go says so in the
- * kernel's log, around that: the harness takes every other report of an IOMMU
- * driver for a failure. Where nobody looks at the log it makes no difference.
+ * A test announces in the kernel's log that a device is about to do DMA which the
+ * IOMMU has to stop, and when that is over. To the harness every other report of
+ * an IOMMU driver is a failure.
  */
 #ifndef TEST_DMA_FAULTS_H
 #define TEST_DMA_FAULTS_H
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 /*
- * For the device at @bdf, "0000:00:02.0", or "all devices". Opened each time,
- * for the kernel limits the rate of each file.
+ * For the device at @bdf, "0000:00:02.0", or "all devices". Opened each time, as
+ * the kernel limits the rate of each open file.
  */
 static inline void dma_faults_say(const char *bdf, const char *what)
 {

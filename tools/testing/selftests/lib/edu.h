@@ -20,8 +20,8 @@ int edu_start(int dev, void **bar);
 void edu_dma_begin(volatile void *bar, __u64 src, __u64 dst, __u64 len,
 		   __u64 flags);
 /*
- * Wait for the end of a copy: -ETIMEDOUT if it does not come. Whether it reached
- * memory nobody can tell.
+ * Copy and wait for the end of it, which the device tells; not whether the copy
+ * has reached memory. -ETIMEDOUT if there is no end.
  */
 int edu_dma(volatile void *bar, __u64 src, __u64 dst, __u64 len, __u64 flags);
 

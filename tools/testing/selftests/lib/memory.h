@@ -18,20 +18,20 @@ static inline size_t page_size(void)
 }
 
 /*
- * A test process ends soon, so most tests never unmap what they get here.
- * MAP_FAILED if there is none.
+ * Memory of @size bytes, or MAP_FAILED. Most tests never unmap it: their process
+ * ends soon.
  */
 
 void *mem_shared(size_t size);
 void *mem_private(size_t size);
-/* Of huge pages, which have to be there: see hugetlb_reserve() */
+/* Of huge pages that the pool has, see hugetlb_reserve() */
 void *mem_hugetlb(size_t size);
 /* Private memory at a multiple of 2 MiB, of huge pages where there are any */
 void *mem_thp(size_t size);
 /* An address below which @size bytes are mapped and above which nothing is */
 void *mem_before_hole(size_t size);
 
-/* See to it that the kernel has so many huge pages of 2 MiB, if it can */
+/* Raise the number of 2 MiB pages in the pool of the kernel to @pages, if it is lower */
 void hugetlb_reserve(unsigned int pages);
 
 /* The descriptor or a negative errno */
@@ -43,7 +43,7 @@ int memfd_new(size_t size, unsigned int flags);
  */
 int block_device(size_t size);
 
-/* Pages that are pinned by anybody in the system; negative if it does not count */
+/* Pages that are pinned in the whole system; negative if the kernel does not count */
 long pages_pinned(void);
 /* A line of /proc/self/status in KiB, such as VmPin; negative if absent */
 long status_kib(const char *key);

@@ -21,7 +21,7 @@
 #define MOCK_RESERVED_SECOND	(MOCK_APERTURE_START + (2UL << 20))
 #define MOCK_RESERVED_LENGTH	0x10000UL
 
-/* A mock device: what to destroy to unplug it, its table, and its object */
+/* A mock device: the object to destroy to unplug it, its hwpt, its device object */
 struct mock_device {
 	__u32 stdev;
 	__u32 hwpt;

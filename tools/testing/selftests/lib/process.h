@@ -36,7 +36,7 @@ pid_t fork_with_socket(int *sock);
 void sync_tell(int fd);
 void sync_wait(int fd);
 
-/* Is the process asleep, not to be woken by anything but what it waits for? */
+/* Does the process sleep, interruptibly or not? */
 bool process_sleeps(pid_t pid);
 /* How many files this process has open */
 int open_files(void);
@@ -47,7 +47,7 @@ int open_files(void);
 int fdinfo_line(int fd, const char *start, char *buf, size_t size);
 int fdinfo_get(int fd, const char *key, char *buf, size_t size);
 
-/* Of a clock that never goes back */
+/* By the monotonic clock */
 double seconds_now(void);
 
 #endif

@@ -14,7 +14,7 @@ bool qmp_is_there(void)
 	return !access(QMP_PORT, W_OK);
 }
 
-static int qmp(const char *request, char *reply, size_t size)
+static int qmp_request(const char *request, char *reply, size_t size)
 {
 	size_t len = 0;
 	ssize_t n;
@@ -41,7 +41,7 @@ int qmp_execute(const char *command, const char *arguments)
 
 	snprintf(request, sizeof(request),
 		 "{\"execute\":\"%s\",\"arguments\":%s}\n", command, arguments);
-	ret = qmp(request, reply, sizeof(reply));
+	ret = qmp_request(request, reply, sizeof(reply));
 	if (ret == -EIO)
 		printf("# %s: %s\n", command, reply);
 	return ret;
@@ -55,7 +55,7 @@ int qmp_monitor(const char *line, const char *success)
 	snprintf(request, sizeof(request),
 		 "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"%s\"}}\n",
 		 line);
-	ret = qmp(request, reply, sizeof(reply));
+	ret = qmp_request(request, reply, sizeof(reply));
 	if (!ret && !strstr(reply, success))
 		ret = -EIO;
 	if (ret == -EIO)

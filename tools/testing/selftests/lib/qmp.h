@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What a test has the machine do that it runs in: the harness passes commands on
- * to QEMU.
- */
+/* Commands to the QEMU that the test runs in, which the harness passes on */
 #ifndef TEST_QMP_H
 #define TEST_QMP_H
 
