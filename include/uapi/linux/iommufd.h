@@ -3,7 +3,7 @@
  * User interface of /dev/iommu: IO address spaces that devices are attached to
  * and that processes map memory into.
  *
- * Names, numbers and layouts are those of Linux 7.2.
+ * Names, numbers and layouts are those of Linux 7.3.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H
@@ -70,6 +70,7 @@ enum {
 	IOMMUFD_CMD_IOAS_CHANGE_PROCESS = 0x92,
 	IOMMUFD_CMD_VEVENTQ_ALLOC = 0x93,
 	IOMMUFD_CMD_HW_QUEUE_ALLOC = 0x94,
+	IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA = 0x95,
 };
 
 /**
@@ -242,6 +243,35 @@ struct iommu_ioas_map {
 };
 
 #define IOMMU_IOAS_MAP _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP)
+
+/**
+ * struct iommu_ioas_noiommu_get_pa - ioctl(IOMMU_IOAS_NOIOMMU_GET_PA), ask for
+ *                                    the address that a device without an IOMMU
+ *                                    has to use
+ * @size: of this struct
+ * @flags: 0
+ * @ioas_id: an IOAS of devices that no IOMMU confines
+ * @__reserved: 0
+ * @iova: where to begin; it has to be mapped
+ * @length: in: how many bytes at most, and not 0; out: how many of these are one
+ *          behind the other in physical memory
+ * @out_phys: physical address of the first one
+ *
+ * A device without an IOMMU does DMA to physical addresses, and can reach all of
+ * memory.
+ */
+struct iommu_ioas_noiommu_get_pa {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 out_phys;
+};
+
+#define IOMMU_IOAS_NOIOMMU_GET_PA \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA)
 
 /**
  * struct iommu_ioas_map_file - ioctl(IOMMU_IOAS_MAP_FILE), map a file's memory
@@ -597,9 +627,18 @@ struct iommu_hw_info_vtd {
 };
 
 /**
+ * enum iommu_hw_info_arm_smmuv3_flags - what to know about an Arm SMMUv3
+ * @IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI: TLBI and CFGI commands have
+ *    to be issued twice, each time with a SYNC behind them (erratum T264-SMMU-3)
+ */
+enum iommu_hw_info_arm_smmuv3_flags {
+	IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI = 1 << 0,
+};
+
+/**
  * struct iommu_hw_info_arm_smmuv3 - registers of an Arm SMMUv3
  *                                   (IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
- * @flags: 0
+ * @flags: of enum iommu_hw_info_arm_smmuv3_flags
  * @__reserved: 0
  * @idr: SMMU_IDR0 to SMMU_IDR5
  * @iidr: SMMU_IIDR

@@ -628,6 +628,11 @@ const struct op ops[] = {
 		 F("index", NUMBER, iommu_hw_queue_alloc, index),
 		 F("iova", IOVA, iommu_hw_queue_alloc, nesting_parent_iova),
 		 F("length", LENGTH, iommu_hw_queue_alloc, length))),
+	IOCTL("noiommu_get_pa", 1, IOMMU_IOAS_NOIOMMU_GET_PA,
+	      iommu_ioas_noiommu_get_pa,
+	      IN(F("ioas", IOAS, iommu_ioas_noiommu_get_pa, ioas_id),
+		 F("iova", IOVA, iommu_ioas_noiommu_get_pa, iova),
+		 F("length", LENGTH, iommu_ioas_noiommu_get_pa, length))),
 
 	/* The mock driver */
 	TEST("reserve", 3, ADD_RESERVED,

@@ -87,6 +87,7 @@ static const struct ioctl_size sizes[] = {
 	SIZE(IOMMU_VDEVICE_ALLOC, 24, 24),
 	SIZE(IOMMU_VEVENTQ_ALLOC, 32, 32),
 	SIZE(IOMMU_HW_QUEUE_ALLOC, 40, 40),
+	SIZE(IOMMU_IOAS_NOIOMMU_GET_PA, 40, 40),
 };
 
 /* An argument of zeroes but for its size, and @tail behind what is known */
@@ -163,8 +164,8 @@ TEST_F(ctx, unknown_ioctl)
 	EXPECT_EQ(-ENOTTY, call(self->fd, _IO(IOMMUFD_TYPE, 0), arg));
 	EXPECT_EQ(-ENOTTY, call(self->fd,
 				_IO(IOMMUFD_TYPE, IOMMUFD_CMD_BASE - 1), arg));
-	for (nr = IOMMUFD_CMD_HW_QUEUE_ALLOC + 1; nr < IOMMUFD_CMD_BASE + 32;
-	     nr++) {
+	for (nr = IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA + 1;
+	     nr < IOMMUFD_CMD_BASE + 32; nr++) {
 		EXPECT_EQ(-ENOTTY, call(self->fd, _IO(IOMMUFD_TYPE, nr), arg)) {
 			TH_LOG("number %#x", nr);
 		}
@@ -438,6 +439,7 @@ TEST_F(ctx, later_features)
 		IOMMU_VDEVICE_ALLOC,
 		IOMMU_VEVENTQ_ALLOC,
 		IOMMU_HW_QUEUE_ALLOC,
+		IOMMU_IOAS_NOIOMMU_GET_PA,
 	};
 	unsigned int i, k;
 
