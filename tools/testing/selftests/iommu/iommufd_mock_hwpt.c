@@ -180,7 +180,17 @@ TEST_F(iommu, dmabuf)
 	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE, size, MOCK_PAGE,
 				     &all, &count));
 	EXPECT_EQ(0, count);
+	/* Nor does what is mapped while it is away lead anywhere, until then */
+	ASSERT_EQ(0, ioas_copy_at(self->fd, self->ioas, BASE + size, self->ioas,
+				  BASE, size));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE + size, size,
+				     MOCK_PAGE, &all, &count));
+	EXPECT_EQ(0, count);
 	ASSERT_EQ(0, mock_dmabuf_revoke(self->fd, copy, false));
+	ASSERT_EQ(0, mock_make_dirty(self->fd, hwpt, BASE + size, size,
+				     MOCK_PAGE, &all, &count));
+	EXPECT_EQ(16, count);
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE + size, size));
 	/* nobody pays for it */
 	EXPECT_EQ(0, change_process(self->fd));
 
