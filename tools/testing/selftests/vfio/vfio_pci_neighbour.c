@@ -7,7 +7,8 @@
  * left of it.
  *
  * Uses five of QEMU's edu: two in one group, so that they share the lock of their
- * set, and three that are alone.
+ * set, and three that are alone; and, if they are there, an igb for its VFs, and a
+ * pcie-root-port named "port0" to plug another edu into.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,8 +29,11 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/qmp.h"
 #include "../lib/type1.h"
 #include "../lib/vfio_pci.h"
+
+#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 
 #define CULPRIT_UID	65534
 #define OTHER_UID	65533
@@ -249,6 +253,7 @@ struct scene {
 	char idle_mate[SYSDEV_NAME_MAX];
 	char second[SYSDEV_NAME_MAX];
 	char other[SYSDEV_NAME_MAX];
+	char pf[SYSDEV_NAME_MAX];
 	unsigned int faults;
 	char stage[64];
 	char failed[64];
@@ -1012,6 +1017,80 @@ static int other_user(struct scene *scene)
 }
 
 /* What goes on as always while @culprit hangs */
+static int numvfs(const char *bdf, const char *n)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
+		 bdf);
+	return file_write(path, n);
+}
+
+/* Make VFs, which get our driver, and remove them */
+static int make_vfs(const char *pf)
+{
+	int ret = numvfs(pf, "2");
+
+	return ret ? ret : numvfs(pf, "0");
+}
+
+#define MAX_EDUS	16
+
+/* The one among all edu that is none of @old */
+static bool find_new(char old[MAX_EDUS][SYSDEV_NAME_MAX], unsigned int nr_old,
+		     char bdf[SYSDEV_NAME_MAX])
+{
+	unsigned int i, j;
+
+	for (i = 0; sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, i, bdf); i++) {
+		for (j = 0; j < nr_old && strcmp(bdf, old[j]); j++)
+			;
+		if (j == nr_old)
+			return true;
+	}
+	return false;
+}
+
+/* The kernel may be looking at it still */
+static bool is_early(int ret)
+{
+	return ret == -ENOENT || ret == -ENODEV || ret == -EBUSY;
+}
+
+/*
+ * A device comes, root gives it to vfio-pci, and the machine takes it back; 1 if
+ * this machine cannot do that.
+ */
+static int plug_and_unplug(void)
+{
+	char old[MAX_EDUS][SYSDEV_NAME_MAX], bdf[SYSDEV_NAME_MAX], dir[PATH_MAX];
+	unsigned int nr = 0, i;
+	int ret;
+
+	if (!qmp_is_there())
+		return 1;
+	while (nr < MAX_EDUS &&
+	       sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, nr, old[nr]))
+		nr++;
+	ret = qmp_execute("device_add",
+			  "{\"driver\":\"edu\",\"id\":\"neighbour\",\"bus\":\"port0\"}");
+	if (ret)
+		return ret == -EIO ? 1 : ret;
+	for (ret = -ENOENT, i = 0; is_early(ret) && i < BOUND_MS / 10; i++) {
+		usleep(10000);
+		if (find_new(old, nr, bdf))
+			ret = sysdev_set_driver(bdf, "vfio-pci");
+	}
+	if (ret)
+		return ret;
+
+	snprintf(dir, sizeof(dir), "/sys/bus/pci/devices/%s", bdf);
+	ret = qmp_execute("device_del", "{\"id\":\"neighbour\"}");
+	for (i = 0; !ret && !access(dir, F_OK) && i < BOUND_MS / 10; i++)
+		usleep(10000);
+	return !ret && !access(dir, F_OK) ? -ETIME : ret;
+}
+
 static int neighbours(struct scene *scene, pid_t culprit, bool by_group)
 {
 	stage(scene, "read fdinfo of the culprit");
@@ -1035,6 +1114,12 @@ static int neighbours(struct scene *scene, pid_t culprit, bool by_group)
 		if (fails(scene, unbind_and_bind(scene->idle_mate)))
 			return -EIO;
 	}
+	stage(scene, "make VFs and remove them");
+	if (scene->pf[0] && fails(scene, make_vfs(scene->pf)))
+		return -EIO;
+	stage(scene, "plug a device in and out");
+	if (fails(scene, plug_and_unplug()))
+		return -EIO;
 	stage(scene, "remove a device and find it again");
 	if (fails(scene, pci_remove(scene->other)))
 		return -EIO;
@@ -1071,7 +1156,8 @@ static pid_t unbind_fork(const char *bdf)
 FIXTURE(neighbour)
 {
 	struct scene *scene;
-	char drivers[4][SYSDEV_NAME_MAX];
+	char drivers[5][SYSDEV_NAME_MAX];
+	char sriov[8];	/* parameter of vfio-pci */
 	pid_t culprit;
 	long pins;
 };
@@ -1219,6 +1305,17 @@ FIXTURE_SETUP(neighbour)
 					       "vfio-pci"));
 		ASSERT_EQ(0, let_in(scene_device(self->scene, i)));
 	}
+	self->sriov[0] = '\0';
+	if (sysdev_find_pci(IGB_VENDOR, IGB_DEVICE, 0, self->scene->pf)) {
+		if (sysdev_driver(self->scene->pf, self->drivers[4]))
+			self->drivers[4][0] = '\0';
+		ASSERT_EQ(0, sysdev_set_driver(self->scene->pf, "vfio-pci"));
+		ASSERT_LT(0, file_read(ENABLE_SRIOV, self->sriov,
+					  sizeof(self->sriov)));
+		ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
+	} else {
+		self->scene->pf[0] = '\0';
+	}
 	self->pins = pages_pinned();
 	ASSERT_LE(0, self->pins);
 }
@@ -1236,6 +1333,12 @@ FIXTURE_TEARDOWN(neighbour)
 			EXPECT_EQ(0, sysdev_set_driver(scene_device(self->scene, i),
 						       self->drivers[i][0] ?
 						       self->drivers[i] : NULL));
+	if (self->sriov[0])
+		EXPECT_EQ(0, file_write(ENABLE_SRIOV, self->sriov));
+	if (self->scene->pf[0])
+		EXPECT_EQ(0, sysdev_set_driver(self->scene->pf,
+					       self->drivers[4][0] ?
+					       self->drivers[4] : NULL));
 }
 
 static void plot_unfolds(struct __test_metadata *_metadata,
