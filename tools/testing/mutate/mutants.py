@@ -233,6 +233,7 @@ stock("debugfs-stays", VFIO + "debugfs.c", "vfio_device_debugfs_exit", "\tdebugf
 # ---- vfio-pci
 F = PCI + "intx.c"
 stock("intx-handled-is-not-masked", F, "vfio_pci_intx_handler", "pci_check_and_mask_intx(vdev->pdev)) {\n\t\t\tintx->masked = true;\n", "pci_check_and_mask_intx(vdev->pdev)) {\n", "vfio/vfio_pci_irq:told_once,level")
+debug("intx-rings", F, "vfio_pci_intx_unmask_handler", "\tif (!vdev->pci_2_3 && in_interrupt())\n\t\treturn true;\n", "", "vfio/vfio_pci_irq:same_eventfd,ring_of_two")
 debug("intx-disabled-unlocked", F, "vfio_pci_intx_set_disabled", "\tscoped_guard(spinlock_irqsave, &vdev->irqlock) {\n", "\t{\n", "vfio/vfio_pci_irq:disable_bit")
 F = PCI + "msi.c"
 debug("msi-half-set", F, "vfio_pci_msi_set_triggers_locked", "\t\tvfio_pci_msi_ctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_irq:all_or_nothing",
@@ -258,6 +259,8 @@ debug("sriov-error-stays-active", F, "vfio_pci_sriov_enable", "\t\tvdev->sriov_a
 stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
 stock("no-zap-before-disable", PCI + "config_rw.c", "vfio_pci_write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
 stock("msi-not-shown", PCI + "config.c", "vfio_pci_config_msi_changed", "if (vdev->irq_type == VFIO_PCI_MSI_IRQ_INDEX)", "if (0)", "vfio/vfio_pci_irq:msi_in_config")
+stock("bars-stay-where-they-are", PCI + "config.c", "vfio_pci_config_restore", "\tvfio_pci_restore_assigned_bars(vdev);\n", "", "vfio/vfio_pci_changed:bar")
+uml("config-asks-again", PCI + "config_caps.c", "vfio_pci_desc_read", "d->seen && test_bit(reg, d->seen->known)", "false", "vfio_pci_config*")
 uml("config-loops", PCI + "config_build.c", "vfio_pci_build_cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")
 uml("config-pme", PCI + "config_build.c", "vfio_pci_build_fix_caps", "PCI_PM_CTRL_PME_ENABLE |", "0 |", "vfio_pci_config*")
 uml("config-msi-length", PCI + "config_caps.c", "vfio_pci_msi_len", "0x18 : 0x14", "0x14 : 0x14", "vfio_pci_config*")
