@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/vfio_pci_core.h>
 
+#include "rom_image.h"
 #include "vfio_pci_priv.h"
 
 static struct resource *vfio_pci_rom_resource(struct vfio_pci_core_device *vdev)
@@ -35,55 +36,6 @@ u64 vfio_pci_rom_window(struct vfio_pci_core_device *vdev)
 	return resource_size(vfio_pci_rom_resource(vdev));
 }
 
-static size_t vfio_pci_rom_probe(struct vfio_pci_core_device *vdev)
-{
-	void __iomem *io;
-	size_t size;
-	u16 cmd;
-
-	if (vfio_pci_rom_from_firmware(vdev))
-		return vdev->pdev->romlen;
-	if (!vfio_pci_rom_resource(vdev)->start)
-		return 0;
-
-	/* A ROM answers only while memory decoding is on */
-	cmd = vfio_pci_memory_lock_and_enable(vdev);
-	io = pci_map_rom(vdev->pdev, &size);
-	if (io)
-		pci_unmap_rom(vdev->pdev, io);
-	else
-		size = 0;
-	vfio_pci_memory_unlock_and_restore(vdev, cmd);
-	return size;
-}
-
-/*
- * Looked for when somebody first asks. The PCI core complains in the log about
- * ROMs without a valid image, which must not happen as often as a user likes.
- */
-static size_t vfio_pci_rom_image_size(struct vfio_pci_core_device *vdev)
-{
-	lockdep_assert_held(&vdev->rom_lock);
-
-	if (!vdev->rom_probed) {
-		vdev->rom_size = vfio_pci_rom_probe(vdev);
-		vdev->rom_probed = true;
-	}
-	return vdev->rom_size;
-}
-
-/**
- * vfio_pci_rom_present - whether there is something in the ROM
- * @vdev: an enabled device that is powered
- *
- * Return: true if there is.
- */
-bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev)
-{
-	guard(mutex)(&vdev->rom_lock);
-	return vfio_pci_rom_image_size(vdev) != 0;
-}
-
 static void __iomem *vfio_pci_rom_map(struct vfio_pci_core_device *vdev)
 {
 	struct resource *res = vfio_pci_rom_resource(vdev);
@@ -108,6 +60,65 @@ static void vfio_pci_rom_unmap(struct vfio_pci_core_device *vdev,
 	if (!vfio_pci_rom_from_firmware(vdev) &&
 	    !(vfio_pci_rom_resource(vdev)->flags & IORESOURCE_ROM_ENABLE))
 		pci_disable_rom(vdev->pdev);
+}
+
+static u8 vfio_pci_rom_read_byte(void *ctx, size_t pos)
+{
+	return readb((void __iomem __force *)ctx + pos);
+}
+
+static size_t vfio_pci_rom_probe(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_rom rom = {
+		.read = vfio_pci_rom_read_byte,
+		.size = vfio_pci_rom_window(vdev),
+	};
+	struct resource *res = vfio_pci_rom_resource(vdev);
+	void __iomem *io;
+	size_t size = 0;
+	u16 cmd;
+
+	if (vfio_pci_rom_from_firmware(vdev))
+		return vdev->pdev->romlen;
+	/* It is not used where it is, if that is somebody else's */
+	if (!res->start ||
+	    (!res->parent && pci_assign_resource(vdev->pdev, PCI_ROM_RESOURCE)))
+		return 0;
+
+	/* A ROM answers only while memory decoding is on */
+	cmd = vfio_pci_memory_lock_and_enable(vdev);
+	io = vfio_pci_rom_map(vdev);
+	if (io) {
+		rom.ctx = (void __force *)io;
+		size = vfio_pci_rom_image_size(&rom);
+		vfio_pci_rom_unmap(vdev, io);
+	}
+	vfio_pci_memory_unlock_and_restore(vdev, cmd);
+	return size;
+}
+
+/* Looked for when somebody first asks: reading a ROM takes long */
+static size_t vfio_pci_rom_probed_size(struct vfio_pci_core_device *vdev)
+{
+	lockdep_assert_held(&vdev->rom_lock);
+
+	if (!vdev->rom_probed) {
+		vdev->rom_size = vfio_pci_rom_probe(vdev);
+		vdev->rom_probed = true;
+	}
+	return vdev->rom_size;
+}
+
+/**
+ * vfio_pci_rom_present - whether there is something in the ROM
+ * @vdev: an enabled device that is powered
+ *
+ * Return: true if there is.
+ */
+bool vfio_pci_rom_present(struct vfio_pci_core_device *vdev)
+{
+	guard(mutex)(&vdev->rom_lock);
+	return vfio_pci_rom_probed_size(vdev) != 0;
 }
 
 /**
@@ -138,7 +149,7 @@ ssize_t vfio_pci_rom_read(struct vfio_pci_core_device *vdev, char __user *buf,
 	count = min_t(u64, count, end - pos);
 
 	guard(mutex)(&vdev->rom_lock);
-	if (!vfio_pci_rom_image_size(vdev))
+	if (!vfio_pci_rom_probed_size(vdev))
 		return -ENOMEM;
 	io = vfio_pci_rom_map(vdev);
 	if (!io)
