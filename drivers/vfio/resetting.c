@@ -34,8 +34,9 @@ static struct iommu_group *vfio_iommu_group(struct vfio_device *device)
  */
 void vfio_device_reset_begin(struct vfio_device *device)
 {
-	guard(spinlock)(&vfio_resetting_lock);
+	spin_lock(&vfio_resetting_lock);
 	list_add(&device->resetting_entry, &vfio_resetting);
+	spin_unlock(&vfio_resetting_lock);
 }
 EXPORT_SYMBOL_GPL(vfio_device_reset_begin);
 
@@ -45,8 +46,9 @@ EXPORT_SYMBOL_GPL(vfio_device_reset_begin);
  */
 void vfio_device_reset_end(struct vfio_device *device)
 {
-	guard(spinlock)(&vfio_resetting_lock);
+	spin_lock(&vfio_resetting_lock);
 	list_del_init(&device->resetting_entry);
+	spin_unlock(&vfio_resetting_lock);
 }
 EXPORT_SYMBOL_GPL(vfio_device_reset_end);
 
@@ -60,10 +62,12 @@ bool vfio_device_is_resetting(struct vfio_device *device)
 {
 	struct iommu_group *group = vfio_iommu_group(device);
 	struct vfio_device *cur;
+	bool found = false;
 
-	guard(spinlock)(&vfio_resetting_lock);
+	spin_lock(&vfio_resetting_lock);
 	list_for_each_entry(cur, &vfio_resetting, resetting_entry)
-		if (cur == device || (group && vfio_iommu_group(cur) == group))
-			return true;
-	return false;
+		found = found || cur == device ||
+			(group && vfio_iommu_group(cur) == group);
+	spin_unlock(&vfio_resetting_lock);
+	return found;
 }

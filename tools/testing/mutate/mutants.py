@@ -219,7 +219,7 @@ stock("pin-answers-nothing", F, "vfio_pin_pages", "return ret ? ret : npage;", "
 stock("set-finds-a-stranger", VFIO + "device_set.c", "vfio_find_device_in_devset", "if (device->dev == dev)", "if (device->dev)", "vfio/vfio_pci_reset:by_iommufd,mate_not_open")
 stock("log-goes-on", VFIO + "dma_logging.c", "vfio_log_get_ranges", "\t\t\treturn -EINVAL;\n", "\t\t\tcontinue;\n", "vfio/vfio_mdev_mtty:dma_logging")
 stock("set-and-get", VFIO + "feature.c", "vfio_ioctl_device_feature", "\t    flags & VFIO_DEVICE_FEATURE_SET && flags & VFIO_DEVICE_FEATURE_GET)", "\t    false)", "vfio/vfio_cdev_abi:feature_errors")
-stock("resets-only-itself", VFIO + "resetting.c", "vfio_device_is_resetting", " || (group && vfio_iommu_group(cur) == group)", "", "vfio/vfio_pci_reset:attach_in_reset")
+stock("resets-only-itself", VFIO + "resetting.c", "vfio_device_is_resetting", " ||\n\t\t\t(group && vfio_iommu_group(cur) == group)", "", "vfio/vfio_pci_reset:attach_in_reset")
 stock("virqfd-forgets-closed", VFIO + "virqfd.c", "vfio_virqfd_disable", "\twait_event(virqfd_gone, virqfd_is_gone(pvirqfd));\n", "", "vfio/vfio_cdev_emulated:virqfd_waits_for_its_own")
 stock("virqfd-spins", VFIO + "virqfd.c", "virqfd_fire", "virqfd_is_chained() ? VIRQFD_CHAIN_DELAY : 0", "0", "vfio/vfio_pci_irq:same_eventfd")
 stock("virqfd-replaced", VFIO + "virqfd.c", "vfio_virqfd_enable", "\tif (*pvirqfd) {\n", "\tif (0) {\n", "vfio/vfio_pci_irq:unmask_eventfd")
