@@ -50,7 +50,8 @@ unsigned long iopt_flush_max(struct device *dev)
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	const struct iommu_hw_info_vtd *vtd;
 	unsigned long max = 0;
-	u32 length, type;
+	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
+	u32 length;
 	void *info;
 
 	if (!ops->hw_info)
@@ -101,6 +102,15 @@ void iopt_gather_flush(struct iopt_gather *gather)
 }
 
 /*
+ * Drivers whose page tables are the generic ones have no operations to map and
+ * unmap: only the IOMMU core knows how.
+ */
+static bool iopt_is_core_mapped(const struct iommu_domain *domain)
+{
+	return !domain->ops->map_pages;
+}
+
+/*
  * A driver that gathers pages of one size flushes by itself before it adds a
  * range that does not continue the others, but that is too late for the tables
  * of the new one.
@@ -110,7 +120,8 @@ static void iopt_gather_prepare(struct iopt_gather *gather, unsigned long iova,
 {
 	struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 
-	if (iotlb->pgsize &&
+	/* The generic page table has its tables in order, and no page size. */
+	if (!iopt_is_core_mapped(gather->item->domain) && iotlb->pgsize &&
 	    (iotlb->pgsize != length ||
 	     iommu_iotlb_gather_is_disjoint(iotlb, iova, length)))
 		iopt_gather_flush(gather);
@@ -156,6 +167,19 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 	return ALIGN_DOWN(length, *page);
 }
 
+/* Unmap a piece; gives the bytes that were mapped. */
+static size_t iopt_unmap_piece(struct iopt_gather *gather, unsigned long iova,
+			       size_t page, size_t length)
+{
+	struct iommu_domain *domain = gather->item->domain;
+
+	iopt_gather_prepare(gather, iova, length);
+	if (iopt_is_core_mapped(domain))
+		return iommu_unmap_fast(domain, iova, length, &gather->iotlb);
+	return domain->ops->unmap_pages(domain, iova, page, length / page,
+					&gather->iotlb);
+}
+
 /* Undo what a call that failed did, of which drivers say only a part. */
 static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
 			    size_t page, size_t length, size_t mapped)
@@ -164,23 +188,36 @@ static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
 	struct iopt_gather gather;
 
 	iopt_gather_init(&gather, item);
-	if (mapped) {
-		iopt_gather_prepare(&gather, iova, mapped);
-		domain->ops->unmap_pages(domain, iova, page, mapped / page,
-					 &gather.iotlb);
-	}
+	if (mapped)
+		iopt_unmap_piece(&gather, iova, page, mapped);
 	/*
 	 * They go from the first page to the last. Where there is nothing, VT-d
 	 * would unmap what lies after it.
 	 */
 	iova += mapped;
 	length -= mapped;
-	if (length && iommu_iova_to_phys(domain, iova)) {
-		iopt_gather_prepare(&gather, iova, length);
-		domain->ops->unmap_pages(domain, iova, page, length / page,
-					 &gather.iotlb);
-	}
+	if (length && iommu_iova_to_phys(domain, iova))
+		iopt_unmap_piece(&gather, iova, page, length);
 	iopt_gather_flush(&gather);
+}
+
+/* Map a piece; gives 0, or an error with nothing of it mapped. */
+static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
+			  phys_addr_t phys, size_t page, size_t length,
+			  int prot, gfp_t gfp)
+{
+	struct iommu_domain *domain = item->domain;
+	size_t mapped = 0;
+	int rc;
+
+	if (iopt_is_core_mapped(domain))
+		return iommu_map(domain, iova, phys, length, prot, gfp);
+	rc = domain->ops->map_pages(domain, iova, phys, page, length / page,
+				    prot, gfp, &mapped);
+	if (!rc && mapped == length)
+		return 0;
+	iopt_undo_piece(item, iova, page, length, mapped);
+	return rc ? rc : -ENOMEM;
 }
 
 /**
@@ -201,8 +238,7 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 		   phys_addr_t phys, size_t length, size_t max_page, int prot,
 		   gfp_t gfp)
 {
-	struct iommu_domain *domain = item->domain;
-	unsigned long sizes = iopt_leaf_sizes(domain);
+	unsigned long sizes = iopt_leaf_sizes(item->domain);
 	size_t done = 0;
 
 	/* A switch to larger pages flushes the whole piece. */
@@ -211,7 +247,6 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 	sizes &= 2 * max_page - 1;
 
 	while (done < length) {
-		size_t mapped = 0;
 		size_t page, n;
 		int rc;
 
@@ -220,13 +255,12 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 		/* What is contiguous a driver may map as a larger page. */
 		if (n > max_page)
 			n = min(n, max_page - ((iova + done) & (max_page - 1)));
-		rc = domain->ops->map_pages(domain, iova + done, phys + done,
-					    page, n / page, prot, gfp, &mapped);
-		if (rc || mapped != n) {
-			iopt_undo_piece(item, iova + done, page, n, mapped);
+		rc = iopt_map_piece(item, iova + done, phys + done, page, n,
+				    prot, gfp);
+		if (rc) {
 			if (done)
 				iopt_untranslate_sync(item, iova, done);
-			return rc ? rc : -ENOMEM;
+			return rc;
 		}
 		done += n;
 		if (done < length)
@@ -248,6 +282,9 @@ int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
 {
 	const struct iommu_domain_ops *ops = item->domain->ops;
 
+	/* iommu_map() has done it. */
+	if (iopt_is_core_mapped(item->domain))
+		return 0;
 	return ops->iotlb_sync_map ?
 	       ops->iotlb_sync_map(item->domain, iova, length) : 0;
 }
@@ -262,16 +299,13 @@ int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
 void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 		      size_t length)
 {
-	struct iommu_domain *domain = gather->item->domain;
-	unsigned long sizes = iopt_leaf_sizes(domain);
+	unsigned long sizes = iopt_leaf_sizes(gather->item->domain);
 
 	while (length) {
 		size_t page, n, done;
 
 		n = iopt_next_piece(sizes, iova, iova, length, &page);
-		iopt_gather_prepare(gather, iova, n);
-		done = domain->ops->unmap_pages(domain, iova, page, n / page,
-						&gather->iotlb);
+		done = iopt_unmap_piece(gather, iova, page, n);
 		/* If so, somebody else changed our domain. */
 		WARN_ON(done < n);
 		iova += n;
