@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What an external build has to bring along: a configuration that the kernel's own lacks, our headers before the
-# kernel's, and what differs between kernels. Differences are found by looking at the headers and exports of the kernel
-# that is built for, never by its version number.
+# kernel's, and what differs between kernels. README in this directory says how.
 
 # The configuration, in Kconfig's words. Each symbol becomes a make variable and a C macro, in all directories.
 #
@@ -37,6 +36,12 @@ $(foreach c,$(compat-config),$(eval export CONFIG_$(c)))
 compat-flags := $(foreach c,$(compat-config),\
 	-DCONFIG_$(call compat-name,$(c))$(if $(filter m,$(call compat-value,$(c))),_MODULE)=1)
 
+# What to do about a kernel that cannot carry the modules. Its flavour is what follows the numbers in its name.
+compat-flavour := $(shell echo '$(KERNELRELEASE)' | sed -n 's/^[0-9][^-]*\(-[0-9]*\)\?-//p')
+compat-flavour := $(or $(compat-flavour),amd64)
+compat-advice := On Debian 12, install linux-image-6.12-$(compat-flavour) and linux-headers-6.12-$(compat-flavour) \
+	from its security archive and boot that kernel; Debian 13 has one that will do
+
 # What cannot be worked around: functions that the kernel must export to modules.
 compat-needs := iommu_attach_group_handle iommu_replace_group_handle iommu_detach_group_handle \
 	iommu_attach_handle_get iommu_group_claim_dma_owner iommu_device_claim_dma_owner \
@@ -45,16 +50,16 @@ compat-symvers := $(wildcard $(objtree)/Module.symvers)
 ifneq ($(compat-symvers),)
 compat-missing := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))
 ifneq ($(strip $(compat-missing)),)
-$(error This kernel cannot carry the modules, it does not export: $(compat-missing). Debian 13's kernel 6.12 does)
+$(error This kernel, $(KERNELRELEASE), cannot carry the modules: it does not export $(strip $(compat-missing)). $(compat-advice))
 endif
 endif
 
-# $(call compat-probe,NAME,HEADER,WORD): defines COMPAT_HAVE_NAME if the kernel's header has that word.
-compat-probe = $(if $(shell grep -qsw '$(3)' $(srctree)/include/$(2) && echo y),-DCOMPAT_HAVE_$(1))
-compat-flags += $(call compat-probe,PAGING_DOMAIN_ALLOC,linux/iommu.h,iommu_paging_domain_alloc)
-
-include $(src)/compat/differences.mk
+compat := $(src)/compat
+include $(compat)/differences.mk
 compat-flags += $(compat-differences)
+
+# All that ours export is in a namespace of their own, see compat/include/linux/export.h.
+compat-flags += -DCOMPAT_NAMESPACE=\"IOMMUFD_VFIO_OOT\"
 
 # Ours first. compat/iommu/iommufd exists so that "../iommu-priv.h", which sources in drivers/iommu/iommufd include from
 # the kernel's private directory, is found as compat/iommu/iommu-priv.h.

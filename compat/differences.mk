@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Differences between the kernel that the sources are written for, the newest that Debian has, and the one that is
-# built for. The headers in compat/include look at the macros that are defined here.
+# Differences between the kernel whose style the sources have, the newest that Debian has, and the one that is built for:
+# compat-differences is a list of macros, at which the headers in compat/include look. $(compat) is this directory.
 
-# $(call compat-lacks,NAME,HEADER,WORD): defines COMPAT_LACKS_NAME if the kernel's header has that word.
-compat-lacks = $(if $(shell grep -qs '$(3)' $(srctree)/include/$(2) && echo y),-DCOMPAT_LACKS_$(1))
-compat-differences := $(call compat-lacks,STRING_NAMESPACES,linux/export.h,__stringify(ns))
+# A file that other parts of make see: each of them would look anew.
+compat-cache := $(if $(KBUILD_EXTMOD),$(obj),$(objtree))/.compat-differences
+compat-differences := $(shell $(CONFIG_SHELL) $(compat)/probe.sh $(compat-cache))
+ifneq ($(.SHELLSTATUS),0)
+$(error This kernel cannot carry the modules: the lines above say what it lacks. $(compat-advice))
+endif

@@ -3,6 +3,7 @@
 # Included by each Makefile of ours in a kernel tree that is older than the sources' style ("make tree" adds the line):
 # what differs in that kernel. The kernel's own files do not see it.
 
+compat := $(srctree)/compat
 include $(srctree)/compat/differences.mk
 
 ccflags-y += $(compat-differences)

@@ -3,8 +3,10 @@
  * Prototypes of what the IOMMU core exports to iommufd alone, in the symbol
  * namespace IOMMUFD_INTERNAL. A kernel tree has them in its private
  * drivers/iommu/iommu-priv.h, which packages of kernel headers leave out.
- * Should one differ from the kernel's, the module is refused at load time: its
- * symbol versions would not match.
+ * Should one differ from the kernel's, a kernel with CONFIG_MODVERSIONS, as
+ * 6.12 of Debian, refuses the module, because its symbol versions would not
+ * match. Kernels from 7.2 on do not have that: there it is 'make check-static'
+ * that compares these with the kernel's source.
  */
 #ifndef _COMPAT_IOMMU_PRIV_H
 #define _COMPAT_IOMMU_PRIV_H

@@ -238,7 +238,7 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
 	void __user *user_ptr = u64_to_user_ptr(cmd->data_uptr);
-	u32 type = IOMMU_HW_INFO_TYPE_NONE;
+	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
 	const struct iommu_ops *ops;
 	struct iommufd_object *obj;
 	void *data = NULL;
@@ -254,6 +254,9 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 
+	/* Older drivers have one type and do not look at which one is asked for. */
+	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
+		type = cmd->in_data_type;
 	ops = dev_iommu_ops(to_idev(obj)->dev);
 	if (ops->hw_info) {
 		data = ops->hw_info(to_idev(obj)->dev, &data_len, &type);

@@ -54,13 +54,16 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 	bool must = flags || user_data;
 	struct iommu_domain *domain;
 
-	if (!ops->domain_alloc_user && must)
+	if (!ops->domain_alloc_paging_flags && must)
 		return ERR_PTR(-EOPNOTSUPP);
-	if (ops->domain_alloc_user &&
+	if (ops->domain_alloc_paging_flags &&
 	    (must || !READ_ONCE(igroup->no_user_domain))) {
-		domain = ops->domain_alloc_user(dev, flags, NULL, user_data);
-		if (!IS_ERR(domain))
+		domain = ops->domain_alloc_paging_flags(dev, flags, user_data);
+		/* What the IOMMU core does for its own allocations */
+		if (!IS_ERR(domain)) {
 			domain->owner = ops;
+			domain->type = IOMMU_DOMAIN_UNMANAGED;
+		}
 		domain = iommufd_domain_try(igroup, domain);
 		if (!IS_ERR(domain) || must ||
 		    !iommufd_domain_unsuitable(PTR_ERR(domain)))

@@ -207,13 +207,13 @@ int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 static __always_inline bool pfn_store_consecutive(struct page **pages,
 						  struct page *first)
 {
-	return pages[0] == first && pages[1] == nth_page(first, 1) &&
-	       pages[2] == nth_page(first, 2) &&
-	       pages[3] == nth_page(first, 3) &&
-	       pages[4] == nth_page(first, 4) &&
-	       pages[5] == nth_page(first, 5) &&
-	       pages[6] == nth_page(first, 6) &&
-	       pages[7] == nth_page(first, 7);
+	return pages[0] == first && pages[1] == first + 1 &&
+	       pages[2] == first + 2 &&
+	       pages[3] == first + 3 &&
+	       pages[4] == first + 4 &&
+	       pages[5] == first + 5 &&
+	       pages[6] == first + 6 &&
+	       pages[7] == first + 7;
 }
 
 /*
@@ -228,13 +228,13 @@ static unsigned long pfn_store_run_length(struct page **pages,
 	struct page **page = pages;
 
 	while (page < end && pfn_store_consecutive(page, next) &&
-	       pfn_store_consecutive(page + 8, nth_page(next, 8))) {
+	       pfn_store_consecutive(page + 8, next + 8)) {
 		page += 16;
-		next = nth_page(next, 16);
+		next += 16;
 	}
 	while (page < pages + npages && *page == next) {
 		page++;
-		next = nth_page(next, 1);
+		next++;
 	}
 	return page - pages;
 }

@@ -47,7 +47,7 @@ int mdev_register_parent(struct mdev_parent *parent, struct device *dev,
 	if (ret)
 		return ret;
 
-	ret = class_compat_create_link(mdev_bus_compat_class, dev, NULL);
+	ret = class_compat_create_link(mdev_bus_compat_class, dev);
 	if (ret)
 		dev_warn(dev, "cannot create a link in the class mdev_bus: %d\n", ret);
 
@@ -66,7 +66,7 @@ EXPORT_SYMBOL(mdev_register_parent);
 void mdev_unregister_parent(struct mdev_parent *parent)
 {
 	down_write(&parent->unreg_sem);
-	class_compat_remove_link(mdev_bus_compat_class, parent->dev, NULL);
+	class_compat_remove_link(mdev_bus_compat_class, parent->dev);
 	device_for_each_child(parent->dev, NULL, mdev_device_del_cb);
 	mdev_parent_del_types(parent);
 	up_write(&parent->unreg_sem);

@@ -246,7 +246,7 @@ static void vfio_pci_dmabuf_revoke_one(struct vfio_pci_dmabuf *buf)
 	dma_resv_lock(resv, NULL);
 	if (!buf->revoked) {
 		buf->revoked = true;
-		dma_buf_move_notify(buf->dmabuf);
+		dma_buf_invalidate_mappings(buf->dmabuf);
 	}
 	/* Without importers, no fence is about this memory */
 	if (!list_empty(&buf->dmabuf->attachments))
@@ -261,7 +261,7 @@ static void vfio_pci_dmabuf_restore_one(struct vfio_pci_dmabuf *buf)
 	dma_resv_lock(buf->dmabuf->resv, NULL);
 	if (buf->revoked) {
 		buf->revoked = false;
-		dma_buf_move_notify(buf->dmabuf);
+		dma_buf_invalidate_mappings(buf->dmabuf);
 	}
 	dma_resv_unlock(buf->dmabuf->resv);
 }

@@ -4,7 +4,6 @@
  * see memory.c.
  */
 #include <linux/mm.h>
-#include <linux/pfn_t.h>
 #include <linux/slab.h>
 #include <linux/vfio_pci_core.h>
 
@@ -159,13 +158,11 @@ static vm_fault_t vfio_pci_insert_pages(struct vm_fault *vmf,
 	switch (order) {
 #ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
 	case PMD_ORDER:
-		return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV),
-					  false);
+		return vmf_insert_pfn_pmd(vmf, pfn, false);
 #endif
 #ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
 	case PUD_ORDER:
-		return vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV),
-					  false);
+		return vmf_insert_pfn_pud(vmf, pfn, false);
 #endif
 	}
 	return VM_FAULT_FALLBACK;

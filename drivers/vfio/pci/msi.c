@@ -64,22 +64,17 @@ static void vfio_pci_msi_producer_register(struct vfio_pci_core_device *vdev,
 {
 	int ret;
 
-	ctx->producer.token = ctx->trigger;
-	ctx->producer.irq = ctx->irq;
-	ret = irq_bypass_register_producer(&ctx->producer);
-	if (ret) {
+	ret = irq_bypass_register_producer(&ctx->producer, ctx->trigger,
+					   ctx->irq);
+	if (ret)
 		/* Delivery takes the longer way, as ever */
 		pci_dbg(vdev->pdev, "no irq bypass for irq %d: %d\n",
 			ctx->irq, ret);
-		ctx->producer.token = NULL;
-	}
 }
 
 static void vfio_pci_msi_producer_unregister(struct vfio_pci_irq_ctx *ctx)
 {
-	if (ctx->producer.token)
-		irq_bypass_unregister_producer(&ctx->producer);
-	ctx->producer.token = NULL;
+	irq_bypass_unregister_producer(&ctx->producer);
 }
 
 /*

@@ -39,7 +39,7 @@ static void vfio_test_let_go_work(struct work_struct *work)
 }
 
 /* It may do with its mapping what it likes, as long as that ends some time */
-static void vfio_test_move_notify(struct dma_buf_attachment *attachment)
+static void vfio_test_invalidate_mappings(struct dma_buf_attachment *attachment)
 {
 	struct test_import *import = attachment->importer_priv;
 
@@ -52,11 +52,11 @@ static void vfio_test_move_notify(struct dma_buf_attachment *attachment)
 
 static const struct dma_buf_attach_ops peer_ops = {
 	.allow_peer2peer = true,
-	.move_notify = vfio_test_move_notify,
+	.invalidate_mappings = vfio_test_invalidate_mappings,
 };
 
 static const struct dma_buf_attach_ops memory_ops = {
-	.move_notify = vfio_test_move_notify,
+	.invalidate_mappings = vfio_test_invalidate_mappings,
 };
 
 static struct dma_buf_attachment *

@@ -17,7 +17,7 @@ struct sg_table;
  * @pdev: for whom; under @lock
  * @flags: VFIO_TEST_IMPORT_*; constant while there is an attachment
  * @table: the mapping or NULL; under the reservation lock
- * @notified: calls of move_notify(); under the reservation lock
+ * @notified: calls of invalidate_mappings(); under the reservation lock
  * @let_go: unmaps
  */
 struct test_import {

@@ -48,9 +48,8 @@ void mock_device_destroy(struct mock_device *mdev);
 struct mock_device *mock_device_of(struct device *dev);
 
 struct iommu_domain *
-mock_domain_alloc_user(struct device *dev, u32 flags,
-		       struct iommu_domain *parent,
-		       const struct iommu_user_data *user_data);
+mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
+			       const struct iommu_user_data *user_data);
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 bool mock_domain_is(const struct iommu_domain *domain);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);

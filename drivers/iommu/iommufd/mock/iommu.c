@@ -15,7 +15,8 @@
 #include "hardware.h"
 
 /* Both do nothing: a mock device does no DMA by itself. */
-static int mock_attach_static(struct iommu_domain *domain, struct device *dev)
+static int mock_attach_static(struct iommu_domain *domain, struct device *dev,
+			      struct iommu_domain *old)
 {
 	return 0;
 }
@@ -50,7 +51,8 @@ static bool mock_capable(struct device *dev, enum iommu_cap cap)
 	}
 }
 
-static void *mock_hw_info(struct device *dev, u32 *length, u32 *type)
+static void *mock_hw_info(struct device *dev, u32 *length,
+			  enum iommu_hw_info_type *type)
 {
 	struct iommu_test_hw_info *info;
 
@@ -150,10 +152,9 @@ static const struct iommu_ops mock_iommu_ops = {
 	.identity_domain = &mock_identity_domain,
 	.blocked_domain = &mock_blocked_domain,
 	.owner = THIS_MODULE,
-	.pgsize_bitmap = MOCK_IO_PAGE_SIZE,
 	.capable = mock_capable,
 	.hw_info = mock_hw_info,
-	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_alloc_paging_flags = mock_domain_alloc_paging_flags,
 	.domain_alloc_paging = mock_domain_alloc_paging,
 	.probe_device = mock_probe_device,
 	.probe_finalize = mock_probe_finalize,

@@ -248,7 +248,8 @@ static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
 	return slot ? mock_slot_phys(slot) + iova % MOCK_IO_PAGE_SIZE : 0;
 }
 
-static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
+static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
+			   struct iommu_domain *old)
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 
@@ -342,18 +343,16 @@ static struct mock_domain *mock_domain_alloc(bool huge)
 }
 
 /**
- * mock_domain_alloc_user - allocate a domain, for &iommu_ops.domain_alloc_user
+ * mock_domain_alloc_paging_flags - allocate a domain that has properties
  * @dev: a mock device
  * @flags: IOMMU_HWPT_ALLOC_*
- * @parent: NULL
  * @user_data: struct iommu_hwpt_selftest of the user, or NULL
  *
  * Return: the domain or an ERR_PTR.
  */
 struct iommu_domain *
-mock_domain_alloc_user(struct device *dev, u32 flags,
-		       struct iommu_domain *parent,
-		       const struct iommu_user_data *user_data)
+mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
+			       const struct iommu_user_data *user_data)
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 	bool dirty = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
@@ -361,8 +360,8 @@ mock_domain_alloc_user(struct device *dev, u32 flags,
 	struct mock_domain *mock;
 	int rc;
 
-	if (parent || (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
-				 IOMMU_HWPT_ALLOC_DIRTY_TRACKING)))
+	if (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
+		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (dirty && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
 		return ERR_PTR(-EOPNOTSUPP);

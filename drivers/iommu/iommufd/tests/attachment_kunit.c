@@ -39,11 +39,12 @@ static void attachment_test_alloc(struct kunit *test, struct iommufd_hwpt *hwpt,
 				  struct mock_device *mdev, u32 flags)
 {
 	struct device *dev = &mdev->pdev->dev;
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	struct iommu_domain *domain =
-		mock_domain_alloc_user(dev, flags, NULL, NULL);
+		ops->domain_alloc_paging_flags(dev, flags, NULL);
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(domain));
-	domain->owner = dev_iommu_ops(dev);
+	domain->owner = ops;
 	hwpt->domain = domain;
 }
 
