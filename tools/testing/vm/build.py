@@ -303,16 +303,19 @@ def mirror():
     return CLONE / "repo"
 
 
-def modules(werror=False, test=False):
+def modules(werror=False, test=False, kernel="stock"):
     """
-    External modules for the stock kernel, in build/modules/RELEASE; with the mock IOMMU, other drivers that are for
-    tests only and the kernel's samples, in build/modules-test/RELEASE.
+    External modules for a kernel of a package, in build/modules/RELEASE; with the mock IOMMU, other drivers that are for
+    tests only and, for the stock kernel, the kernel's samples, in build/modules-test/RELEASE.
     """
-    release = debian.versions()["kernel"]
     kind = "modules-test" if test else "modules"
     debian.root()
-    with lock(f"{CLONE.name}-{kind}"):
-        here = CLONE / kind
+    if kernel == "stock":
+        release, place = debian.versions()["kernel"], kind
+    else:
+        release, place = debian.headers(KERNELS[kernel]), f"{kind}-{kernel}"
+    with lock(f"{CLONE.name}-{place}"):
+        here = CLONE / place
         here.mkdir(parents=True, exist_ok=True)
         sync(repo_files("Kbuild", "compat", *LAID_OVER), here)
         argv = ["nice", "make", f"-j{JOBS}", "-s", "-C", f"/usr/src/linux-headers-{release}", f"M={inside(here)}",
@@ -321,13 +324,13 @@ def modules(werror=False, test=False):
             argv += ["W=1", "KCFLAGS=-Werror"]
         if test:
             argv.append("IOMMUFD_TEST=y")
-        if test and not werror:
+        if test and not werror and kernel == "stock":
             sample = here / SAMPLES
             sample.mkdir(parents=True, exist_ok=True)
             for path in (pristine() / SAMPLES).iterdir():
                 write_if_changed(sample / path.name, path.read_bytes())
             argv += ["VFIO_SAMPLES=m", "CONFIG_SAMPLE_VFIO_MDEV_MTTY=m", "CONFIG_SAMPLE_VFIO_MDEV_MDPY=m"]
-        chroot(argv, what="building the modules", stdout=2)
+        chroot(argv, what=f"building the modules for {release}", stdout=2)
         target = BUILD / kind / release
         target.mkdir(parents=True, exist_ok=True)
         built = {path.name: path for path in here.glob("**/*.ko")}

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 from util import CACHE, ROOT, SRV, Fail, chroot, digest, inside, lock, output, replace_tree, run, say, step
@@ -23,6 +25,7 @@ APT_BACKPORTS = CACHE / "apt-backports"
 NEWER_QEMU = ["qemu-system-x86", "qemu-system-data", "seabios"]
 NEWER_QEMU_LIBRARIES = ["libfuse3-4", "libpmem1", "librdmacm1t64"]
 DEBS = CACHE / "debs"
+LISTS_SECONDS = 24 * 60 * 60	# after that, package lists of the kernels are read again
 
 # What is used inside the root: to build modules and kernels, to check, to run QEMU, to be a guest.
 PACKAGES = """
@@ -87,7 +90,9 @@ def sources(suites=None):
     if not mirror:
         raise Fail("this host's apt has no Debian archive: give one as MIRROR=http://.../debian")
     if suites:
-        pairs = [(mirror, suite) for suite in suites]
+        pairs = [(security if suite.endswith("-security") else mirror, suite) for suite in suites]
+        if None in dict(pairs):
+            raise Fail("this host's apt has no Debian security archive: give one as MIRROR_SECURITY=http://.../debian-security")
     else:
         pairs = [(mirror, SUITE), (mirror, SUITE + "-updates")]
         if security:
@@ -149,6 +154,114 @@ def versions(update=False):
         path.write_text(json.dumps(found))
         say(f"stock kernel: {kernel}, package version {version}")
         return found
+
+
+def show(name, at):
+    """The fields of a package, of the newest version that there is; None if there is none."""
+    try:
+        text = output(apt("apt-cache", "--no-all-versions", "show", name, at=at), stderr=subprocess.DEVNULL)
+    except Fail:
+        return None
+    return dict(re.findall(r"(?m)^([\w-]+): (.*)", text.split("\n\n")[0]))
+
+
+def suite_lists(suite, update=False):
+    """An apt of our own for a suite; its lists are read when they are older than a day, if that is possible."""
+    at = APT if suite == SUITE else CACHE / f"apt-{suite}"
+    if suite == SUITE:
+        versions(update)
+        return at
+    stamp = at / "read"
+    with lock(at.name):
+        if stamp.exists() and not update and time.time() - stamp.stat().st_mtime < LISTS_SECONDS:
+            return at
+        prepare_apt(at, [suite])
+        try:
+            with step(f"reading the package lists of {suite}"):
+                run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=at))
+        except Fail:
+            if not stamp.exists():
+                raise Fail(f"the package lists of {suite} cannot be read") from None
+            say(f"the package lists of {suite} cannot be read, those of an earlier time are used")
+        stamp.touch()
+    return at
+
+
+def packaged_kernel(kernel, update=False):
+    """
+    What there is of a kernel of the table: its release, the apt that has it, and the packages with its files and with its
+    headers, as (name, version). Fail says why it is not to be had.
+    """
+    at = suite_lists(kernel.suite, update)
+    meta = show(kernel.package, at)
+    match = meta and re.search(r"\blinux-image-(\d[\w.+-]*)", meta["Depends"])
+    if not match:
+        raise Fail(f"there is no {kernel.package} in {kernel.suite}")
+    release = match.group(1)
+    if kernel.series:
+        release = series_before(release, at)
+    packages = {}
+    for kind in ("image", "headers"):
+        top = show(f"linux-{kind}-{release}", at)
+        if not top:
+            raise Fail(f"there is no linux-{kind}-{release} in {kernel.suite}")
+        # Of what it depends on, only what has a part of this very kernel
+        found = [(f"linux-{kind}-{release}", top["Version"])]
+        parts = "binary|modules" if kind == "image" else "headers|kbuild"
+        for name in re.findall(rf"\b(linux-(?:{parts}|base)-\d[\w.+-]*)", top["Depends"]):
+            part = show(name, at)
+            if not part:
+                raise Fail(f"there is no {name} in {kernel.suite}")
+            found.append((name, part["Version"]))
+        packages[kind] = found
+    return release, at, packages
+
+
+def series_before(release, at):
+    """The newest kernel with headers of the series before that of a release, of the same flavour."""
+    flavour = release.split("-", 1)[1]
+    known = output(apt("apt-cache", "search", "--names-only", rf"^linux-headers-[0-9.]+[+][^-]+-{flavour}$", at=at))
+    releases = [line.split()[0].removeprefix("linux-headers-") for line in known.splitlines()]
+    number = {name: in_order(name.split("+")[0]) for name in releases}
+    older = [name for name in releases if number[name][:2] < in_order(release.split("+")[0])[:2]]
+    if not older:
+        raise Fail(f"there are no headers of a kernel older than {release}")
+    return max(older, key=number.get)
+
+
+# objtool of 7.3 reads here where its stack is, to tell of an overflow; a root without mounts has nothing there.
+FAKE_MAPS = "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
+
+
+def headers(kernel):
+    """The release of a kernel of the table, its headers being in the root, and the compiler that they want."""
+    root()
+    release, at, packages = packaged_kernel(kernel)
+    stamp = ROOT / f"var/lib/iommufd-vfio.headers-{release}"
+    wanted = "".join(f"{name} {version}\n" for name, version in packages["headers"])
+    with lock(f"headers-{release}"):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            part = SRV / f"headers-{release}.part"
+            for name, version in packages["headers"]:
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir(parents=True)
+                run(["dpkg-deb", "-x", package(name, version, at=at), part], f"unpacking {name}")
+                # Not all of it: the root's /lib is a link.
+                for found in (*part.glob("usr/src/*"), *part.glob("usr/lib/linux-kbuild-*")):
+                    target = ROOT / found.relative_to(part)
+                    if not target.is_symlink():
+                        shutil.rmtree(target, ignore_errors=True)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        found.rename(target)
+            shutil.rmtree(part)
+            stamp.write_text(wanted)
+        maps = ROOT / "proc/self/maps"
+        if not (ROOT / "proc/self").exists():
+            maps.parent.mkdir()
+            maps.write_text(FAKE_MAPS)
+    variables = (ROOT / f"usr/src/linux-headers-{release}/.kernelvariables").read_text()
+    root(re.findall(r"\bgcc-\d+\b", variables))
+    return release
 
 
 def newer_source(update=False):

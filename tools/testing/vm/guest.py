@@ -69,7 +69,7 @@ def boot_once(opts):
     else:
         kernel = image.packaged(opts.kernel)
         if opts.modules:
-            build.modules(test=opts.test_modules)
+            build.modules(test=opts.test_modules, kernel=opts.kernel)
     folder = SRV / f"run-{os.getpid()}-{time.monotonic_ns() // 1000 % 10**9}"
     logs = BUILD / "vm" / claim(opts.name or opts.kernel)
     for path in SRV.glob("run-*"):		# of runs that were killed

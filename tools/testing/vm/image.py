@@ -47,24 +47,34 @@ def unpack_kernel(packed, target):
 
 def packaged(name="stock"):
     """A kernel of a package: image, configuration and the modules that guests want, unpacked."""
-    found = debian.versions()
-    release = found["kernel"]
+    if name == "stock":
+        found = debian.versions()
+        release, at, packages = found["kernel"], debian.APT, [(f"linux-image-{found['kernel']}", found["version"])]
+    else:
+        release, at, found = debian.packaged_kernel(kernels.KERNELS[name])
+        packages = found = found["image"]
     target = SRV / f"{name}-{digest(found, STOCK_MODULES, 'kernel')}"
     with lock(name):
         if target.exists():
             return target
         debian.root()
-        deb = debian.package(f"linux-image-{release}", found["version"])
+        debs = [debian.package(*package, at=at) for package in packages]
         with step(f"unpacking the {name} kernel {release}"):
             part = SRV / f"{name}.part"
             shutil.rmtree(part, ignore_errors=True)
             package = part / "package"
             package.mkdir(parents=True)
-            run(["dpkg-deb", "-x", deb, package], f"unpacking the {name} kernel")
-            unpack_kernel(package / f"boot/vmlinuz-{release}", part / "kernel")
-            shutil.copy(package / f"boot/config-{release}", part / "config")
+            for deb in debs:
+                run(["dpkg-deb", "-x", deb, package], f"unpacking the {name} kernel")
+            # Older kernels have modules below /lib, newer ones everything but those below /boot.
+            modules = next(package.glob(f"**/lib/modules/{release}/kernel")).parent
+            if (package / f"boot/vmlinuz-{release}").exists():
+                packed, config = (package / f"boot/{file}-{release}" for file in ("vmlinuz", "config"))
+            else:
+                packed, config = modules / "vmlinuz", modules / "config"
+            unpack_kernel(packed, part / "kernel")
+            shutil.copy(config, part / "config")
             (part / "release").write_text(release)
-            modules = package / f"usr/lib/modules/{release}"
             available = {p.name.split(".")[0].replace("-", "_"): p for p in modules.rglob("*.ko*")}
             kept = part / f"modules/{release}"
             kept.mkdir(parents=True)

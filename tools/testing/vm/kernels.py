@@ -10,6 +10,7 @@ class Kernel:
     # Of a package: the one that depends on the newest of its kind, and the suite that has it
     package: str = None
     suite: str = "trixie"
+    series: int = 0		# which of the series that the suite has: 0 for what the package depends on, 1 for the one before that
     # Built here: the configuration, as fragments in config/, and what the build gives; None: it is only compiled
     fragments: tuple = ()
     product: str = None
@@ -24,6 +25,18 @@ LEAN = Kernel(fragments=("lean.frag",), product="arch/x86/boot/bzImage")
 
 KERNELS = {
     "stock": Kernel(package="linux-image-amd64"),
+    "cloud": Kernel(package="linux-image-cloud-amd64"),
+    "rt": Kernel(package="linux-image-rt-amd64"),
+    # What Debian 12 has to offer
+    "deb12": Kernel(package="linux-image-6.12-amd64", suite="bookworm-security"),
+    "deb12-cloud": Kernel(package="linux-image-6.12-cloud-amd64", suite="bookworm-security"),
+    "deb12-rt": Kernel(package="linux-image-6.12-rt-amd64", suite="bookworm-security"),
+    "deb12-backports": Kernel(package="linux-image-amd64", suite="bookworm-backports"),
+    # The newest that there is for Debian 13, and the series before it
+    "backports": Kernel(package="linux-image-amd64", suite="trixie-backports"),
+    "backports-cloud": Kernel(package="linux-image-cloud-amd64", suite="trixie-backports"),
+    "backports-rt": Kernel(package="linux-image-rt-amd64", suite="trixie-backports"),
+    "backports-before": Kernel(package="linux-image-amd64", suite="trixie-backports", series=1),
     "lean": LEAN,
     "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
     # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
@@ -31,5 +44,7 @@ KERNELS = {
     "uml": Kernel(arch="um", fragments=("uml.frag",), product="linux"),
     "check": Kernel(fragments=("lean.frag", "debug.frag", "check.frag")),
 }
+# Those that our modules are built for, beside the stock kernel
+OTHERS = [name for name, kernel in KERNELS.items() if kernel.package and name != "stock"]
 # Those that a virtual machine boots
 BOOTED = [name for name, kernel in KERNELS.items() if kernel.arch == "x86_64" and (kernel.package or kernel.product)]

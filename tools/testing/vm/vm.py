@@ -68,6 +68,7 @@ def main():
     sub.add_argument("--fresh", action="store_true", help="make it anew")
     sub.add_argument("packages", nargs="*", help="more packages to have in it")
     sub = commands.add_parser("modules", help="build the modules for the stock kernel")
+    sub.add_argument("--kernel", choices=["stock", *kernels.OTHERS], default="stock")
     sub.add_argument("--werror", action="store_true", help="with W=1, warnings are errors")
     sub.add_argument("--test", action="store_true", help="with the mock IOMMU and other drivers for tests")
     commands.add_parser("deb", help="build the Debian packages into build/deb/")
@@ -103,7 +104,7 @@ def main():
     elif args.action == "root":
         debian.root(args.packages, args.fresh)
     elif args.action == "modules":
-        print(build.modules(args.werror, args.test))
+        print(build.modules(args.werror, args.test, args.kernel))
     elif args.action == "deb":
         print(package.deb())
     elif args.action == "tree":
