@@ -13,8 +13,11 @@
 # So a symbol that is defined here cannot change the layout of anything shared with the kernel.
 compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_VFIO_CONTAINER=y \
 	VFIO=m VFIO_GROUP=y VFIO_NOIOMMU=y VFIO_DEVICE_CDEV=y VFIO_VIRQFD=y VFIO_DEBUGFS=y \
-	VFIO_PCI_CORE=m VFIO_PCI=m VFIO_PCI_MMAP=y VFIO_PCI_INTX=y VFIO_PCI_VGA=y VFIO_PCI_IGD=y \
-	VFIO_MDEV=m
+	VFIO_PCI_CORE=m VFIO_PCI=m VFIO_PCI_MMAP=y VFIO_PCI_INTX=y VFIO_MDEV=m
+
+ifeq ($(CONFIG_X86),y)
+compat-config += VFIO_PCI_VGA=y VFIO_PCI_IGD=y
+endif
 
 # The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap.
 ifneq ($(CONFIG_IOMMUFD_DRIVER),y)
