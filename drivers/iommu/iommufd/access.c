@@ -55,7 +55,7 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 	iommufd_ctx_get(ictx);
 	access->ops = ops;
 	access->data = data;
-	/* The caller's, so that the user cannot destroy the object. */
+	/* The caller's, so that the user cannot destroy the object */
 	iommufd_object_hold(&access->obj);
 	*id = access->obj.id;
 	iommufd_object_finalize(ictx, &access->obj);
@@ -63,14 +63,14 @@ iommufd_access_create(struct iommufd_ctx *ictx,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_create, "IOMMUFD");
 
-/* Take an access off its IOAS; its pins are given back by its owner. */
+/* Take an access off its IOAS; its pins are given back by its owner */
 static void iommufd_access_leave(struct iommufd_access *access)
 {
 	struct iommufd_ioas *ioas = access->ioas;
 
 	lockdep_assert_held(&access->lock);
 
-	/* New pins are refused from here on, existing ones can be undone. */
+	/* New pins are refused from here on, existing ones can be undone */
 	access->ioas = NULL;
 	if (access->ops->unmap) {
 		mutex_unlock(&access->lock);
@@ -102,7 +102,7 @@ static int iommufd_access_join(struct iommufd_access *access,
 			     GFP_KERNEL_ACCOUNT));
 	if (rc)
 		goto err_remove;
-	/* It writes with the CPU, which no table notes. */
+	/* It writes with the CPU, which no page table tracks */
 	scoped_guard(mutex, &ioas->mutex)
 		ioas->dirty_log.exact = false;
 	return 0;
@@ -115,7 +115,7 @@ err_release:
 	return rc;
 }
 
-/* Move an access to another IOAS; with @must_have only if it is on one. */
+/* Move an access to another IOAS; with @must_have only if it is on one */
 static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
 				 bool must_have)
 {
@@ -124,7 +124,7 @@ static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
 
 	guard(mutex)(&access->lock);
 
-	/* The owner is giving back its pins for somebody else's change. */
+	/* The owner is giving back its pins for somebody else's change */
 	if (access->ioas != access->ioas_unpin)
 		return -EBUSY;
 	if (must_have ? !access->ioas : !!access->ioas)
@@ -205,7 +205,7 @@ void iommufd_access_destroy(struct iommufd_access *access)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
-/* An unmap needs [iova, iova + length): ask all accesses to let go of it. */
+/* An unmap needs [iova, iova + length): ask all accesses to unpin it */
 static void iommufd_access_notify_unmap(struct io_pagetable *iopt,
 					unsigned long iova,
 					unsigned long length)
@@ -234,7 +234,7 @@ const struct iopt_access_ops iommufd_access_iopt_ops = {
 	.unmap = iommufd_access_notify_unmap,
 };
 
-/* The part of [iova, last] that lies in @area. */
+/* The part of [iova, last] that lies in @area */
 static struct iopt_slice iommufd_access_slice(const struct iopt_area *area,
 					      unsigned long iova,
 					      unsigned long last)
@@ -250,7 +250,7 @@ static struct iopt_slice iommufd_access_slice(const struct iopt_area *area,
 	};
 }
 
-/* Find the area at @iova for an access, and the part of it up to @last. */
+/* Find the area at @iova for an access, and the part of it up to @last */
 static struct iopt_area *iommufd_access_area(struct io_pagetable *iopt,
 					     unsigned long iova,
 					     unsigned long last,
@@ -270,7 +270,7 @@ static struct iopt_area *iommufd_access_area(struct io_pagetable *iopt,
 	return area;
 }
 
-/* Give back the pins of [iova, last], all of which are there. */
+/* Give back the pins of [iova, last], all of which are there */
 static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
 				       unsigned long iova, unsigned long last)
 {
@@ -278,7 +278,7 @@ static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
 		struct iopt_area *area = iopt_area_at(iopt, iova);
 		struct iopt_slice slice;
 
-		/* The owner unpins something that it has not pinned. */
+		/* The owner unpins something that it has not pinned */
 		if (WARN_ON(!area))
 			return;
 		slice = iommufd_access_slice(area, iova, last);
@@ -307,7 +307,7 @@ static int iommufd_access_pin_areas(struct io_pagetable *iopt,
 			rc = PTR_ERR(area);
 			break;
 		}
-		/* struct page cannot say where in the page the IOVA is. */
+		/* struct page cannot say where in the page the IOVA is */
 		rc = -EINVAL;
 		if (slice.page_offset != offset_in_page(iova))
 			break;
@@ -382,7 +382,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 		return;
 
 	guard(mutex)(&access->lock);
-	/* The owner is late: its pins went when it was detached. */
+	/* The owner is late: its pins went when it was detached */
 	if (WARN_ON(!access->ioas_unpin))
 		return;
 	guard(rwsem_read)(&access->ioas_unpin->iopt.iova_rwsem);

@@ -77,7 +77,7 @@ int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 	unsigned long index = slice->index;
 	int rc;
 
-	/* There is no struct page to hand out. */
+	/* There is no struct page to hand out */
 	if (pages->source == IOPT_PAGES_MMIO)
 		return -EFAULT;
 	/* Somebody may be pinning a lot, or memory that is slow to arrive */

@@ -200,8 +200,8 @@ int pin_account_take_over(struct pin_account *account,
 
 /**
  * pin_account_give_up - let one of two payers off that pay for the same pages
- * @account: the one that shall pay no more: the old payer after a success of
- *           pin_account_take_over(), or the new one to undo it
+ * @account: the one that must not pay any more: the old payer after
+ *           pin_account_take_over() has succeeded, or the new one to undo it
  * @to: the other one
  */
 void pin_account_give_up(struct pin_account *account,

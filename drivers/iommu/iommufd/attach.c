@@ -34,7 +34,7 @@ static int iommufd_check_coherency(struct iommufd_device *idev,
 	return rc;
 }
 
-/* Attach a device; the first one of a group attaches the group. */
+/* Attach a device; the first one of a group attaches the group */
 static int iommufd_attach_hwpt(struct iommufd_device *idev,
 			       struct iommufd_hwpt *hwpt)
 {
@@ -87,7 +87,7 @@ err_unreserve:
 	return rc;
 }
 
-/* Move the whole group of an attached device to another table. */
+/* Move the whole group of an attached device to another hwpt */
 static int iommufd_replace_hwpt(struct iommufd_device *idev,
 				struct iommufd_hwpt *hwpt,
 				struct iommufd_hwpt **old_hwpt)
@@ -108,7 +108,7 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 	old = attachment->hwpt;
 	if (old == hwpt)
 		return 0;
-	/* The core sees to that for the first attach only. */
+	/* The core sees to that for the first attach only */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 
@@ -117,7 +117,7 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 		if (rc)
 			return rc;
 	}
-	/* The device's ranges are already there if the IOAS stays the same. */
+	/* The device's ranges are already there if the IOAS stays the same */
 	if (old->paging->ioas != hwpt->paging->ioas) {
 		list_for_each_entry(cur, &attachment->devices, entry) {
 			rc = iopt_reserve_device(&hwpt->paging->ioas->iopt,
@@ -146,7 +146,7 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 	list_for_each_entry(cur, &new->devices, entry) {
 		if (old->paging->ioas != hwpt->paging->ioas)
 			iommufd_unreserve_device(old, cur->dev);
-		/* The last one is the caller's to release. */
+		/* The last one is the caller's to release */
 		if (cur != idev)
 			iommufd_object_release(&old->obj);
 	}
@@ -165,7 +165,7 @@ err_unreserve:
 	return rc;
 }
 
-/* Give up a hold on a table that a device was attached to. */
+/* Release the hold on a hwpt that a device was attached to */
 static void iommufd_release_hwpt(struct iommufd_ctx *ictx,
 				 struct iommufd_hwpt *hwpt)
 {
@@ -282,7 +282,7 @@ static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
 		break;
 	}
 	iommufd_object_put(ictx, obj);
-	/* May destroy an automatic table, which takes locks from above. */
+	/* May destroy an automatic hwpt, which takes outer locks */
 	if (old)
 		iommufd_release_hwpt(ictx, old);
 	return rc;
@@ -299,7 +299,8 @@ static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
  * Return: 0; or with nothing changed: -ENOENT if there is no such object,
  * -EINVAL if it is no page table, if the group is attached to another one, or
  * if the hwpt does not suit the device, -EADDRINUSE if a reserved range of the
- * device is mapped, -EBUSY if the device is attached, or what pinning says.
+ * device is mapped, -EBUSY if the device is attached, or an error
+ * of iommufd_hwpt_fill().
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {
@@ -316,7 +317,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
  * @pt_id: in: id of an IOAS or of a hwpt; out: id of the hwpt
  *
  * Takes the whole group along. The device is never without the old or the new
- * table, if the IOMMU driver can do that.
+ * hwpt, if the IOMMU driver can do that.
  *
  * Return: 0, or an error of iommufd_device_attach() with nothing changed;
  * -EINVAL also if the device is not attached.

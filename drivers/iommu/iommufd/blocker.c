@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who stands in the way of taking a group: a member in the hands of a driver
- * that does DMA by itself.
+ * What keeps a group from being claimed: a member that is bound to a driver
+ * which does DMA by itself.
  */
 #include <linux/amba/bus.h>
 #include <linux/cdx/cdx_bus.h>
@@ -46,7 +46,7 @@ static bool iommufd_driver_claims_dma(struct device *dev,
 }
 
 /**
- * iommufd_device_blocks - is a device in the hands of a host driver?
+ * iommufd_device_blocks - is a device bound to a host driver?
  * @dev: a member of an IOMMU group
  * @name: receives the name of the driver if so
  * @size: bytes of @name
@@ -56,7 +56,8 @@ static bool iommufd_driver_claims_dma(struct device *dev,
  * waits for. What keeps the driver's structure is that module memory is freed
  * an RCU grace period after the last device has lost the driver.
  *
- * Return: true if the driver does DMA by itself, so that the group cannot be had.
+ * Return: true if the driver does DMA by itself, so the group cannot be
+ * claimed.
  */
 bool iommufd_device_blocks(struct device *dev, char *name, size_t size)
 {
@@ -89,7 +90,7 @@ static int iommufd_find_blocker(struct device *dev, void *data)
 }
 
 /**
- * iommufd_refuse_owner - say why a group cannot be had
+ * iommufd_refuse_owner - record why a group cannot be claimed
  * @ictx: who wanted it
  * @group: the group
  * @what: what was asked for, for the message
@@ -108,7 +109,7 @@ int iommufd_refuse_owner(struct iommufd_ctx *ictx, struct iommu_group *group,
 				       what, iommu_group_id(group),
 				       blocker.device, blocker.driver);
 	return refuse_and_warn(&ictx->refusal, REFUSAL_OWNER, error,
-			       "%s: IOMMU group %d belongs to somebody else who opened it",
+			       "%s: IOMMU group %d is in use by another owner",
 			       what, iommu_group_id(group));
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_refuse_owner, "IOMMUFD_VFIO");

@@ -44,7 +44,7 @@ static int iommufd_takeover_add(struct rb_root *takeovers,
 {
 	struct takeover *takeover;
 
-	/* Copies share their pages, which are charged once. */
+	/* Copies share their pages, which are charged once */
 	if (rb_find(pages, takeovers, iommufd_takeover_cmp))
 		return 0;
 	takeover = kzalloc(sizeof(*takeover), GFP_KERNEL_ACCOUNT);
@@ -81,12 +81,12 @@ static int iommufd_takeovers_collect_ioas(struct iommufd_ctx *ictx,
 	     node = iova_tree_next(node, ULONG_MAX)) {
 		struct iopt_pages *pages = iopt_area_of(node)->pages;
 
-		/* Of nobody: neither pinned nor charged. */
+		/* Neither pinned nor charged */
 		if (pages->source == IOPT_PAGES_MMIO)
 			continue;
 		if (pages->source != IOPT_PAGES_FILE)
 			return refuse(&ictx->refusal, -EINVAL,
-				      "change process: the mapping at 0x%lx-0x%lx of ioas %u is not of a file",
+				      "change process: the mapping at 0x%lx-0x%lx of ioas %u is not backed by a file",
 				      node->start, node->last, ioas->obj.id);
 		rc = iommufd_takeover_add(takeovers, pages, ictx->account_mode);
 		if (rc)
@@ -124,7 +124,7 @@ static struct takeover *iommufd_takeover_of(struct rb_node *node)
 	return rb_entry_safe(node, struct takeover, node);
 }
 
-/* Let pins go on in all that come before @stop; NULL means all. */
+/* Let pins go on in all that come before @stop; NULL means all */
 static void iommufd_takeovers_unlock(struct rb_root *takeovers,
 				     struct takeover *stop)
 {
@@ -157,8 +157,8 @@ static int iommufd_takeovers_lock(struct iommufd_ctx *ictx,
 }
 
 /*
- * Charge the new payer for everything before the old one is let go of
- * anything, with all pins standing still meanwhile.
+ * Charge the new payer for everything before the old one is uncharged for
+ * anything. Nothing is pinned or unpinned in between.
  */
 static int iommufd_takeovers_charge(struct iommufd_ctx *ictx,
 				    struct rb_root *takeovers)

@@ -46,7 +46,7 @@ struct iommufd_ctx *iommufd_ctx_alloc(struct file *file, bool type1)
  */
 void iommufd_ctx_free(struct iommufd_ctx *ictx)
 {
-	/* Devices and accesses hold the file, so that there are none left. */
+	/* Devices and accesses hold the file, so that there are none left */
 	iommufd_object_destroy_all(ictx);
 	WARN_ON(!list_empty(&ictx->groups));
 	xa_destroy(&ictx->objects);

@@ -25,7 +25,7 @@ struct seq_file;
  *             objects.xa_lock
  */
 struct iommufd_container {
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	struct list_head groups;
 	unsigned long type;
 	bool owns_ioas;
@@ -57,8 +57,8 @@ struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
 	struct iommufd_object *found;
-	struct mutex takeover_mutex; /* see above */
-	struct mutex groups_lock; /* see above */
+	struct mutex takeover_mutex; /* See above */
+	struct mutex groups_lock; /* See above */
 	struct list_head groups;
 	wait_queue_head_t destroy_wait;
 
@@ -91,13 +91,13 @@ void iommufd_show_devices(struct iommufd_ctx *ictx,
 			  const struct iommufd_object *target,
 			  struct seq_file *m);
 
-/* Give the struct back to the user, no more of it than the user knows. */
+/* Give the struct back to the user, no more of it than the user knows */
 static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd,
 				       size_t cmd_len)
 {
 	unsigned long left;
 
-	/* A constant length spares the check that the object is that long. */
+	/* A constant length spares the check that the object is that long */
 	if (likely(ucmd->user_size >= cmd_len))
 		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, cmd_len);
 	else

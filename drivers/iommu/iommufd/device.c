@@ -26,7 +26,7 @@ static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
-	/* Nobody is told that it is the context's when it is not any more. */
+	/* Nobody is told that it is the context's when it is not any more */
 	scoped_guard(mutex, &idev->ictx->groups_lock)
 		idev->igroup->owners--;
 	iommu_device_release_dma_owner(idev->dev);
@@ -48,7 +48,7 @@ static const char *iommufd_device_on(struct iommufd_object *obj,
 	const struct iommufd_attachment *attachment;
 	bool attached;
 
-	/* An attach holds it as long as pinning takes. */
+	/* An attach holds it as long as pinning takes */
 	if (mutex_lock_killable(&igroup->lock))
 		return NULL;
 	attachment = iommufd_attachment_get(igroup);
@@ -71,7 +71,7 @@ static bool iommufd_isolates_interrupts(struct device *dev)
 	struct iommu_group *group = iommu_group_get(dev);
 	bool isolated;
 
-	/* A member of a container's group may be on its way out. */
+	/* A member of a container's group may be on its way out */
 	if (!group)
 		return false;
 	isolated = iommu_group_has_isolated_msi(group) ||
@@ -179,7 +179,7 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
 	scoped_guard(mutex, &ictx->groups_lock)
 		igroup->owners++;
-	/* The caller's, so that only unbind can destroy the object. */
+	/* The caller's, so that only unbind can destroy the object */
 	iommufd_object_hold(&idev->obj);
 	*id = idev->obj.id;
 	iommufd_object_finalize(ictx, &idev->obj);

@@ -19,8 +19,8 @@
 #define DIRTY_STEP SZ_1G
 
 /**
- * struct dirty_read - one reading of a table
- * @hwpt: the table
+ * struct dirty_read - one reading of a hwpt
+ * @hwpt: the hwpt
  * @flags: IOMMU_DIRTY_NO_CLEAR or 0
  * @bitmap: what is told about dirty IOVA, or NULL
  * @next: what lies below has been read already
@@ -64,11 +64,11 @@ static int iommufd_dirty_read_entries(const struct dirty_read *read,
 /*
  * Read an area from @start to about @last, and set read->next.
  *
- * Drivers go from table entry to table entry and take the IOVA that they begin
- * with for the beginning of one. A walk that began inside of an entry would
- * skip a part of the next ones, so that it begins where an entry does. And
- * since an entry can be cleared only as a whole, one that reaches beyond what
- * the caller asked for is left dirty.
+ * Drivers go from page-table entry to page-table entry and take the IOVA that
+ * they begin with for the beginning of one. A walk that began inside of an
+ * entry would skip a part of the next ones, so that it begins where an entry
+ * does. And since an entry can be cleared only as a whole, one that reaches
+ * beyond what the caller asked for is left dirty.
  */
 static int iommufd_dirty_read_area(struct dirty_read *read,
 				   struct iopt_area *area, unsigned long start,
@@ -96,7 +96,7 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 	return iommufd_dirty_read_entries(read, start, last, flags);
 }
 
-/* What is not an area has nothing to read, or is being made or removed. */
+/* What is not an area has nothing to read, or is being made or removed */
 static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
 {
 	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
@@ -115,7 +115,7 @@ static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
 	/* Not step by step through what is not mapped: it may be all of 2^64 */
 	start = max(start, area->node.start);
 	last = min3(last, area->node.last, start | (DIRTY_STEP - 1));
-	/* Memory of a device is not migrated, and can be revoked any time. */
+	/* Memory of a device is not migrated, and can be revoked any time */
 	if (area->pages->source == IOPT_PAGES_MMIO) {
 		read->next = last + 1;
 		return 0;
@@ -131,12 +131,12 @@ static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
 	struct dirty_read *read = opaque;
 	int rc;
 
-	/* The entry at the end of the part before may have reached into this. */
+	/* The entry at the end of the part before may have reached into this */
 	if (read->next > last)
 		return 0;
 	while (true) {
 		rc = iommufd_dirty_read_step(read, last);
-		/* The IOVA after the very last one is 0. */
+		/* The IOVA after the very last one is 0 */
 		if (rc || read->next > last || !read->next)
 			return rc;
 		if (fatal_signal_pending(current))
@@ -146,14 +146,14 @@ static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
 }
 
 /**
- * iommufd_hwpt_set_dirty - turn dirty tracking of a table on or off
- * @hwpt: the table; ioas->mutex is held
+ * iommufd_hwpt_set_dirty - turn dirty tracking of a hwpt on or off
+ * @hwpt: the hwpt; ioas->mutex is held
  * @enable: on
  *
  * What was written before it is turned on is forgotten.
  *
- * Return: 0; -EOPNOTSUPP if the table cannot do it, -EINTR if the caller was
- * killed, or what the IOMMU driver says.
+ * Return: 0; -EOPNOTSUPP if the domain cannot do it, -EINTR if the caller was
+ * killed, or an error of the IOMMU driver.
  */
 int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 {
@@ -173,7 +173,7 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 		if (rc)
 			return rc;
 	}
-	/* So that one who reads knows that it is on. */
+	/* So that one who reads knows that it is on */
 	guard(rwsem_write)(&hwpt->ioas->iopt.domains_rwsem);
 	rc = ops->set_dirty_tracking(hwpt->common.domain, enable);
 	if (!rc)
@@ -183,17 +183,17 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 
 /**
  * iommufd_hwpt_read_dirty - find out what devices have written
- * @hwpt: the table
+ * @hwpt: the hwpt
  * @iova: first IOVA, a multiple of @page_size
  * @length: bytes, a multiple of @page_size
  * @page_size: bytes that a bit stands for
  * @data: the bitmap of the current process; bits are set and never cleared
  * @flags: IOMMU_DIRTY_NO_CLEAR to leave it dirty, or 0
  *
- * Return: 0; -EOPNOTSUPP if the table cannot do it, -EINVAL if tracking is off
+ * Return: 0; -EOPNOTSUPP if the domain cannot do it, -EINVAL if tracking is off
  * or the arguments are not as said, -EOVERFLOW if the range wraps, -EFAULT if
- * the bitmap is not there, -EINTR if the caller was killed, -ENOMEM, or what
- * the IOMMU driver says.
+ * the bitmap is not there, -EINTR if the caller was killed, -ENOMEM, or an
+ * error of the IOMMU driver.
  */
 int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
 			    u64 length, u64 page_size, u64 __user *data,
@@ -223,7 +223,7 @@ int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
 	return rc;
 }
 
-/* The user keeps his own account of a table, so the container's is off. */
+/* Userspace tracks this hwpt itself, so the container's log is not exact */
 static void iommufd_dirty_leave_log(struct iommufd_hwpt_paging *hwpt)
 {
 	lockdep_assert_held(&hwpt->ioas->mutex);
@@ -281,7 +281,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	/* What is cleared here the container's log must not rely on. */
+	/* What is cleared here the container's log must not rely on */
 	if (!flags) {
 		guard(mutex)(&hwpt->ioas->mutex);
 		iommufd_dirty_leave_log(hwpt);

@@ -24,7 +24,7 @@ static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
 	return ERR_PTR(rc);
 }
 
-/* What drivers answer when a kind of domain does not suit the hardware. */
+/* What drivers answer when a kind of domain does not suit the hardware */
 static bool iommufd_domain_unsuitable(int rc)
 {
 	return rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENODEV;
@@ -78,7 +78,7 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
  * @dev: the device
  *
  * IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page
- * tables and report what they find to nobody. A bitmap from them would be
+ * tables and do not report what they find. A bitmap from them would be
  * clean whatever the device wrote, which corrupts a migration silently.
  *
  * Return: true if so.

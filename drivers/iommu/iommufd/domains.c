@@ -10,7 +10,7 @@
 #include "io_pagetable.h"
 #include "refusal.h"
 
-/* The alignment that all domains and options ask for together. */
+/* The alignment that all domains and options ask for together */
 static unsigned long iopt_calc_alignment(struct io_pagetable *iopt,
 					 struct iommu_domain *extra)
 {
@@ -110,7 +110,7 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 	}
 }
 
-/* Fill all areas into one more domain; pin them if it is the first. */
+/* Fill all areas into one more domain; pin them if it is the first */
 static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 {
 	bool is_first = list_empty(&iopt->domains);
@@ -156,8 +156,8 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
  *
  * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
  * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
- * than the CPU's, -EINTR if the caller was killed, or what pinning and the IOMMU
- * driver say.
+ * than the CPU's, -EINTR if the caller was killed, or an error of
+ * iopt_pages_use() or the IOMMU driver.
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 {
@@ -213,7 +213,7 @@ void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
 {
 	if (!flush_max || (item->flush_max && item->flush_max <= flush_max))
 		return;
-	/* Whatever is unmapped after the attach has to know. */
+	/* Whatever is unmapped after the attach has to know */
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	item->flush_max = flush_max;
 }

@@ -25,7 +25,7 @@ void iommufd_show_devices(struct iommufd_ctx *ictx,
 	unsigned long id;
 	bool any = false;
 
-	/* What overflows is shown again. */
+	/* What overflows is shown again */
 	if (seq_has_overflowed(m))
 		return;
 	xa_for_each(&ictx->objects, id, obj) {
@@ -36,7 +36,7 @@ void iommufd_show_devices(struct iommufd_ctx *ictx,
 		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_ANY);
 		if (IS_ERR(obj))
 			continue;
-		/* An unbind waits for us, and so the name stays. */
+		/* An unbind waits for us, and so the name stays */
 		name = obj->ops->device_on ? obj->ops->device_on(obj, target) :
 					     NULL;
 		if (name && !any)
@@ -70,7 +70,7 @@ void iommufd_show_fdinfo(struct seq_file *m, struct file *filp)
 	refusal_show(&ictx->refusal, m);
 
 	xa_for_each(&ictx->objects, id, obj) {
-		/* It may be gone or another one by now; this one stays. */
+		/* It may be gone or another one by now; this one stays */
 		obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_ANY);
 		if (IS_ERR(obj))
 			continue;
@@ -82,7 +82,7 @@ void iommufd_show_fdinfo(struct seq_file *m, struct file *filp)
 		if (obj->ops->show_more)
 			obj->ops->show_more(ictx, obj, m);
 		iommufd_object_put(ictx, obj);
-		/* What does not fit is asked for again, with more room. */
+		/* What does not fit is asked for again, with more room */
 		if (seq_has_overflowed(m) || fatal_signal_pending(current))
 			break;
 		cond_resched();

@@ -12,7 +12,7 @@
 #include "pages.h"
 #include "translate.h"
 
-/* Runs to map before others get the processor, and a signal is seen. */
+/* Runs to map before others get the processor, and a signal is seen */
 #define FILL_RUNS 64
 
 /*
@@ -24,7 +24,7 @@ static size_t iopt_fill_step(unsigned long iova, size_t length)
 	return min(length, SZ_1G - (iova & (SZ_1G - 1)));
 }
 
-/* Map all runs, but do not let devices see them yet. */
+/* Map all runs, but do not let devices see them yet */
 static int iopt_fill_runs(const struct iopt_slice *slice,
 			  struct iopt_domain *item, unsigned long iova,
 			  int prot, size_t max_page)

@@ -16,7 +16,7 @@ static void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 		list_del_init(&hwpt->entry);
 		hwpt->ioas->dirty_log.exact = false;
 	}
-	/* An object that failed half way through its making has only some. */
+	/* An object that failed half way through its making has only some */
 	if (hwpt->filled)
 		iopt_remove_domain(&hwpt->ioas->iopt, &hwpt->item);
 	iommu_domain_free(hwpt->common.domain);
@@ -40,10 +40,10 @@ const struct iommufd_object_ops iommufd_hwpt_paging_object_ops = {
 };
 
 /**
- * iommufd_hwpt_enforce_coherency - force DMA through a table to be coherent
- * @hwpt: the table; ioas->mutex is held
+ * iommufd_hwpt_enforce_coherency - force DMA through a hwpt to be coherent
+ * @hwpt: the hwpt; ioas->mutex is held
  *
- * Return: 0, or -EINVAL if the hardware cannot do it for this table.
+ * Return: 0, or -EINVAL if the hardware cannot do it for this domain.
  */
 int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt)
 {
@@ -67,14 +67,14 @@ int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt)
 }
 
 /**
- * iommufd_hwpt_auto_flags - how to allocate a table for a device
+ * iommufd_hwpt_auto_flags - how to allocate an automatic hwpt
  * @ictx: the context
  * @ioas: what it is for
  * @dev: the device
  *
- * Return: flags of IOMMU_HWPT_ALLOC: those of a container note what devices
- * write, if they can and if the type has a way to ask, because nobody says in
- * advance that he will.
+ * Return: flags of IOMMU_HWPT_ALLOC: the hwpts of a container track what
+ * devices write, if they can and if the type has a way to ask for it, because a
+ * container is not told in advance whether it will be asked.
  */
 u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
 			    const struct iommufd_ioas *ioas,
@@ -82,7 +82,7 @@ u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
 {
 	if (!READ_ONCE(ictx->container.owns_ioas) ||
 	    READ_ONCE(ictx->vfio_ioas) != ioas ||
-	    READ_ONCE(ioas->iopt.cuttable) ||
+	    READ_ONCE(ioas->iopt.splittable) ||
 	    !iommufd_dirty_tracking_supported(dev))
 		return 0;
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
@@ -164,7 +164,7 @@ err_abort:
 }
 
 /**
- * iommufd_hwpt_fill - put all mappings of the address space into a new table
+ * iommufd_hwpt_fill - put all mappings of the address space into a new hwpt
  * @hwpt: from iommufd_hwpt_paging_alloc(); ioas->mutex is held
  *
  * Return: 0 or an error of iopt_add_domain().

@@ -43,7 +43,7 @@ void iopt_init(struct io_pagetable *iopt, const struct iopt_access_ops *ops,
 	iopt->reserved = RB_ROOT_CACHED;
 	iopt->alignment = 1;
 	iopt->small_pages = false;
-	iopt->cuttable = false;
+	iopt->splittable = false;
 	iopt->pin_accesses = 0;
 	iopt->access_ops = ops;
 	iopt->refusal = refusal;
@@ -107,7 +107,7 @@ void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
 	iopt_slice_unmap(&slice, gather, area->node.start);
 }
 
-/* Pin if nobody did yet, and fill an area that has no domain into all. */
+/* Pin if nobody did yet, and fill an area that has no domain into all */
 static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct iopt_gather gather;
@@ -193,7 +193,7 @@ static struct iopt_area *iopt_area_alloc(const struct iopt_piece *piece,
 		.prot = prot,
 		.user.start = piece->offset >> PAGE_SHIFT,
 		.user.last = (piece->offset + piece->length - 1) >> PAGE_SHIFT,
-		/* Relative to the IOVA of the map until that is known. */
+		/* Relative to the IOVA of the map until that is known */
 		.node.last = piece->length - 1,
 	};
 	iopt_pages_get(piece->pages);
@@ -225,7 +225,7 @@ static void iopt_free_areas(struct iopt_area *areas)
 	}
 }
 
-/* One area for each piece, linked in order, or an ERR_PTR. */
+/* One area for each piece, linked in order, or an ERR_PTR */
 static struct iopt_area *iopt_alloc_areas(const struct iopt_map *map)
 {
 	struct iopt_area *areas = NULL;
@@ -298,7 +298,7 @@ static int iopt_add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 	return 0;
 }
 
-/* Claim the range, so that nobody else can use it while it is filled. */
+/* Claim the range, so that nobody else can use it while it is filled */
 static int iopt_claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			    struct iopt_map *map)
 {
@@ -357,7 +357,7 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 	for (area = areas; area; area = area->next) {
 		int rc = -EINTR;
 
-		/* A copy may be of as many areas as fit into memory. */
+		/* A copy may be of as many areas as fit into memory */
 		if (area == areas || !fatal_signal_pending(current))
 			rc = iopt_area_fill(iopt, area);
 
@@ -432,7 +432,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		struct iopt_area *area = areas;
 
 		areas = area->next;
-		/* Pairs with iopt_area_ready(). */
+		/* Pairs with iopt_area_ready() */
 		smp_store_release(&area->state, IOPT_AREA_READY);
 		if (areas)
 			cond_resched();
@@ -448,7 +448,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
  */
 bool iopt_area_ready(struct iopt_area *area)
 {
-	/* Pairs with iopt_map_pages(). */
+	/* Pairs with iopt_map_pages() */
 	return smp_load_acquire(&area->state) == IOPT_AREA_READY;
 }
 
@@ -486,7 +486,7 @@ void iopt_free_pieces(struct iopt_map *map)
 	}
 }
 
-/* List the memory behind [iova, last], which areas cover without a hole. */
+/* List the memory behind [iova, last], which areas cover without a hole */
 static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last, struct iopt_map *map)
 {

@@ -149,7 +149,7 @@ struct iopt_access_ops {
  * @domains_rwsem: see the locking section
  * @domains: struct iopt_domain list; under domains_rwsem
  * @small_pages: no translation larger than PAGE_SIZE; under domains_rwsem
- * @cuttable: unmaps may cut areas, as in VFIO's type 1; under domains_rwsem
+ * @splittable: unmaps may split areas, as in VFIO's type 1; under domains_rwsem
  * @pin_accesses: number of accesses that pin whole pages; under domains_rwsem
  * @iova_rwsem: see the locking section
  * @areas: struct iopt_area by IOVA; under iova_rwsem
@@ -164,7 +164,7 @@ struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
 	struct list_head domains;
 	bool small_pages;
-	bool cuttable;
+	bool splittable;
 	unsigned int pin_accesses;
 
 	struct rw_semaphore iova_rwsem;
@@ -251,10 +251,10 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 void iopt_clear(struct io_pagetable *iopt);
 
-void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable);
-int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
-bool iopt_range_cuts_area(struct io_pagetable *iopt, unsigned long iova,
-			  unsigned long last);
+void iopt_set_splittable(struct io_pagetable *iopt, bool splittable);
+int iopt_split_at(struct io_pagetable *iopt, unsigned long iova);
+bool iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
+			    unsigned long last);
 unsigned long iopt_area_leaf(const struct iopt_area *area,
 			     const struct iommu_domain *domain,
 			     unsigned long iova, unsigned long *last);
@@ -281,7 +281,7 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 
 struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
 int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
-/* Pages that a walk over runs looks at before it lets others in. */
+/* Pages that a walk over runs looks at before it lets others in */
 #define IOPT_RUNS_STEP 16384
 int iopt_count_runs(struct io_pagetable *iopt, struct iopt_runs *runs);
 

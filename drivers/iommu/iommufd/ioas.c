@@ -15,7 +15,7 @@
  */
 #define ALLOWED_MAX 65536U
 
-/* Nobody is left who could be in the way, so that only a signal can fail it. */
+/* Nobody is left who could be in the way, so that only a signal can fail it */
 static int iommufd_ioas_empty(struct iommufd_object *obj)
 {
 	unsigned long unmapped;
@@ -27,7 +27,7 @@ static void iommufd_ioas_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = to_ioas(obj);
 
-	/* Neither a call nor an access is left that could be in the way. */
+	/* Neither a call nor an access is left that could be in the way */
 	iopt_clear(&ioas->iopt);
 	iopt_destroy(&ioas->iopt);
 	WARN_ON(!xa_empty(&ioas->accesses));
@@ -35,7 +35,7 @@ static void iommufd_ioas_destroy(struct iommufd_object *obj)
 	mutex_destroy(&ioas->mutex);
 }
 
-/* A container whose address space it was has none. */
+/* A container whose address space it was has none */
 static void iommufd_ioas_forget(struct iommufd_ctx *ictx,
 				struct iommufd_object *obj)
 {
@@ -52,7 +52,7 @@ static void iommufd_ioas_show_runs(struct iommufd_ioas *ioas,
 	unsigned int order;
 	bool any = false;
 
-	/* What does not fit is done again, so the walk is for later. */
+	/* What does not fit is done again, so the walk is for later */
 	if (seq_has_overflowed(m) || iopt_count_runs(&ioas->iopt, &runs))
 		return;
 	for (order = 0; order != ARRAY_SIZE(runs.nr); order++) {
@@ -82,7 +82,7 @@ static void iommufd_ioas_show_more(struct iommufd_ctx *ictx,
 		   ioas->obj.id, stats.areas, stats.mapped, stats.pinned,
 		   stats.reserved, stats.alignment);
 	iommufd_ioas_show_runs(ioas, m);
-	/* An attached device holds a table. */
+	/* An attached device holds a hwpt */
 	if (!list_empty(&ioas->hwpts))
 		iommufd_show_devices(ictx, obj, m);
 }
@@ -162,7 +162,7 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	for (;;) {
 		bool found;
 
-		/* Not while the user's memory is written, which may block. */
+		/* Not while the user's memory is written, which may block */
 		scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem) {
 			cmd->out_iova_alignment = ioas->iopt.alignment;
 			found = iopt_next_usable(&ioas->iopt, from, &start,

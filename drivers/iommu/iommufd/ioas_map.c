@@ -33,13 +33,13 @@ static int iommufd_check_map_flags(u32 flags)
 {
 	if (flags & ~MAP_FLAGS)
 		return -EOPNOTSUPP;
-	/* A mapping that allows nothing is of no use to anybody. */
+	/* A mapping that allows nothing is of no use to anybody */
 	if (!(flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
 		return -EINVAL;
 	return 0;
 }
 
-/* Map @pages from @offset on, whole; consumes the reference to @pages. */
+/* Map @pages from @offset on, whole; consumes the reference to @pages */
 static int iommufd_map_whole(struct iommufd_ioas *ioas,
 			     struct iopt_pages *pages, unsigned long offset,
 			     struct iopt_map *map)
@@ -75,7 +75,7 @@ static int iommufd_map_memory(struct iommufd_ctx *ictx,
 				 map);
 }
 
-/* Map device memory, whose reference is consumed; -ENXIO if there is none. */
+/* Map device memory, whose reference is consumed; -ENXIO if there is none */
 static int iommufd_map_mmio(struct iommufd_ioas *ioas,
 			    struct iommufd_mmio *mmio, u64 offset,
 			    struct iopt_map *map)
@@ -214,7 +214,7 @@ static struct iopt_piece *iommufd_find_file_mmio(struct file *file, u64 start,
 	return piece;
 }
 
-/* Map device memory behind a file; -ENXIO if it is not that. */
+/* Map device memory behind a file; -ENXIO if it is not that */
 static int iommufd_map_file_mmio(struct iommufd_ctx *ictx,
 				 struct iommufd_ioas *ioas,
 				 const struct iommu_ioas_map_file *cmd,
@@ -250,10 +250,10 @@ static int iommufd_refuse_file(struct iommufd_ctx *ictx, int rc)
 	switch (rc) {
 	case -EINVAL:
 		return refuse(&ictx->refusal, rc,
-			      "map: the file is no memfd or other file of tmpfs or hugetlbfs, and no dma-buf of a VFIO device");
+			      "map: the file is not a memfd or another file of tmpfs or hugetlbfs, nor a dma-buf of a VFIO device");
 	case -EACCES:
 		return refuse(&ictx->refusal, rc,
-			      "map: the file is not open for what devices are to do: reading, and writing if that is asked for");
+			      "map: the file must be open for reading, and for writing if the mapping is writable");
 	case -EPERM:
 		return refuse(&ictx->refusal, rc,
 			      "map: the file is sealed against writing");

@@ -17,8 +17,8 @@
 struct seq_file;
 
 /**
- * struct iommufd_dirty_log - what the user of a VFIO container wants to know
- * @on: he wants to know what is written
+ * struct iommufd_dirty_log - what userspace has asked a VFIO container to log
+ * @on: what is written is logged
  * @exact: all that could write since it was turned on has noted what it wrote,
  *         and still does. If not, everything counts as written
  */
@@ -40,7 +40,7 @@ struct iommufd_dirty_log {
 struct iommufd_ioas {
 	struct iommufd_object obj;
 	struct io_pagetable iopt;
-	struct mutex mutex; /* see above */
+	struct mutex mutex; /* See above */
 	struct list_head hwpts;
 	struct iommufd_dirty_log dirty_log;
 	struct xarray accesses;
@@ -95,7 +95,7 @@ struct iommufd_group {
 	struct iommu_group *group;
 	unsigned int owners;
 
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	struct xarray attachments;
 	bool domain_tried;
 	bool no_user_domain;
@@ -152,7 +152,7 @@ int iommufd_msi_prepare(struct iommufd_group *igroup,
 struct iommufd_access {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	struct iommufd_ioas *ioas;
 	struct iommufd_ioas *ioas_unpin;
 	const struct iommufd_access_ops *ops;
@@ -161,7 +161,7 @@ struct iommufd_access {
 
 extern const struct iopt_access_ops iommufd_access_iopt_ops;
 
-/* What objects of each type do; see struct iommufd_object_ops. */
+/* What objects of each type do; see struct iommufd_object_ops */
 extern const struct iommufd_object_ops iommufd_ioas_object_ops;
 extern const struct iommufd_object_ops iommufd_hwpt_paging_object_ops;
 extern const struct iommufd_object_ops iommufd_device_object_ops;

@@ -44,7 +44,7 @@ enum {
 	MOCK_IOMMUPT_HUGE,
 };
 
-/* The two sizes are right where PAGE_SIZE is 4096. */
+/* The two sizes are right where PAGE_SIZE is 4096 */
 enum {
 	MOCK_APERTURE_START = 1UL << 24,
 	MOCK_APERTURE_LAST = (1UL << 31) - 1,
@@ -75,11 +75,11 @@ enum {
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
 	/* Ours, at the other end: */
-	/* all such devices are in one group */
+	/* All such devices are in one group */
 	MOCK_FLAGS_DEVICE_GROUPED = 1 << 28,
-	/* wants its cache coherency enforced, if a table can do that */
+	/* Wants its cache coherency enforced, if a table can do that */
 	MOCK_FLAGS_DEVICE_COHERENT = 1 << 29,
-	/* has two reserved ranges, 64 KiB at 1 and at 2 MiB of the aperture */
+	/* Has two reserved ranges, 64 KiB at 1 and at 2 MiB of the aperture */
 	MOCK_FLAGS_DEVICE_RESERVES = 1 << 30,
 };
 
@@ -93,7 +93,7 @@ enum {
 	MOCK_DEV_CACHE_NUM = 4,
 };
 
-/* Attaching this PASID a second time fails. */
+/* Attaching this PASID a second time fails */
 #define IOMMU_TEST_PASID_RESERVED 1024
 
 /* log2 of the number of PASIDs of a device with MOCK_FLAGS_DEVICE_PASID */

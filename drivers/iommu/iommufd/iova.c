@@ -89,7 +89,7 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 	return true;
 }
 
-/* Find a hole between @first and @last that is not reserved. */
+/* Find a hole between @first and @last that is not reserved */
 static int iopt_find_unreserved(struct io_pagetable *iopt, unsigned long first,
 				unsigned long last, struct iova_hole *want,
 				unsigned long *iova)

@@ -21,10 +21,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-/* Bits of one page of bitmap. */
+/* Bits of one page of bitmap */
 #define BITS_PER_PAGE (PAGE_SIZE * BITS_PER_BYTE)
 
-/* As many as the pointers to them fill a page. */
+/* As many as the pointers to them fill a page */
 #define WINDOW_MAX (PAGE_SIZE / sizeof(struct page *))
 
 /*
@@ -86,9 +86,10 @@ struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 	    check_add_overflow(iova, length - 1, &last))
 		return ERR_PTR(-EINVAL);
 
-	/* One less than there are, because 2^64 pages of a byte are legal. */
+	/* One less than there are, because 2^64 pages of a byte are legal */
 	bits = (length - 1) >> ilog2(page_size);
-	nr_pages = (bits / BITS_PER_BYTE + offset_in_page(addr)) / PAGE_SIZE + 1;
+	nr_pages =
+		(bits / BITS_PER_BYTE + offset_in_page(addr)) / PAGE_SIZE + 1;
 	win_max = min(nr_pages, WINDOW_MAX);
 
 	bitmap = kzalloc(struct_size(bitmap, pages, win_max),
@@ -123,7 +124,7 @@ void iova_bitmap_free(struct iova_bitmap *bitmap)
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_free, "IOMMUFD");
 
-/* Bits from the beginning of the page at bitmap->addr. */
+/* Bits from the beginning of the page at bitmap->addr */
 static unsigned long iova_bitmap_bit(const struct iova_bitmap *bitmap,
 				     unsigned long iova)
 {
@@ -136,7 +137,7 @@ static bool iova_bitmap_in_window(const struct iova_bitmap *bitmap,
 	return page - bitmap->win_start < bitmap->win_pages;
 }
 
-/* Let the window begin at @page and be as large as it may, or not be at all. */
+/* Let the window begin at @page and be as large as it may, or not be at all */
 static int iova_bitmap_move_window(struct iova_bitmap *bitmap,
 				   unsigned long page)
 {

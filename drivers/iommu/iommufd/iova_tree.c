@@ -22,7 +22,7 @@ static struct iova_node *iova_tree_node(struct rb_node *rb)
 	return rb_entry_safe(rb, struct iova_node, rb);
 }
 
-/* A gap of @node or of a node below it has become as large as @gap. */
+/* A gap of @node or of a node below it has become as large as @gap */
 static void iova_tree_gap_grew(struct iova_node *node, unsigned long gap)
 {
 	while (node && node->max_gap < gap) {
@@ -97,7 +97,7 @@ void iova_tree_remove(struct iova_tree *tree, struct iova_node *node)
 {
 	struct iova_node *next = iova_tree_node(rb_next(&node->rb));
 
-	/* First, so that hardly a maximum changes when @node goes. */
+	/* First, so that hardly a maximum changes when @node goes */
 	if (next) {
 		next->gap = node->gap + (next->start - node->start);
 		iova_tree_gap_grew(next, next->gap);
@@ -108,7 +108,7 @@ void iova_tree_remove(struct iova_tree *tree, struct iova_node *node)
 	tree->nr--;
 }
 
-/* The lowest node that ends at or after @iova. */
+/* The lowest node that ends at or after @iova */
 static struct iova_node *
 iova_tree_first_ending_from(const struct iova_tree *tree, unsigned long iova)
 {
@@ -161,7 +161,7 @@ struct iova_node *iova_tree_next(struct iova_node *node, unsigned long last)
 	return next && next->start <= last ? next : NULL;
 }
 
-/* The lowest node under @rb whose gap is at least @size; there is one. */
+/* The lowest node under @rb whose gap is at least @size; there is one */
 static struct iova_node *iova_tree_descend_to_gap(struct rb_node *rb,
 						  unsigned long size)
 {
@@ -179,7 +179,7 @@ static struct iova_node *iova_tree_descend_to_gap(struct rb_node *rb,
 	}
 }
 
-/* The next node in order after @node whose gap is at least @size, or NULL. */
+/* The next node in order after @node whose gap is at least @size, or NULL */
 static struct iova_node *iova_tree_next_gap(struct iova_node *node,
 					    unsigned long size)
 {
@@ -218,10 +218,10 @@ static bool iova_tree_fits(const struct iova_hole *want, unsigned long lo,
 	return true;
 }
 
-/* Gaps to try before others get the processor, and a signal is seen. */
+/* Gaps to try before others get the processor, and a signal is seen */
 #define HOLE_STEP 1024
 
-/* Try every gap of at least @size IOVAs, from low to high. */
+/* Try every gap of at least @size IOVAs, from low to high */
 static int iova_tree_find_hole_from(const struct iova_tree *tree,
 				    const struct iova_hole *want,
 				    unsigned long size, unsigned long *start)
@@ -245,7 +245,7 @@ static int iova_tree_find_hole_from(const struct iova_tree *tree,
 		}
 	}
 
-	/* What is left is the space behind the last node. */
+	/* What is left is the space behind the last node */
 	node = tree->last;
 	lo = 0;
 	if (node && check_add_overflow(node->last, 1UL, &lo))

@@ -36,9 +36,9 @@ struct iova_node {
 
 struct iova_tree {
 	struct rb_root root;
-	/* The highest one: what comes after it needs no search. */
+	/* The highest one: what comes after it needs no search */
 	struct iova_node *last;
-	/* Number of nodes. */
+	/* Number of nodes */
 	unsigned long nr;
 };
 

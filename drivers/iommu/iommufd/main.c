@@ -38,11 +38,11 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 	return iommufd_object_destroy(ucmd->ictx, cmd->id);
 }
 
-/* The ABI is known and its size rules hold, the feature is not there. */
+/* The ABI is known and its size rules hold, the feature is not there */
 static int iommufd_not_supported(struct iommufd_ucmd *ucmd)
 {
 	return refuse(&ucmd->ictx->refusal, -EOPNOTSUPP,
-		      "this kernel has no support for the request");
+		      "this kernel does not support the request");
 }
 
 union ucmd_buffer {

@@ -37,7 +37,7 @@ struct iommufd_mmio {
 	phys_addr_t phys;
 	size_t length;
 
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	bool revoked;
 	unsigned int nr_maps;
 	struct rb_root maps;
@@ -156,7 +156,7 @@ phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio)
 	return mmio->phys;
 }
 
-/* The next one of all, or the first after NULL. */
+/* The next one of all, or the first after NULL */
 static struct mmio_map *iommufd_mmio_map_next(struct iommufd_mmio *mmio,
 					      struct mmio_map *map)
 {
@@ -258,7 +258,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_mmio_revoke, "IOMMUFD");
  * @mmio: the memory
  *
  * Maps it wherever it was mapped. Where that fails, for want of memory, DMA
- * keeps being blocked until the user maps it anew.
+ * keeps being blocked until userspace maps it again.
  */
 void iommufd_mmio_restore(struct iommufd_mmio *mmio)
 {
@@ -285,7 +285,7 @@ void iommufd_mmio_destroy(struct iommufd_mmio *mmio)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_mmio_destroy, "IOMMUFD");
 
-/* Whether [offset, offset + length) lies in the memory that a lender gave. */
+/* Whether [offset, offset + length) lies in the memory that a lender gave */
 static struct iommufd_mmio *iommufd_mmio_check_range(struct iommufd_mmio *mmio,
 						     u64 offset, u64 length)
 {
@@ -368,7 +368,7 @@ out_unlock:
 	return iommufd_mmio_check_range(mmio, *offset, length);
 }
 
-/* As for a memfd: reading it is the least that the file was opened for. */
+/* As for a memfd: reading it is the least that the file was opened for */
 static int iommufd_mmio_check_file_prot(const struct file *file, int prot,
 					struct refusal *refusal)
 {
@@ -450,7 +450,7 @@ int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 	map->offset = offset;
 	map->length = length;
 	map->page = small_pages ? PAGE_SIZE : SZ_1G;
-	/* Device memory is not cached, and some tables want to know. */
+	/* Device memory is not cached, and some page tables note that */
 	map->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 
 	guard(mutex)(&mmio->lock);

@@ -7,9 +7,9 @@
 #include "iommufd_private.h"
 
 /**
- * iommufd_msi_prepare - make sure that a group's interrupts work in a table
+ * iommufd_msi_prepare - make the interrupts of a group work in a hwpt
  * @igroup: the group; its lock is held
- * @hwpt: the table; the mutex of its address space is held
+ * @hwpt: the hwpt; the mutex of its address space is held
  *
  * Where MSI are translated like any other DMA, the window for them is mapped
  * by the IOMMU core, which has to know where it may be.

@@ -32,7 +32,7 @@ __iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 	refcount_set(&obj->users, 1);
 	refcount_set(&obj->calls, 1);
 
-	/* A lookup does not find the reserved entry. */
+	/* A lookup does not find the reserved entry */
 	rc = xa_alloc(&ictx->objects, &obj->id, XA_ZERO_ENTRY, xa_limit_31b,
 		      GFP_KERNEL_ACCOUNT);
 	if (rc) {
@@ -56,7 +56,7 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx,
 	xa_lock(&ictx->objects);
 	old = xas_store(&xas, obj);
 	xa_unlock(&ictx->objects);
-	/* The slot is there since the id was reserved. */
+	/* The slot is there since the id was reserved */
 	WARN_ON(old != XA_ZERO_ENTRY);
 }
 
@@ -85,7 +85,7 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 
 /**
  * iommufd_object_tryget - use an object for the time of a call
- * @obj: an object whose memory cannot go away meanwhile
+ * @obj: an object whose memory cannot go away
  *
  * Return: false if it is being destroyed.
  */
@@ -94,7 +94,7 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 	return refcount_inc_not_zero(&obj->calls);
 }
 
-/* Most calls are about the same object as the one before. */
+/* Most calls are about the same object as the one before */
 static struct iommufd_object *iommufd_object_find(struct iommufd_ctx *ictx,
 						  u32 id)
 {
@@ -172,7 +172,7 @@ void iommufd_object_release(struct iommufd_object *obj)
 static void iommufd_object_finish_destroy(struct iommufd_ctx *ictx,
 					  struct iommufd_object *obj)
 {
-	/* Nobody finds it any more; let those end who did. */
+	/* Nobody finds it any more; let those end who did */
 	if (!refcount_dec_and_test(&obj->calls))
 		wait_event(ictx->destroy_wait,
 			   !refcount_read(&obj->calls));
@@ -192,7 +192,7 @@ static void iommufd_object_forget_id(struct iommufd_ctx *ictx,
 		obj->ops->forget(ictx, obj);
 }
 
-/* Take an object out of the id space if nobody else needs it. */
+/* Take an object out of the id space if nobody else needs it */
 static bool iommufd_object_remove(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {
@@ -204,7 +204,7 @@ static bool iommufd_object_remove(struct iommufd_ctx *ictx,
 	return true;
 }
 
-/* A destroy stops before it has begun; nobody uses the object. */
+/* A destroy stops before it has begun; nobody uses the object */
 static void iommufd_object_revive(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {

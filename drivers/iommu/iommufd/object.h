@@ -10,7 +10,7 @@ struct iommufd_object;
 struct seq_file;
 
 enum iommufd_object_type {
-	/* For lookups that take any type. */
+	/* For lookups that take any type */
 	IOMMUFD_OBJ_ANY,
 	IOMMUFD_OBJ_DEVICE,
 	IOMMUFD_OBJ_HWPT,
@@ -25,7 +25,7 @@ enum iommufd_object_type {
  * @type: the type
  * @name: its name for messages and fdinfo
  * @empty: take out what may be a lot, because a user wants to destroy the object;
- *         may be NULL. No call uses the object meanwhile. Returns 0, or -EINTR if
+ *         may be NULL. No call uses the object. Returns 0, or -EINTR if
  *         the caller was killed, after which the object lives on with the rest
  * @destroy: release what the object holds, not its memory. Nobody can reach
  *           the object any more
@@ -80,7 +80,7 @@ struct iommufd_object *
 __iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 		       const struct iommufd_object_ops *ops);
 
-/* Allocate a struct of type @type, whose first member is obj. */
+/* Allocate a struct of type @type, whose first member is obj */
 #define iommufd_object_alloc(ictx, type, ops)                                 \
 	container_of(__iommufd_object_alloc(                                  \
 			     ictx,                                            \

@@ -37,7 +37,7 @@ static int iommufd_option_rlimit_mode(struct iommu_option *cmd,
 	xa_unlock(&ictx->objects);
 	if (rc == -EBUSY)
 		return refuse(&ictx->refusal, rc,
-			      "option: the accounting can change only before there are objects");
+			      "option: the accounting can be changed only before objects exist");
 	return rc;
 }
 
@@ -57,7 +57,7 @@ static int iommufd_option_huge_pages(struct iommu_option *cmd,
 		 * which is all that matters to those who ask.
 		 */
 		cmd->val64 = !READ_ONCE(ioas->iopt.small_pages) &&
-			     !READ_ONCE(ioas->iopt.cuttable);
+			     !READ_ONCE(ioas->iopt.splittable);
 		rc = 0;
 	} else if (cmd->op != IOMMU_OPTION_OP_SET) {
 		rc = -EOPNOTSUPP;

@@ -22,7 +22,7 @@
 
 static struct kmem_cache *pages_cache;
 
-/* What is again as it was when the last reference has gone. */
+/* What is again as it was when the last reference has gone */
 static void iopt_pages_ctor(void *object)
 {
 	struct iopt_pages *pages = object;
@@ -71,7 +71,7 @@ static struct iopt_pages *iopt_pages_alloc(unsigned long npages, bool writable,
 	return pages;
 }
 
-/* Whole pages that @length bytes from @offset in the first page touch. */
+/* Whole pages that @length bytes from @offset in the first page touch */
 static unsigned long iopt_touched_pages(unsigned long offset,
 					unsigned long length)
 {
@@ -160,7 +160,7 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file,
 	if (!(file->f_mode & FMODE_READ) ||
 	    (writable && !(file->f_mode & FMODE_WRITE)))
 		return ERR_PTR(-EACCES);
-	/* That against new mappings is not in i_mmap_writable. */
+	/* That against new mappings is not in i_mmap_writable */
 	if (writable &&
 	    (iopt_file_seals(file) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return ERR_PTR(-EPERM);
@@ -290,7 +290,7 @@ static void iopt_runs_add(struct iopt_runs *runs, unsigned long pfn,
  * @runs: the counts so far; what follows a run that was read last is a part of
  *        it
  *
- * Holds the mutex of the pages meanwhile, which bounds how long the range
+ * Holds the mutex of the pages, which bounds how long the range
  * should be. What nobody uses any more is not counted.
  *
  * Return: 0, or -EINTR if the caller was killed.
@@ -302,7 +302,7 @@ int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 
 	if (pages->source == IOPT_PAGES_MMIO)
 		return 0;
-	/* Somebody may be pinning a lot. */
+	/* Somebody may be pinning a lot */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	while ((user = interval_tree_iter_first(&pages->users, index, last))) {

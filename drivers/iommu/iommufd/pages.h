@@ -67,7 +67,7 @@ struct iopt_pages {
 		};
 	};
 
-	struct mutex mutex; /* see above */
+	struct mutex mutex; /* See above */
 	struct rb_root_cached users;
 	struct rb_root_cached pins;
 	struct pfn_store store;

@@ -23,7 +23,7 @@ static unsigned long pfn_store_chunk_first(unsigned long index)
 	return index & ~PFN_CHUNK_MASK;
 }
 
-/* Indices that exist in the chunk of @index: the last chunk may be short. */
+/* Indices that exist in the chunk of @index: the last chunk may be short */
 static unsigned long pfn_store_chunk_npages(const struct pfn_store *store,
 					    unsigned long index)
 {
@@ -66,7 +66,7 @@ void pfn_store_destroy(struct pfn_store *store)
 	xa_destroy(&store->chunks);
 }
 
-/* Put a chunk where there may be one already, which is not freed. */
+/* Put a chunk where there may be one already, which is not freed */
 static int pfn_store_set_chunk(struct pfn_store *store, unsigned long index,
 			       void *chunk)
 {
@@ -78,7 +78,7 @@ static int pfn_store_set_chunk(struct pfn_store *store, unsigned long index,
 			       GFP_KERNEL_ACCOUNT));
 }
 
-/* Free what a chunk had that is not in the store any more. */
+/* Free what a chunk had that is not in the store any more */
 static void pfn_store_free_table(struct pfn_store *store, void *chunk)
 {
 	if (chunk && !xa_is_value(chunk)) {
@@ -111,7 +111,7 @@ static int pfn_store_set_flat(struct pfn_store *store, unsigned long index,
 	return 0;
 }
 
-/* Return the table of a chunk, turning a flat chunk into a scattered one. */
+/* Return the table of a chunk, turning a flat chunk into a scattered one */
 static unsigned long *pfn_store_chunk_table(struct pfn_store *store,
 					    unsigned long index, void *old)
 {
@@ -153,7 +153,7 @@ static bool pfn_store_run_is_flat(unsigned long index, unsigned long pfn,
 	       (xa_is_value(old) && pfn_store_flat_base(old) == pfn - offset);
 }
 
-/* Store a run that does not leave its chunk. */
+/* Store a run that does not leave its chunk */
 static int pfn_store_chunk_set_run(struct pfn_store *store, unsigned long index,
 				   unsigned long pfn, unsigned long npages)
 {
@@ -162,7 +162,7 @@ static int pfn_store_chunk_set_run(struct pfn_store *store, unsigned long index,
 	unsigned long i;
 	void *old;
 
-	/* It does not matter what was there, so do not look. */
+	/* It does not matter what was there, so do not look */
 	if (npages == pfn_store_chunk_npages(store, index))
 		return pfn_store_set_flat(store, index, pfn);
 
@@ -308,7 +308,7 @@ unsigned long __pfn_cursor_next(struct pfn_cursor *cursor, unsigned long *pfn)
 		unsigned long end = min(last, index | PFN_CHUNK_MASK);
 		const unsigned long *table;
 
-		/* Reading what was never stored is a bug of the owner. */
+		/* Reading what was never stored is a bug of the owner */
 		if (WARN_ON_ONCE(!cursor->chunk)) {
 			*pfn = 0;
 			index = last + 1;
@@ -365,7 +365,7 @@ unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
 	return __pfn_cursor_next(&cursor, pfn);
 }
 
-/* Chunks to forget before others get the processor. */
+/* Chunks to forget before others get the processor */
 #define FORGET_CHUNKS 4096
 
 /**

@@ -33,14 +33,14 @@ struct page;
 
 struct pfn_store {
 	union {
-		/* Chunks by number, if there can be more than one. */
+		/* Chunks by number, if there can be more than one */
 		struct xarray chunks;
-		/* The only chunk: what small mappings have is found at once. */
+		/* The only chunk: what small mappings have is found at once */
 		void *only;
 	};
-	/* Number of indices; constant after init. */
+	/* Number of indices; constant after init */
 	unsigned long npages;
-	/* Scattered chunks that are allocated, for fdinfo. */
+	/* Scattered chunks that are allocated, for fdinfo */
 	unsigned long nr_tables;
 };
 
@@ -74,7 +74,7 @@ static inline void pfn_store_forget_single(struct pfn_store *store)
 	store->only = NULL;
 }
 
-/* The chunk of an index: a value entry, a table, or NULL. */
+/* The chunk of an index: a value entry, a table, or NULL */
 static inline void *pfn_store_chunk(struct pfn_store *store,
 				    unsigned long index)
 {
@@ -132,7 +132,7 @@ static inline unsigned long pfn_cursor_next(struct pfn_cursor *cursor,
 	unsigned long last = cursor->last;
 	unsigned long offset = index & PFN_CHUNK_MASK;
 
-	/* The commonest cases are so cheap that a call would show. */
+	/* The commonest cases are so cheap that a call would show */
 	if (xa_is_value(cursor->chunk)) {
 		if (last <= (index | PFN_CHUNK_MASK)) {
 			*pfn = xa_to_value(cursor->chunk) + offset;

@@ -41,7 +41,7 @@ static bool iopt_next_unused(struct iopt_pages *pages, unsigned long *index,
 		if (user->last >= last)
 			return false;
 		*index = user->last + 1;
-		/* There may be one for each page. */
+		/* There may be one for each page */
 		cond_resched();
 	}
 	user = interval_tree_iter_first(&pages->users, *index, last);
@@ -58,7 +58,7 @@ static int iopt_pin_each_page(struct folio *folio, unsigned long npages)
 {
 	int more = npages - 1;
 
-	if (!more)		/* always so if it is not a large folio */
+	if (!more)		/* Always so if it is not a large folio */
 		return 0;
 	if (folio_ref_count(folio) > INT_MAX / 2 - more)
 		return -ENOMEM;
@@ -68,10 +68,10 @@ static int iopt_pin_each_page(struct folio *folio, unsigned long npages)
 	return 0;
 }
 
-/* Runs to unpin before others get the processor. */
+/* Runs to unpin before others get the processor */
 #define UNPIN_RUNS 1024
 
-/* Unpin indices that are pinned and have no user any more. */
+/* Unpin indices that are pinned and have no user any more */
 static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 			     unsigned long last)
 {
@@ -135,7 +135,7 @@ static long iopt_pin_user(struct iopt_pages *pages, unsigned long index,
 	return rc;
 }
 
-/* Pin a batch of user memory. Return how many pages are pinned and stored. */
+/* Pin a batch of user memory. Return how many pages are pinned and stored */
 static long iopt_pin_user_batch(struct iopt_pages *pages, unsigned long index,
 				unsigned long npages, struct page **list)
 {
@@ -156,7 +156,7 @@ static long iopt_pin_user_batch(struct iopt_pages *pages, unsigned long index,
 /*
  * Store the pages that a folio of the file has from @index on, and turn its pin
  * into one for each of them. Return their number, or an errno: -EFAULT if the
- * folio is not at @index any more, because the file was changed meanwhile.
+ * folio is not at @index any more, because the file has changed.
  */
 static long iopt_store_folio(struct iopt_pages *pages, struct folio *folio,
 			     unsigned long index, unsigned long last)
@@ -177,7 +177,7 @@ static long iopt_store_folio(struct iopt_pages *pages, struct folio *folio,
 	return rc ? rc : npages;
 }
 
-/* Pin a batch of folios. Return how many indices are pinned and stored. */
+/* Pin a batch of folios. Return how many indices are pinned and stored */
 static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 				unsigned long last, struct folio **list,
 				unsigned int max)
@@ -203,7 +203,7 @@ static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 	return index > start ? index - start : n;
 }
 
-/* Pin indices that have no user yet. All or nothing. */
+/* Pin indices that have no user yet. All or nothing */
 static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			  unsigned long last, void **batch, unsigned int max,
 			  struct refusal *refusal)
@@ -248,7 +248,7 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 	return 0;
 }
 
-/* Release what no user covers in [index, last]. */
+/* Release what no user covers in [index, last] */
 static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
 			      unsigned long last)
 {
@@ -276,7 +276,8 @@ static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
  *
  * Return: 0; or with nothing changed: -EFAULT if the memory is not there or
  * may not be pinned, -ENOMEM if RLIMIT_MEMLOCK or memory is exhausted, -EINTR
- * if the caller was killed, or what get_user_pages() or memfd_pin_folios() say.
+ * if the caller was killed, or an error of get_user_pages() or
+ * memfd_pin_folios().
  */
 int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		   struct refusal *refusal)

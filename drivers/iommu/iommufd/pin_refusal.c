@@ -63,13 +63,13 @@ static const char *iopt_user_reason(const struct iopt_pages *pages,
 	if (!vma || addr < vma->vm_start)
 		return "nothing is mapped there";
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
-		return "it is device memory, of no driver that lends it, or not all in one mapping";
+		return "it is device memory that no driver lends, or not all in one mapping";
 	if (pages->writable && !(vma->vm_flags & VM_WRITE))
-		return "it is mapped without PROT_WRITE, and devices are to write";
+		return "it is mapped without PROT_WRITE, but devices may write";
 	if (!(vma->vm_flags & VM_READ))
 		return "it is mapped without PROT_READ";
 	if (pages->writable && iopt_needs_notice_of_writes(vma))
-		return "its file system must be told of writes, use tmpfs or hugetlbfs";
+		return "its file system must be told of writes; use tmpfs or hugetlbfs";
 	if (iopt_is_past_end(vma, addr))
 		return "it is past the end of the file that is mapped";
 	if (is_vm_hugetlb_page(vma))
@@ -117,7 +117,7 @@ static void iopt_explain_file(const struct iopt_pages *pages,
 
 	if (end > size)
 		refuse(refusal, error,
-		       "map: the file ends at 0x%llx, and is to be mapped up to 0x%llx",
+		       "map: the file ends at 0x%llx, but the mapping ends at 0x%llx",
 		       size, end);
 	else if (error == -ENOMEM && is_file_hugepages(pages->file))
 		refuse(refusal, error,

@@ -22,7 +22,7 @@ struct seq_file;
  * in fdinfo. It costs nothing until something is refused, and it is bounded.
  */
 struct refusal {
-	spinlock_t lock; /* see above */
+	spinlock_t lock; /* See above */
 	u64 count;
 	int error;
 	char text[REFUSAL_LEN];

@@ -102,7 +102,7 @@ static const char *iopt_resv_name(enum iommu_resv_type type)
  * @sw_msi_start: receives the start of the window for software-managed MSI,
  *                and is left alone if the device has none; may be NULL
  *
- * Return: 0; or with nothing changed what iopt_reserve() says, or -EINVAL if
+ * Return: 0; or with nothing changed an error of iopt_reserve(), or -EINVAL if
  * the device reports windows that exclude each other.
  */
 int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
@@ -114,7 +114,7 @@ int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 	LIST_HEAD(regions);
 	int rc = 0;
 
-	/* The IOMMU core may sleep in here, so before the lock. */
+	/* The IOMMU core may sleep in here, so before the lock */
 	iommu_get_resv_regions(dev, &regions);
 
 	scoped_guard(rwsem_write, &iopt->iova_rwsem) {

@@ -146,7 +146,7 @@ static long iopt_hold_file(struct iopt_hold *hold, unsigned long npages)
 	for (i = 0; i < nr; i++) {
 		struct folio *folio = hold->folios[i];
 
-		/* None is there more than once, unless the file has changed. */
+		/* None is there more than once, unless the file has changed */
 		while (n < npages &&
 		       pgoff + n - folio->index < folio_nr_pages(folio)) {
 			hold->list[n] = folio_page(folio,
@@ -165,7 +165,7 @@ static long iopt_hold_file(struct iopt_hold *hold, unsigned long npages)
  * @write: it will be written to
  *
  * Called without locks, because the process may take as long as it likes to
- * provide the memory. It can be killed meanwhile, and so can the caller.
+ * provide the memory. It can be killed, and so can the caller.
  *
  * Return: 0, -EFAULT if the memory is not there or may not be used like this,
  * -EINTR if the caller was killed, or an error of get_user_pages() or
@@ -198,7 +198,7 @@ int iopt_hold_get(struct iopt_hold *hold, const struct iopt_slice *slice,
 }
 
 /**
- * iopt_hold_put - let go of memory
+ * iopt_hold_put - release memory
  * @hold: holds nothing after this. Called without locks, because a page that was
  *        written to may have to wait for its file system
  */

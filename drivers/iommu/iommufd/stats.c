@@ -93,7 +93,7 @@ int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats)
 	return 0;
 }
 
-/* A part of an area that iopt_count_runs() looks at with one lock held. */
+/* A part of an area that iopt_count_runs() looks at with one lock held */
 struct runs_step {
 	struct iopt_pages *pages;
 	unsigned long index;
@@ -136,7 +136,7 @@ static bool iopt_runs_find_step(struct io_pagetable *iopt, unsigned long *iova,
 	return true;
 }
 
-/* Return 1, 0 if there is nothing, or -EINTR. */
+/* Return 1, 0 if there is nothing, or -EINTR */
 static int iopt_runs_next_step(struct io_pagetable *iopt, unsigned long *iova,
 			       bool *at_end, struct runs_step *step)
 {
@@ -155,8 +155,8 @@ static int iopt_runs_next_step(struct io_pagetable *iopt, unsigned long *iova,
  * @runs: receives the counts
  *
  * Memory that is mapped twice is counted twice. A run ends where its area ends.
- * What others map and unmap meanwhile may be counted or not: they are held up by
- * a step of the walk only.
+ * What is mapped and unmapped during the walk may be counted or not: others are
+ * held up by one step only.
  *
  * Return: 0, or -EINTR if the caller was killed.
  */

@@ -15,7 +15,7 @@
 #include "../iommu-priv.h"
 #include "translate.h"
 
-/* The largest translation that is made: few page tables have larger ones. */
+/* The largest translation that is made: few page tables have larger ones */
 #define TRANSLATE_MAX_PAGE SZ_1G
 
 /*
@@ -24,7 +24,7 @@
  */
 #define TRANSLATE_STEP SZ_64M
 
-/* in the capability register of VT-d: the largest address mask */
+/* In the capability register of VT-d: the largest address mask */
 #define VTD_CAP_MAMV	GENMASK_ULL(53, 48)
 
 /**
@@ -61,7 +61,7 @@ unsigned long iopt_flush_max(struct device *dev)
 		return 0;
 	if (type == IOMMU_HW_INFO_TYPE_INTEL_VTD && length >= sizeof(*vtd)) {
 		vtd = info;
-		/* Beyond 2^63 there is nothing to cover. */
+		/* Beyond 2^63 there is nothing to cover */
 		max = 1UL << min(FIELD_GET(VTD_CAP_MAMV, vtd->cap_reg) + 12,
 				 BITS_PER_LONG - 1ULL);
 	}
@@ -74,7 +74,7 @@ static bool iopt_gather_is_large(const struct iopt_gather *gather)
 	const struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 	unsigned long max = gather->item->flush_max;
 
-	/* The hardware flushes aligned blocks only. */
+	/* The hardware flushes aligned blocks only */
 	return max && iotlb->start <= iotlb->end &&
 	       (iotlb->start ^ iotlb->end) >= max;
 }
@@ -94,7 +94,7 @@ void iopt_gather_flush(struct iopt_gather *gather)
 		return;
 	if (unlikely(iopt_gather_is_large(gather))) {
 		iommu_flush_iotlb_all(domain);
-		/* What is left to do is to free the tables. */
+		/* All that is left to do is to free page-table pages */
 		gather->iotlb.end = gather->iotlb.start | (SZ_4K - 1);
 	}
 	iommu_iotlb_sync(domain, &gather->iotlb);
@@ -112,15 +112,15 @@ static bool iopt_is_core_mapped(const struct iommu_domain *domain)
 
 /*
  * A driver that gathers pages of one size flushes by itself before it adds a
- * range that does not continue the others, but that is too late for the tables
- * of the new one.
+ * range that does not continue the others, but that is too late for the
+ * page-table pages of the new one.
  */
 static void iopt_gather_prepare(struct iopt_gather *gather, unsigned long iova,
 				size_t length)
 {
 	struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 
-	/* The generic page table has its tables in order, and no page size. */
+	/* The generic page table has its tables in order, and no page size */
 	if (!iopt_is_core_mapped(gather->item->domain) && iotlb->pgsize &&
 	    (iotlb->pgsize != length ||
 	     iommu_iotlb_gather_is_disjoint(iotlb, iova, length)))
@@ -158,7 +158,7 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 			return *page;
 		length = min(length, size - (iova & (size - 1)));
 	}
-	/* Steps end at the same IOVA, wherever they begin. */
+	/* Steps end at the same IOVA, wherever they begin */
 	if (*page < TRANSLATE_STEP)
 		length = min(length, TRANSLATE_STEP -
 				     (iova & (TRANSLATE_STEP - 1)));
@@ -167,7 +167,7 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 	return ALIGN_DOWN(length, *page);
 }
 
-/* Unmap a piece; gives the bytes that were mapped. */
+/* Unmap a piece; gives the bytes that were mapped */
 static size_t iopt_unmap_piece(struct iopt_gather *gather, unsigned long iova,
 			       size_t page, size_t length)
 {
@@ -180,7 +180,7 @@ static size_t iopt_unmap_piece(struct iopt_gather *gather, unsigned long iova,
 					&gather->iotlb);
 }
 
-/* Undo what a call that failed did, of which drivers say only a part. */
+/* Undo what a call that failed did, of which drivers say only a part */
 static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
 			    size_t page, size_t length, size_t mapped)
 {
@@ -201,7 +201,7 @@ static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
 	iopt_gather_flush(&gather);
 }
 
-/* Map a piece; gives 0, or an error with nothing of it mapped. */
+/* Map a piece; gives 0, or an error with nothing of it mapped */
 static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
 			  phys_addr_t phys, size_t page, size_t length,
 			  int prot, gfp_t gfp)
@@ -241,7 +241,7 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 	unsigned long sizes = iopt_leaf_sizes(item->domain);
 	size_t done = 0;
 
-	/* A switch to larger pages flushes the whole piece. */
+	/* A switch to larger pages flushes the whole piece */
 	if (item->flush_max)
 		max_page = min(max_page, item->flush_max);
 	sizes &= 2 * max_page - 1;
@@ -252,7 +252,7 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 
 		n = iopt_next_piece(sizes, iova + done, phys + done,
 				    length - done, &page);
-		/* What is contiguous a driver may map as a larger page. */
+		/* What is contiguous a driver may map as a larger page */
 		if (n > max_page)
 			n = min(n, max_page - ((iova + done) & (max_page - 1)));
 		rc = iopt_map_piece(item, iova + done, phys + done, page, n,
@@ -306,7 +306,7 @@ void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 
 		n = iopt_next_piece(sizes, iova, iova, length, &page);
 		done = iopt_unmap_piece(gather, iova, page, n);
-		/* If so, somebody else changed our domain. */
+		/* If so, somebody else changed our domain */
 		WARN_ON(done < n);
 		iova += n;
 		length -= n;

@@ -15,9 +15,9 @@
  * iommu_unmap() do not give with every driver of this kernel:
  *
  * - A flush covers what was unmapped before it, and page-table pages are freed
- *   after the flush of their own range. VT-d hands over the tables of a new
- *   range before it flushes the previous one and frees all of them, so that a
- *   gather must be flushed before a range is added that does not continue it.
+ *   after the flush of their own range. VT-d hands over the page tables of a
+ *   new range before it flushes the previous one and frees all of them, so that
+ *   a gather must be flushed before a range is added that does not continue it.
  * - A flush is one that the hardware accepts. VT-d does not check the size of
  *   a range of first-stage translations, and one that is larger than the
  *   hardware knows flushes nothing.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmap: take areas over, ask accesses to let go of them, remove them.
+ * Unmap: take areas over, ask accesses to release them, remove them.
  */
 #include <linux/err.h>
 #include <linux/lockdep.h>
@@ -12,14 +12,14 @@
 #include "refusal.h"
 #include "trace.h"
 
-/* How often the accesses in a batch are asked before an unmap gives up. */
+/* How often the accesses in a batch are asked before an unmap gives up */
 #define IOPT_UNMAP_TRIES 100
 
 static int iopt_refuse_split(struct io_pagetable *iopt, unsigned long start,
 			     unsigned long last, const struct iova_node *node)
 {
 	return refuse(iopt->refusal, -ENOENT,
-		      "unmap: 0x%lx-0x%lx cuts the mapping at 0x%lx-0x%lx",
+		      "unmap: 0x%lx-0x%lx splits the mapping at 0x%lx-0x%lx",
 		      start, last, node->start, node->last);
 }
 
@@ -64,7 +64,7 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
 	if (!node) {
 		*end = last;
 	} else {
-		/* The rest is for later, but not if that is bound to fail. */
+		/* The rest is for later, but not if that is bound to fail */
 		node = iova_tree_first(&iopt->areas, last, last);
 		if (node && node->last != last)
 			return iopt_refuse_split(iopt, start, last, node);
@@ -114,7 +114,7 @@ static void iopt_remove_areas(struct io_pagetable *iopt,
 	}
 }
 
-/* Let accesses come back to areas that are not going to be removed. */
+/* Let accesses come back to areas that are not going to be removed */
 static void iopt_allow_access(struct io_pagetable *iopt, unsigned long start,
 			      unsigned long last)
 {
@@ -128,7 +128,7 @@ static void iopt_allow_access(struct io_pagetable *iopt, unsigned long start,
 	}
 }
 
-/* Find the next area that an unmap waits for. */
+/* Find the next area that an unmap waits for */
 static bool iopt_next_in_use(struct io_pagetable *iopt, unsigned long start,
 			     unsigned long last, struct iova_node *found)
 {
@@ -161,10 +161,10 @@ static int iopt_ask_accesses(struct io_pagetable *iopt, unsigned long start,
 
 	if (WARN_ON(!iopt->access_ops) || tries == IOPT_UNMAP_TRIES)
 		return refuse(iopt->refusal, -EDEADLOCK,
-			      "unmap: a driver does not let go of memory in 0x%lx-0x%lx",
+			      "unmap: a driver does not release the memory in 0x%lx-0x%lx",
 			      start, last);
 
-	/* prevent_access keeps new pins out. */
+	/* prevent_access keeps new pins out */
 	while (iopt_next_in_use(iopt, iova, last, &busy)) {
 		iopt->access_ops->unmap(iopt, busy.start,
 					busy.last - busy.start + 1);
@@ -246,7 +246,7 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  * which others get the locks and a signal is seen. Up to that many go together
  * or not at all, and so do more if nobody else changes the range.
  *
- * Return: 0; -ENOENT if the range is empty or would cut an area, -EBUSY if
+ * Return: 0; -ENOENT if the range is empty or would split an area, -EBUSY if
  * another thread is making or removing an area in it, -EINTR if the caller was
  * killed, -EDEADLOCK if an access does not let go, -EINVAL if the length is 0,
  * -EOVERFLOW if the range wraps.
@@ -296,6 +296,6 @@ void iopt_clear(struct io_pagetable *iopt)
 	int rc;
 
 	rc = iopt_unmap_range(iopt, 0, ULONG_MAX, true, &unmapped);
-	/* A driver that holds on to memory is not our own fault. */
+	/* A driver that holds on to memory is not our own fault */
 	WARN_ON(rc && rc != -EDEADLOCK);
 }

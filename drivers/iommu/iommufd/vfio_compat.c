@@ -38,7 +38,7 @@ void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void))
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, "IOMMUFD_VFIO");
 
-/* What type 1 calls cache coherency: every table, if there is any, forces it */
+/* What type 1 calls cache coherency: every hwpt, if any, enforces it */
 static bool iommufd_vfio_all_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
@@ -106,7 +106,7 @@ static int iommufd_vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 			iommufd_object_put(ictx, &ioas->obj);
 		}
 		return refuse(&ictx->refusal, rc,
-			      "container: there is no IOMMU of type %lu, only type 1 (%u) and type 1v2 (%u)",
+			      "container: IOMMU type %lu is not supported, only type 1 (%u) and type 1v2 (%u)",
 			      type, VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU);
 	}
 	if (IS_ERR(ioas))
@@ -121,11 +121,11 @@ static int iommufd_vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	if (!rc && READ_ONCE(disable_hugepages))
 		rc = iopt_set_small_pages(&ioas->iopt, true);
 	if (!rc) {
-		/* First, because tables are made according to it. */
-		iopt_set_cuttable(&ioas->iopt, type == VFIO_TYPE1_IOMMU);
+		/* First, because hwpts are allocated according to it */
+		iopt_set_splittable(&ioas->iopt, type == VFIO_TYPE1_IOMMU);
 		rc = iommufd_vfio_attach_groups(ictx);
 		if (rc)
-			iopt_set_cuttable(&ioas->iopt, false);
+			iopt_set_splittable(&ioas->iopt, false);
 		else
 			WRITE_ONCE(container->type, type);
 	}
@@ -157,7 +157,7 @@ int iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 	case VFIO_SET_IOMMU:
 		return iommufd_vfio_set_iommu(ictx, arg);
 	}
-	/* Nothing is mapped where nothing is translated. */
+	/* Nothing is mapped where nothing is translated */
 	if (READ_ONCE(ictx->no_iommu_mode))
 		return -ENOIOCTLCMD;
 

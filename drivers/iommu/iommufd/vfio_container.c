@@ -98,7 +98,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 		return 0;
 	}
 	iommufd_object_abort_and_destroy(ictx, &ioas->obj);
-	/* Somebody made one before; theirs is as good. */
+	/* Somebody made one before; theirs is as good */
 	return rc == -EEXIST ? 0 : rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");
@@ -108,7 +108,7 @@ static int iommufd_vfio_set_ioas(struct iommufd_ctx *ictx,
 {
 	int rc = 0;
 
-	/* A destroy clears the pointer under the lock, but only once. */
+	/* A destroy clears the pointer under the lock, but only once */
 	xa_lock(&ictx->objects);
 	if (refcount_read(&ioas->obj.users)) {
 		ictx->container.owns_ioas &= ictx->vfio_ioas == ioas;
@@ -180,7 +180,7 @@ int iommufd_vfio_no_group(struct iommufd_ctx *ictx)
 {
 	return refuse(&ictx->refusal,
 		      iommufd_vfio_error(ictx, -ENODEV, -EINVAL),
-		      "container: no group has been added to it");
+		      "container: no group has been added");
 }
 
 /**

@@ -9,7 +9,7 @@ struct io_pagetable;
 struct iommufd_ctx;
 struct iommufd_ioas;
 
-/* As many as a bitmap can have, which older programs keep as an int. */
+/* As many as a bitmap can have, which older programs keep as an int */
 #define DIRTY_BITMAP_PAGES_MAX ((u64)INT_MAX)
 #define DIRTY_BITMAP_BYTES(npages) (ALIGN(npages, 64) / BITS_PER_BYTE)
 

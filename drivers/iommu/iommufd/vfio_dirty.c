@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is written, as a container of type 1 tells it.
+ * What is written, as a container of type 1 reports it.
  */
 #include <linux/iova_bitmap.h>
 #include <linux/log2.h>
@@ -16,7 +16,7 @@ static int iommufd_vfio_check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
 {
 	u64 npages;
 
-	/* Others than the smallest page are for the future. */
+	/* Others than the smallest page are for the future */
 	if (bitmap->pgsize != page_size)
 		return -EINVAL;
 	npages = size >> ilog2(page_size);
@@ -31,7 +31,7 @@ static int iommufd_vfio_check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
 /* Areas to mark before others get the IOVA map, and a signal is seen */
 #define MARK_STEP 4096
 
-/* Mark the next areas from *iova on, and move on; false if there are no more. */
+/* Mark the next areas from *iova on, and move on; false if there are no more */
 static bool iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
 				   struct io_pagetable *iopt,
 				   unsigned long *iova, unsigned long last)
@@ -52,7 +52,7 @@ static bool iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
 	return node;
 }
 
-/* All that is mapped may have been written to. */
+/* All that is mapped may have been written to */
 static int iommufd_vfio_mark_mapped(struct iova_bitmap *bitmap,
 				    unsigned long iova, size_t length,
 				    void *opaque)
@@ -104,15 +104,15 @@ int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
 	guard(mutex)(&ioas->mutex);
 	if (!ioas->dirty_log.on)
 		return -EINVAL;
-	/* Nothing is reported of what will not be unmapped. */
-	if (iopt_range_cuts_area(&ioas->iopt, unmap->iova,
-				 unmap->iova + (unmap->size - 1)))
+	/* Nothing is reported of what will not be unmapped */
+	if (iopt_range_splits_area(&ioas->iopt, unmap->iova,
+				   unmap->iova + (unmap->size - 1)))
 		return refuse(ioas->iopt.refusal, -ENOENT,
-			      "unmap: IOVA 0x%llx size 0x%llx cuts a mapping",
+			      "unmap: IOVA 0x%llx size 0x%llx splits a mapping",
 			      unmap->iova, unmap->size);
 	/*
-	 * What a device writes between a look at the table and the unmap would
-	 * be lost, so that it counts as written.
+	 * What a device writes between a look at the page table and the unmap
+	 * would be lost, so that it counts as written.
 	 */
 	return iommufd_vfio_report_mapped(ioas, unmap->iova, unmap->size,
 					  bitmap);
@@ -132,7 +132,7 @@ static void iommufd_vfio_stop_tracking(struct iommufd_ioas *ioas)
 	}
 }
 
-/* Make all tables note what is written, without those that are in use for it */
+/* Turn dirty tracking on in all hwpts, unless userspace uses it in one */
 static bool iommufd_vfio_start_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
@@ -148,8 +148,9 @@ static bool iommufd_vfio_start_tracking(struct iommufd_ioas *ioas)
 }
 
 /*
- * Where all that write are tables that can note it, these are asked later.
- * Where not, or as soon as somebody comes or goes, all counts as dirty.
+ * Where only devices write, and all hwpts can track that, the hwpts are asked
+ * later. Otherwise, or as soon as a hwpt or an access is added or removed, all
+ * that is mapped counts as dirty.
  */
 static void iommufd_vfio_start_log(struct iommufd_ioas *ioas)
 {
@@ -163,7 +164,7 @@ static void iommufd_vfio_start_log(struct iommufd_ioas *ioas)
 }
 
 /**
- * iommufd_vfio_stop_log - the user does not want to know any more what is written
+ * iommufd_vfio_stop_log - stop to log what is written
  * @ioas: the address space of the container; its mutex is held
  */
 void iommufd_vfio_stop_log(struct iommufd_ioas *ioas)
@@ -216,7 +217,7 @@ static int iommufd_vfio_get_bitmap(struct iommufd_ioas *ioas, void __user *arg,
 	rc = iommufd_vfio_check_bitmap(&get.bitmap, get.size, page_size);
 	if (rc)
 		return rc;
-	if (iopt_range_cuts_area(&ioas->iopt, get.iova, last))
+	if (iopt_range_splits_area(&ioas->iopt, get.iova, last))
 		return -EINVAL;
 	return iommufd_vfio_read_log(ioas, &get);
 }
@@ -243,8 +244,8 @@ int iommufd_vfio_dirty_pages(struct iommufd_ctx *ictx, void __user *arg)
 	ioas = iommufd_vfio_get_set_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	/* Type 1 has this in its second version only. */
-	if (READ_ONCE(ioas->iopt.cuttable)) {
+	/* Type 1 has this in its second version only */
+	if (READ_ONCE(ioas->iopt.splittable)) {
 		iommufd_object_put(ictx, &ioas->obj);
 		return -EACCES;
 	}

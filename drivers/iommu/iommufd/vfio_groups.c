@@ -6,7 +6,7 @@
  * any device of the group is opened, and programs rely on what comes with it:
  * memory is pinned when it is mapped and not later, and the container knows
  * which IOVA and page sizes there are. So a group in a container has its ranges
- * reserved and holds a table, to which its devices are attached as they are
+ * reserved and holds a hwpt, to which its devices are attached as they are
  * opened.
  */
 #include <linux/device.h>
@@ -28,7 +28,7 @@
  * @with_device: finds a device of the group
  * @with_group: for @with_device
  * @ioas: where its ranges are reserved, or NULL; holds a reference
- * @hwpt: a table that suits it, of @ioas; holds a reference
+ * @hwpt: a hwpt that suits it, of @ioas; holds a reference
  */
 struct member {
 	struct list_head entry;
@@ -48,7 +48,7 @@ static void iommufd_vfio_unreserve(struct member *member)
 	iopt_unreserve(iopt, member);
 }
 
-/* Reserve what no device of the group can use. */
+/* Reserve what no device of the group can use */
 static int iommufd_vfio_reserve(struct member *member,
 				struct iommu_group *group)
 {
@@ -144,7 +144,7 @@ static void iommufd_vfio_detach_member(struct iommufd_ctx *ictx,
 	member->ioas = NULL;
 }
 
-/* Any device of the group will do: they share an IOMMU. */
+/* Any device of the group will do: they share an IOMMU */
 static int iommufd_vfio_attach_with(struct device *dev, void *arg)
 {
 	struct member *member = arg;
@@ -189,7 +189,7 @@ static int iommufd_vfio_attach_member(struct iommufd_ctx *ictx,
 
 	rc = member->with_device(member->with_group, iommufd_vfio_attach_with,
 				 member);
-	/* Pins, which nobody who wants to unbind the device waits for. */
+	/* Pins, which nobody who wants to unbind the device waits for */
 	if (!rc && !member->hwpt->filled) {
 		rc = iommufd_vfio_fill_hwpt(ictx, member->hwpt);
 		if (rc)
@@ -205,17 +205,17 @@ static int iommufd_vfio_attach_member(struct iommufd_ctx *ictx,
 	iommufd_object_release(&ioas->obj);
 	member->hwpt = NULL;
 	member->ioas = NULL;
-	/* So type 1 says that the group does not go with what is mapped. */
+	/* Type 1 answers so if the group does not suit what is mapped */
 	return rc == -EADDRINUSE ? -EINVAL : rc;
 }
 
 /**
- * iommufd_vfio_attach_groups - give every group in the container a table
+ * iommufd_vfio_attach_groups - give every group in the container a hwpt
  * @ictx: the container; its lock is held
  *
  * Return: 0; or with nothing changed: -EPERM if the platform does not isolate
- * interrupts, -EINVAL if a group does not go with what is mapped, or what
- * pinning and the IOMMU driver say.
+ * interrupts, -EINVAL if a group does not suit what is mapped, or an error
+ * of iommufd_hwpt_fill() or the IOMMU driver.
  */
 int iommufd_vfio_attach_groups(struct iommufd_ctx *ictx)
 {
@@ -292,7 +292,7 @@ static void iommufd_vfio_free_member(struct member *member)
  *
  * May wait for the user's memory.
  *
- * Return: 0; if VFIO_SET_IOMMU has been called, what that could say about the
+ * Return: 0; if VFIO_SET_IOMMU has been called, what that could return for the
  * group; -ENODEV if the group has lost its devices, -EINTR if the caller was
  * killed, or -ENOMEM.
  */
@@ -373,7 +373,7 @@ static void iommufd_vfio_forget_maps(struct iommufd_ctx *ictx)
 	}
 	if (!in_use) {
 		iopt_clear(&ioas->iopt);
-		iopt_set_cuttable(&ioas->iopt, false);
+		iopt_set_splittable(&ioas->iopt, false);
 		iopt_set_small_pages(&ioas->iopt, false);
 	}
 	iommufd_object_put(ictx, &ioas->obj);
@@ -399,7 +399,7 @@ void iommufd_vfio_compat_remove_group(struct iommufd_ctx *ictx,
 	if (WARN_ON(!member))
 		return;
 	list_del(&member->entry);
-	/* Whatever page tables are left are those of others. */
+	/* Whatever page tables are left are those of others */
 	iommufd_vfio_detach_member(ictx, member);
 	iommufd_vfio_free_member(member);
 	if (list_empty(&container->groups)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a container tells of itself.
+ * What a container reports of itself.
  */
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
@@ -26,8 +26,8 @@ unsigned int iommufd_vfio_dma_limit(void)
 }
 
 /*
- * What page sizes all tables have. Type 1 maps no less than pages of the CPU,
- * even where the IOMMU could, and knows no limit without a table.
+ * The page sizes that all domains have. Type 1 maps no less than pages of the
+ * CPU, even where the IOMMU could, and knows no limit without a domain.
  */
 static u64 iommufd_vfio_page_sizes(struct io_pagetable *iopt)
 {

@@ -56,7 +56,7 @@ int iommufd_vfio_map_dma(struct iommufd_ctx *ictx, void __user *arg)
 			    map.iova, map.vaddr, map.size);
 		goto out_put;
 	}
-	/* Threads that map at the same time may exceed it by one each. */
+	/* Threads that map at the same time may exceed it by one each */
 	if (READ_ONCE(ioas->iopt.areas.nr) >= iommufd_vfio_dma_limit()) {
 		rc = refuse(&ictx->refusal, -ENOSPC,
 			    "map: the container has %u mappings, the limit of dma_entry_limit",
@@ -72,7 +72,7 @@ int iommufd_vfio_map_dma(struct iommufd_ctx *ictx, void __user *arg)
 	cmd.length = map.size;
 	cmd.iova = map.iova;
 	rc = iommufd_ioas_map_memory(ictx, ioas, &cmd);
-	/* The address of no program. */
+	/* The address of no program */
 	if (rc == -EOVERFLOW)
 		rc = -EFAULT;
 out_put:
@@ -80,7 +80,7 @@ out_put:
 	return rc;
 }
 
-/* Wait for all maps and unmaps that others are in the middle of. */
+/* Wait for all maps and unmaps that others are in the middle of */
 static int iommufd_vfio_wait_for_others(struct io_pagetable *iopt)
 {
 	if (fatal_signal_pending(current) ||
@@ -93,21 +93,21 @@ static int iommufd_vfio_wait_for_others(struct io_pagetable *iopt)
 static int iommufd_vfio_split_bounds(struct io_pagetable *iopt,
 				     unsigned long iova, unsigned long last)
 {
-	int rc = iopt_cut(iopt, iova);
+	int rc = iopt_split_at(iopt, iova);
 
 	if (rc || last == ULONG_MAX)
 		return rc;
-	return iopt_cut(iopt, last + 1);
+	return iopt_split_at(iopt, last + 1);
 }
 
 /*
  * Nothing could be unmapped. Return 0 if there is nothing, -ENOENT if a mapping
- * is to be cut, or -EBUSY if that is past.
+ * would be split, or -EBUSY if that is past.
  */
 static int iommufd_vfio_why_not_unmapped(struct io_pagetable *iopt,
 					 unsigned long iova, unsigned long last)
 {
-	if (iopt_range_cuts_area(iopt, iova, last))
+	if (iopt_range_splits_area(iopt, iova, last))
 		return -ENOENT;
 	guard(rwsem_read)(&iopt->iova_rwsem);
 	return iova_tree_first(&iopt->areas, iova, last) ? -EBUSY : 0;
@@ -121,14 +121,15 @@ static int iommufd_vfio_unmap_range(struct io_pagetable *iopt,
 				    unsigned long iova, unsigned long last,
 				    unsigned long *unmapped)
 {
-	bool cuttable = READ_ONCE(iopt->cuttable);
+	bool splittable = READ_ONCE(iopt->splittable);
 	unsigned long step;
 	int rc;
 
 	*unmapped = 0;
 	do {
 		step = 0;
-		rc = cuttable ? iommufd_vfio_split_bounds(iopt, iova, last) : 0;
+		rc = splittable ? iommufd_vfio_split_bounds(iopt, iova, last) :
+				  0;
 		if (rc)
 			return rc;
 		if (!iova && last == ULONG_MAX)
@@ -138,8 +139,8 @@ static int iommufd_vfio_unmap_range(struct io_pagetable *iopt,
 		*unmapped += step;
 		if (rc == -ENOENT)
 			rc = iommufd_vfio_why_not_unmapped(iopt, iova, last);
-		/* A mapping that spans a bound is new if those were cut. */
-		if (rc != -EBUSY && !(rc == -ENOENT && cuttable))
+		/* A mapping that spans a bound is new if those were split */
+		if (rc != -EBUSY && !(rc == -ENOENT && splittable))
 			return rc;
 		rc = iommufd_vfio_wait_for_others(iopt);
 	} while (!rc);
@@ -209,7 +210,7 @@ int iommufd_vfio_unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 	}
 	rc = iommufd_vfio_unmap_range(&ioas->iopt, unmap.iova, last, &unmapped);
 	if (rc) {
-		/* It has been told that a mapping would be cut */
+		/* The reason has been recorded already */
 		if (rc == -ENOENT)
 			rc = iommufd_vfio_error(ictx, -ENOENT, -EINVAL);
 		goto out_put;

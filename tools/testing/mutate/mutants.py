@@ -73,8 +73,8 @@ uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages", "\t
 uml("pin-access-not-undone", IOMMUFD + "domains.c", "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
 uml("copy-wrong-errno", F, "iopt_collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK_FILE}:copy_not_writable")
 uml("answer-fails-stays-filled", F, "iopt_answer_map", "\tiopt_unfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{ABI}:bad_pointer_undoes_map")
-F = IOMMUFD + "area_cut.c"
-S = "iommufd_area_cut"
+F = IOMMUFD + "area_split.c"
+S = "iommufd_area_split"
 uml("cut-without-reference", F, "iopt_split_area", "\tiopt_pages_get(rear->pages);\n", "", S)
 uml("cut-asks-no-access", F, "iopt_try_split", "if (atomic_read(&area->num_accesses))", "if (0)", S)
 uml("cut-loses-rear", F, "iopt_break_leaf", "\tiopt_area_refill(item, area, iova, last + 1);\n", "", S)

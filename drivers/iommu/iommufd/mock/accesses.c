@@ -25,7 +25,7 @@ struct mock_access {
 	struct iommufd_access *access;
 	bool can_pin;
 
-	struct mutex lock; /* see above */
+	struct mutex lock; /* See above */
 	struct list_head pins;
 	u32 next_id;
 };
@@ -69,7 +69,7 @@ static const struct iommufd_access_ops mock_access_ops_pin = {
 
 static void mock_access_free(struct mock_access *acc)
 {
-	/* Calls back, so that there are no pins left. */
+	/* Calls back, so that there are no pins left */
 	iommufd_access_destroy(acc->access);
 	WARN_ON(!list_empty(&acc->pins));
 	mutex_destroy(&acc->lock);
@@ -171,7 +171,7 @@ err_fd:
 	return rc;
 }
 
-/* Pin, and check that it gives the pages at @uptr. */
+/* Pin, and check that it gives the pages at @uptr */
 static int mock_access_pin_and_check(struct mock_access *acc,
 				     struct mock_pin *pin, unsigned long uptr,
 				     unsigned int flags)
@@ -299,7 +299,7 @@ static int mock_access_rw(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* The operations on an existing access. */
+/* The operations on an existing access */
 int mock_test_access(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_test_cmd *cmd = ucmd->cmd;

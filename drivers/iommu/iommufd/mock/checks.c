@@ -27,7 +27,7 @@ int mock_test_add_reserved(struct iommufd_ucmd *ucmd)
 	ioas = iommufd_get_ioas(ucmd->ictx, cmd->id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	/* Without an owner, so that it stays as long as the IOAS. */
+	/* Without an owner, so that it stays as long as the IOAS */
 	scoped_guard(rwsem_write, &ioas->iopt.iova_rwsem)
 		rc = iopt_reserve(&ioas->iopt, start, last, NULL, "a test",
 				  "a reserved range");
@@ -49,7 +49,7 @@ struct iommufd_hwpt *mock_get_hwpt(struct iommufd_ucmd *ucmd, u32 id)
 	return to_hwpt(obj);
 }
 
-/* The page at a user address, with a reference to it but without a pin. */
+/* The page at a user address, with a reference to it but without a pin */
 struct page *mock_get_user_page(unsigned long uptr)
 {
 	struct page *page;
@@ -110,7 +110,7 @@ static bool mock_page_has_pins(struct page *page, unsigned int pins)
 
 	if (!folio_test_large(folio))
 		return folio_ref_count(folio) / GUP_PIN_COUNTING_BIAS == pins;
-	/* These count the pins of all of their pages together. */
+	/* These count the pins of all of their pages together */
 	return pins ? atomic_read(&folio->_pincount) >= pins :
 		      !atomic_read(&folio->_pincount);
 }

@@ -166,7 +166,7 @@ int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags)
 	if (rc)
 		goto err_unbind;
 
-	/* The first three members of mock_domain_flags are the same. */
+	/* The first three members of mock_domain_flags are the same */
 	cmd->mock_domain.out_stdev_id = mobj->obj.id;
 	cmd->mock_domain.out_hwpt_id = pt_id;
 	cmd->mock_domain.out_idev_id = idev_id;

@@ -11,7 +11,7 @@
 #include "hardware.h"
 #include "ops.h"
 
-/* Write to the pages whose bits are set; gives how many were mapped. */
+/* Write to the pages whose bits are set; gives how many were mapped */
 static int mock_write_pages(struct iommu_domain *domain, unsigned long iova,
 			    unsigned long page_size,
 			    const unsigned long *bitmap, unsigned long bits,

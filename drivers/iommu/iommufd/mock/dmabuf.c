@@ -15,7 +15,7 @@
 
 #include "dmabuf.h"
 
-/* What the page allocator has in one piece almost always. */
+/* What the page allocator has in one piece almost always */
 #define MOCK_DMABUF_MAX SZ_64K
 
 /**
@@ -37,7 +37,7 @@ struct mock_export {
 static DEFINE_MUTEX(exports_lock);
 static LIST_HEAD(exports);
 
-/* There is no device that can do anything else with it. */
+/* There is no device that can do anything else with it */
 static struct sg_table *mock_export_map(struct dma_buf_attachment *attachment,
 					enum dma_data_direction dir)
 {

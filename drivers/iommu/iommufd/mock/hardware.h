@@ -19,7 +19,7 @@ struct iommu_user_data;
 struct mutex;
 struct platform_device;
 
-/* Smaller than a page of the CPU, so that both sizes get tested. */
+/* Smaller than a page of the CPU, so that both sizes get tested */
 #define MOCK_IO_PAGE_SIZE (PAGE_SIZE / 2)
 
 /* What a device with MOCK_FLAGS_DEVICE_RESERVES has to itself: two ranges */

@@ -74,7 +74,7 @@ void mock_hooks_init(void)
 {
 	debugfs_root = fault_create_debugfs_attr("fail_iommufd", NULL,
 						 &fail_iommufd);
-	/* Kernels without it still run all other tests. */
+	/* Kernels without it still run all other tests */
 	if (IS_ERR(debugfs_root))
 		debugfs_root = NULL;
 }

@@ -14,7 +14,7 @@
 #include "hooks.h"
 #include "hardware.h"
 
-/* Both do nothing: a mock device does no DMA by itself. */
+/* Both do nothing: a mock device does no DMA by itself */
 static int mock_attach_static(struct iommu_domain *domain, struct device *dev,
 			      struct iommu_domain *old)
 {
@@ -76,7 +76,7 @@ static void mock_probe_finalize(struct device *dev)
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 
-	/* There is no firmware to say so to the IOMMU core. */
+	/* There is no firmware to tell the IOMMU core */
 	if (mdev->flags & MOCK_FLAGS_DEVICE_PASID)
 		dev->iommu->max_pasids = 1U << MOCK_PASID_WIDTH;
 }
@@ -113,7 +113,7 @@ struct mock_device *mock_device_of(struct device *dev)
 	return dev->type == &mock_device_type ? dev_get_drvdata(dev) : NULL;
 }
 
-/* Keeps a device from leaving the group that another one is about to join. */
+/* Keeps a device from leaving the group that another one is about to join */
 DEFINE_MUTEX(mock_group_lock);
 
 static int mock_match_grouped(struct device *dev, const void *data)

@@ -14,7 +14,7 @@ struct iommufd_hwpt;
 struct iommufd_ucmd;
 struct page;
 
-/* Bytes of an access or a bitmap, which are allocated at once. */
+/* Bytes of an access or a bitmap, which are allocated at once */
 #define MOCK_MAX_LENGTH SZ_16M
 
 int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags);

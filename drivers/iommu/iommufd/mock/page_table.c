@@ -3,8 +3,8 @@
  * The page tables of the software IOMMU.
  *
  * They know more than those of hardware do, and check their caller: nothing is
- * mapped twice or unmapped twice, no large page is cut, and a page stays pinned
- * for as long as a translation to it exists, in a table or in the IOTLB.
+ * mapped twice or unmapped twice, no large page is split, and a page stays
+ * pinned for as long as a translation to it exists, in a table or in the IOTLB.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -17,11 +17,11 @@
 #define MOCK_SLOTS_PER_HUGE_PAGE 512
 #define MOCK_HUGE_SIZE (MOCK_SLOTS_PER_HUGE_PAGE * MOCK_IO_PAGE_SIZE)
 
-/* On the first slot of a leaf: the device has written to it. */
+/* On the first slot of a leaf: the device has written to it */
 #define MOCK_DIRTY XA_MARK_0
-/* Unmapped, and still in the IOTLB. */
+/* Unmapped, and still in the IOTLB */
 #define MOCK_STALE XA_MARK_1
-/* The IOTLB knows that it is dirty, so that writes do not tell the table. */
+/* The IOTLB knows that it is dirty, so that writes do not tell the table */
 #define MOCK_DIRTY_CACHED XA_MARK_2
 
 /**
@@ -71,15 +71,15 @@ static struct mock_domain *mock_domain_of(struct iommu_domain *domain)
 	return container_of(domain, struct mock_domain, domain);
 }
 
-/* How many slots a leaf of each size covers. */
+/* How many slots a leaf of each size covers */
 static const unsigned int leaf_slots[] = {
 	1,
 	PAGE_SIZE / MOCK_IO_PAGE_SIZE,
 	MOCK_SLOTS_PER_HUGE_PAGE,
 };
 
-#define SLOT_SIZE_INDEX 3	/* in leaf_slots[] */
-#define SLOT_MMIO 4		/* memory of a device */
+#define SLOT_SIZE_INDEX 3	/* In leaf_slots[] */
+#define SLOT_MMIO 4		/* Memory of a device */
 #define SLOT_PHYS_SHIFT 3
 
 static void *mock_slot_value(phys_addr_t phys, unsigned int flags)
@@ -110,7 +110,7 @@ static void *mock_slot_load(struct mock_domain *mock, unsigned long index)
 	return xa_get_mark(&mock->slots, index, MOCK_STALE) ? NULL : slot;
 }
 
-/* Never false for a page that is pinned, or that cannot be pinned. */
+/* Never false for a page that is pinned, or that cannot be pinned */
 static bool mock_slot_is_pinned(const void *slot)
 {
 	struct page *page = pfn_to_page(PHYS_PFN(mock_slot_phys(slot)));
@@ -133,7 +133,7 @@ static int mock_map_leaf(struct mock_domain *mock, unsigned long iova,
 		MISUSE(!mock_slot_is_pinned(slot));
 		rc = xa_insert(&mock->slots, index + i, slot, gfp);
 		if (rc) {
-			/* In use, or the IOTLB has not been flushed. */
+			/* In use, or the IOTLB has not been flushed */
 			MISUSE(rc == -EBUSY);
 			while (i--)
 				xa_erase(&mock->slots, index + i);
@@ -188,7 +188,7 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		if (MISUSE(!slot))
 			break;
 		n = mock_slot_leaf_slots(slot);
-		/* A part of a leaf cannot be unmapped. */
+		/* A part of a leaf cannot be unmapped */
 		if (MISUSE(index % n || n > end - index))
 			break;
 
@@ -205,7 +205,7 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	return mock_slot_iova(index - first);
 }
 
-/* The IOTLB forgets, so that pages may be unpinned from here on. */
+/* The IOTLB forgets, so that pages may be unpinned from here on */
 static void mock_flush_slots(struct mock_domain *mock, unsigned long index,
 			     unsigned long last)
 {

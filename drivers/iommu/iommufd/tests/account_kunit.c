@@ -37,7 +37,7 @@ static int account_test_init(struct kunit *test)
 
 	if (!t)
 		return -ENOMEM;
-	/* Gives this thread an mm of its own. */
+	/* Gives this thread an mm of its own */
 	fake_memory_alloc(test, 1, 1, PROT_READ);
 	refusal_init(&t->refusal);
 	t->user_locked = atomic_long_read(&current_user()->locked_vm);
@@ -63,7 +63,7 @@ static void drop_privileges(struct kunit *test)
 	commit_creds(cred);
 }
 
-/* Let this thread lock so many pages more than are locked already. */
+/* Let this thread lock so many pages more than are locked already */
 static void set_limit(unsigned long used, unsigned long npages)
 {
 	task_lock(current->group_leader);
@@ -72,7 +72,7 @@ static void set_limit(unsigned long used, unsigned long npages)
 	task_unlock(current->group_leader);
 }
 
-/* Expect the counters to have moved by so much since the test began. */
+/* Expect the counters to have moved by so much since the test began */
 static void expect_charged(struct kunit *test, unsigned long user,
 			   unsigned long mm, unsigned long pinned)
 {
@@ -134,7 +134,7 @@ static void account_test_user(struct kunit *test)
 	expect_charged(test, 7, 0, 7);
 	KUNIT_EXPECT_EQ(test, 3, t->refusal.count);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, t->refusal.error);
-	/* Up to the limit, not below it. */
+	/* Up to the limit, not below it */
 	KUNIT_EXPECT_EQ(test, 0, charge(test, 3));
 	expect_charged(test, 10, 0, 10);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, charge(test, 1));
@@ -148,7 +148,7 @@ static void account_test_user(struct kunit *test)
 	pin_account_destroy(&t->account);
 }
 
-/* Two accounts of a user share the user's limit. */
+/* Two accounts of a user share the user's limit */
 static void account_test_user_shared(struct kunit *test)
 {
 	struct account_test *t = test->priv;
@@ -187,7 +187,7 @@ static void account_test_mm(struct kunit *test)
 	pin_account_destroy(&t->account);
 }
 
-/* Whoever may lock any amount is not limited; per process it is counted. */
+/* Whoever may lock any amount is not limited; per process it is counted */
 static void account_test_privileged(struct kunit *test)
 {
 	struct account_test *t = test->priv;

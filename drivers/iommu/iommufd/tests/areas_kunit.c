@@ -33,7 +33,7 @@ struct random_model {
 	struct fake_domain *domain[2];
 };
 
-/* The random tests use this much IOVA, in pages, right up to the top. */
+/* The random tests use this much IOVA, in pages, right up to the top */
 #define RANDOM_WINDOW 512UL
 #define RANDOM_BASE (ULONG_MAX - RANDOM_WINDOW * PAGE_SIZE + 1)
 
@@ -94,7 +94,7 @@ static void random_map(struct fixture *t, struct rnd_state *random,
 		model_add(model, iova, npages, index);
 }
 
-/* A part of one area, to where there may be something. */
+/* A part of one area, to where there may be something */
 static void random_copy(struct fixture *t, struct rnd_state *random,
 			struct random_model *model)
 {
@@ -153,7 +153,7 @@ static void random_unmap(struct fixture *t, struct rnd_state *random,
 			model->area[i].npages = 0;
 }
 
-/* Add or remove a domain, or let it fail half way. */
+/* Add or remove a domain, or let it fail half way */
 static void random_domain(struct fixture *t, struct rnd_state *random,
 			  struct random_model *model)
 {
@@ -177,7 +177,7 @@ static void random_domain(struct fixture *t, struct rnd_state *random,
 		model->domain[nr] = fake;
 }
 
-/* Every page of IOVA translates, and every page of memory is pinned, as due. */
+/* Every page of IOVA translates, and every page of memory is pinned, as due */
 static void model_check(struct fixture *t, struct random_model *model)
 {
 	bool used[MEMORY_PAGES] = {};
@@ -202,7 +202,7 @@ static void model_check(struct fixture *t, struct random_model *model)
 		if (model->domain[nr])
 			KUNIT_EXPECT_EQ(t->test, model->domain[nr]->nr_live,
 					total);
-	/* Each map has pins of its own, so that there may be several. */
+	/* Each map has pins of its own, so that there may be several */
 	for (i = 0; i < MEMORY_PAGES; i++) {
 		bool due = used[i] && (model->domain[0] || model->domain[1]);
 

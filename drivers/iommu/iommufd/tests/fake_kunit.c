@@ -35,7 +35,7 @@ void fake_random_init(struct kunit *test, struct rnd_state *random)
 	prandom_seed_state(random, seed);
 }
 
-/* Pins of a page by pin_user_pages(), as the mm counts them. */
+/* Pins of a page by pin_user_pages(), as the mm counts them */
 static unsigned int page_pins(struct page *page)
 {
 	struct folio *folio = page_folio(page);
@@ -177,7 +177,7 @@ static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 				   "0x%lx is a part of a larger page",
 				   (index + i) << shift);
 		expect_leaf_pinned(fake, leaf_value(old), "when it is unmapped");
-		/* Replaces an entry, so that it cannot fail. */
+		/* Replaces an entry, so that it cannot fail */
 		xa_store(&fake->leaves, index + i,
 			 xa_mk_value(xa_to_value(old) | LEAF_STALE),
 			 GFP_ATOMIC);
@@ -371,7 +371,7 @@ static int alloc_block(struct page **pages, unsigned long npages,
 		unsigned long nr = i / run;
 		unsigned long left = npages - nr * run;
 
-		/* The last run may be short, and lies at the very bottom. */
+		/* The last run may be short, and lies at the very bottom */
 		pages[i] = block + i % run +
 			   (nr == nruns - 1 ? 0 : left - run);
 	}

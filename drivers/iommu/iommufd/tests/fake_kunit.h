@@ -93,7 +93,7 @@ void fake_memory_expect_pins(struct kunit *test,
 			     unsigned long first, unsigned long npages,
 			     unsigned int pins);
 
-/* Nothing is left of what the store had. */
+/* Nothing is left of what the store had */
 static inline void expect_empty_store(struct kunit *test,
 				      struct pfn_store *store)
 {
@@ -105,7 +105,7 @@ static inline void expect_empty_store(struct kunit *test,
 
 void fake_random_init(struct kunit *test, struct rnd_state *random);
 
-/* A number below @limit, which is not 0. */
+/* A number below @limit, which is not 0 */
 static inline u32 fake_random_below(struct rnd_state *random, u32 limit)
 {
 	return prandom_u32_state(random) % limit;

@@ -11,10 +11,10 @@
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
-/* Size of the user memory of a fixture. */
+/* Size of the user memory of a fixture */
 #define MEMORY_PAGES 64UL
 
-/* Page sizes of VT-d and of most others. */
+/* Page sizes of VT-d and of most others */
 #define COMMON_SIZES (SZ_4K | SZ_2M | SZ_1G)
 
 /**

@@ -30,7 +30,7 @@ static void iopt_test_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_live, 8);
 }
 
-/* Without a domain nothing is pinned, and what is not memory is not noticed. */
+/* Without a domain nothing is pinned, and what is not memory is not noticed */
 static void iopt_test_map_without_domain(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -70,12 +70,12 @@ static void iopt_test_map_in_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_live, 2);
 	fixture_expect_pins(t, 0, 2, 1);
 
-	/* Next to it is free, on both sides. */
+	/* Next to it is free, on both sides */
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M - len, len, len));
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M + len, 2 * len, len));
 }
 
-/* The last page of the address space is like any other, nothing wraps. */
+/* The last page of the address space is like any other, nothing wraps */
 static void iopt_test_top(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -103,7 +103,7 @@ static void iopt_test_top(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmapped, 3 * PAGE_SIZE);
 }
 
-/* A chosen IOVA is free, usable, and congruent to the memory. */
+/* A chosen IOVA is free, usable, and congruent to the memory */
 static void iopt_test_auto(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -134,7 +134,7 @@ static void iopt_test_auto(struct kunit *test)
 			fixture_map_auto(t, 1, PAGE_SIZE, &iova[0]));
 }
 
-/* A hole that is too small for the best alignment is still found. */
+/* A hole that is too small for the best alignment is still found */
 static void iopt_test_auto_tight(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -142,7 +142,7 @@ static void iopt_test_auto_tight(struct kunit *test)
 	unsigned long iova;
 
 	fixture_add_domain(t, COMMON_SIZES);
-	/* Congruent to nothing but its own page. */
+	/* Congruent to nothing but its own page */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_allow(t, SZ_1M + PAGE_SIZE,
 				      SZ_1M + PAGE_SIZE + len - 1));
@@ -156,7 +156,7 @@ static void iopt_test_auto_tight(struct kunit *test)
 			fixture_map_auto(t, 0, len + PAGE_SIZE, &iova));
 }
 
-/* An area may begin and end in the middle of a page until a domain says no. */
+/* An area may begin and end in the middle of a page until a domain says no */
 static void iopt_test_alignment(struct kunit *test)
 {
 	struct fake_domain *fake = fake_domain_alloc(test, COMMON_SIZES);
@@ -180,7 +180,7 @@ static void iopt_test_alignment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
 			iopt_add_domain(&t->iopt, &fake->item));
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_1M + 5, 1));
-	/* IOVA and length are aligned, the memory is not. */
+	/* IOVA and length are aligned, the memory is not */
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 5, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
 			iopt_add_domain(&t->iopt, &fake->item));
@@ -197,7 +197,7 @@ static void iopt_test_alignment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_2M + 5, 5, 1));
 }
 
-/* A domain with pages smaller than ours can hold parts of a page. */
+/* A domain with pages smaller than ours can hold parts of a page */
 static void iopt_test_small_leaves(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -206,7 +206,7 @@ static void iopt_test_small_leaves(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, -EINVAL, fixture_map_at(t, SZ_1M, 0, SZ_1K));
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, SZ_2K));
-	/* Half a page, three whole ones, half a page; at another offset. */
+	/* Half a page, three whole ones, half a page; at another offset */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_2M, PAGE_SIZE + SZ_2K,
 				       4 * PAGE_SIZE));
@@ -215,7 +215,7 @@ static void iopt_test_small_leaves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_live, 9);
 	fixture_expect_pins(t, 0, 6, 1);
 
-	/* A copy of the middle: the end of one page and the start of another. */
+	/* A copy of the middle: the end of one page and the start of another */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_copy(t, SZ_4M, SZ_2M + SZ_2K, PAGE_SIZE));
 	fixture_expect_memory(t, fake, SZ_4M, 2 * PAGE_SIZE, PAGE_SIZE);
@@ -228,7 +228,7 @@ static void iopt_test_small_leaves(struct kunit *test)
 	fixture_expect_memory(t, fake, SZ_2M, PAGE_SIZE + SZ_2K, 4 * PAGE_SIZE);
 }
 
-/* Pages larger than ours cannot be had. */
+/* Pages larger than ours cannot be had */
 static void iopt_test_large_leaves(struct kunit *test)
 {
 	struct fake_domain *fake = fake_domain_alloc(test, SZ_64K | SZ_2M);
@@ -238,7 +238,7 @@ static void iopt_test_large_leaves(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&t->iopt.domains));
 }
 
-/* One more domain is filled from what is known, with not one pin more. */
+/* One more domain is filled from what is known, with not one pin more */
 static void iopt_test_second_domain(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -252,19 +252,19 @@ static void iopt_test_second_domain(struct kunit *test)
 	fixture_expect_memory(t, second, SZ_1M, 0, 32 * PAGE_SIZE);
 	fixture_expect_memory(t, second, SZ_2M, 0, 32 * PAGE_SIZE);
 
-	/* A new area goes into both. */
+	/* A new area goes into both */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_4M, 32 * PAGE_SIZE, PAGE_SIZE));
 	fixture_expect_memory(t, first, SZ_4M, 32 * PAGE_SIZE, PAGE_SIZE);
 	fixture_expect_memory(t, second, SZ_4M, 32 * PAGE_SIZE, PAGE_SIZE);
 	fixture_expect_pins(t, 0, 33, 1);
-	/* An old one leaves both, and only then its pages. */
+	/* An old one leaves both, and only then its pages */
 	KUNIT_ASSERT_EQ(test, 0, fixture_unmap(t, SZ_4M, PAGE_SIZE));
 	fixture_expect_nothing(t, first, SZ_4M, PAGE_SIZE);
 	fixture_expect_nothing(t, second, SZ_4M, PAGE_SIZE);
 	fixture_expect_pins(t, 32, 1, 0);
 
-	/* The pages stay for the second when the first leaves. */
+	/* The pages stay for the second when the first leaves */
 	iopt_remove_domain(&t->iopt, &first->item);
 	KUNIT_EXPECT_EQ(test, first->nr_live, 0);
 	fixture_expect_pins(t, 0, 32, 1);
@@ -279,7 +279,7 @@ static void iopt_test_copy(struct kunit *test)
 	struct fake_domain *fake = fixture_add_domain(t, COMMON_SIZES);
 	const unsigned long len = 8 * PAGE_SIZE;
 
-	/* Three areas without a hole between the first two. */
+	/* Three areas without a hole between the first two */
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, len));
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_1M + len, 32 * PAGE_SIZE, len));
@@ -287,7 +287,7 @@ static void iopt_test_copy(struct kunit *test)
 			fixture_map_at(t, SZ_1M + 2 * len + PAGE_SIZE,
 				       48 * PAGE_SIZE, len));
 
-	/* The end of one and the start of the next. */
+	/* The end of one and the start of the next */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_copy(t, SZ_2M, SZ_1M + 4 * PAGE_SIZE, len));
 	fixture_expect_memory(t, fake, SZ_2M, 4 * PAGE_SIZE, 4 * PAGE_SIZE);
@@ -296,12 +296,12 @@ static void iopt_test_copy(struct kunit *test)
 	fixture_expect_pins(t, 0, 8, 1);
 	fixture_expect_pins(t, 32, 8, 1);
 
-	/* The original leaves: only what the copy has not stays unpinned. */
+	/* The original leaves: only what the copy has not stays unpinned */
 	KUNIT_ASSERT_EQ(test, 0, fixture_unmap(t, SZ_1M, len));
 	fixture_expect_pins(t, 0, 4, 0);
 	fixture_expect_pins(t, 4, 4, 1);
 	fixture_expect_memory(t, fake, SZ_2M, 4 * PAGE_SIZE, 4 * PAGE_SIZE);
-	/* A copy of a copy. */
+	/* A copy of a copy */
 	KUNIT_ASSERT_EQ(test, 0, fixture_copy(t, SZ_4M, SZ_2M, 2 * PAGE_SIZE));
 	KUNIT_ASSERT_EQ(test, 0, fixture_unmap(t, SZ_2M, len));
 	fixture_expect_pins(t, 4, 2, 1);
@@ -309,7 +309,7 @@ static void iopt_test_copy(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, fixture_unmap(t, SZ_4M, 2 * PAGE_SIZE));
 	fixture_expect_pins(t, 0, 8, 0);
 
-	/* Holes, and the other reasons to refuse it. */
+	/* Holes, and the other reasons to refuse it */
 	KUNIT_EXPECT_EQ(test, -ENOENT,
 			fixture_copy(t, SZ_2M, SZ_1M + 2 * len - PAGE_SIZE,
 				     len));
@@ -325,7 +325,7 @@ static void iopt_test_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_live, 16);
 }
 
-/* Memory that was mapped read-only cannot become writable by a copy. */
+/* Memory that was mapped read-only cannot become writable by a copy */
 static void iopt_test_copy_read_only(struct kunit *test)
 {
 	struct iopt_map map = { .prot = IOMMU_READ,
@@ -342,7 +342,7 @@ static void iopt_test_copy_read_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->prot, IOMMU_READ);
 }
 
-/* From one address space to another, of which only one has a domain. */
+/* From one address space to another, of which only one has a domain */
 static void iopt_test_copy_between(struct kunit *test)
 {
 	struct iopt_map map = { .length = 4 * PAGE_SIZE, .prot = RW };
@@ -362,7 +362,7 @@ static void iopt_test_copy_between(struct kunit *test)
 	fixture_expect_pins(t, 2, 4, 1);
 	fixture_expect_pins(t, 6, 2, 0);
 
-	/* The memory outlives the mapping that it was copied from. */
+	/* The memory outlives the mapping that it was copied from */
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_1M, 8 * PAGE_SIZE));
 	fixture_expect_memory(t, fake, map.iova, 2 * PAGE_SIZE, 4 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&other, &unmapped));
@@ -383,7 +383,7 @@ static void iopt_test_unmap(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_2M, len, len));
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_2M + len, 2 * len, len));
 
-	/* To cut an area is refused, and so is to hit nothing. */
+	/* To cut an area is refused, and so is to hit nothing */
 	KUNIT_EXPECT_EQ(test, -ENOENT, fixture_unmap(t, SZ_1M, len - 1));
 	KUNIT_EXPECT_EQ(test, -ENOENT, fixture_unmap(t, SZ_1M + 1, len - 1));
 	KUNIT_EXPECT_EQ(test, -ENOENT,
@@ -397,7 +397,7 @@ static void iopt_test_unmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->driver_unmaps, 0);
 	fixture_expect_pins(t, 0, 12, 1);
 
-	/* A range with holes takes all areas inside. */
+	/* A range with holes takes all areas inside */
 	KUNIT_EXPECT_EQ(test, 0,
 			iopt_unmap(&t->iopt, 0, SZ_2M + len, &unmapped));
 	KUNIT_EXPECT_EQ(test, unmapped, 2 * len);
@@ -407,7 +407,7 @@ static void iopt_test_unmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmapped, len);
 }
 
-/* Many areas leave with one flush, after which nothing of them is pinned. */
+/* Many areas leave with one flush, after which nothing of them is pinned */
 static void iopt_test_unmap_flushes_once(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -428,7 +428,7 @@ static void iopt_test_unmap_flushes_once(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 }
 
-/* More areas than one batch of an unmap takes. */
+/* More areas than one batch of an unmap takes */
 static void iopt_test_unmap_many(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -448,7 +448,7 @@ static void iopt_test_unmap_many(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 }
 
-/* More than one batch, of which the last area is in the way. */
+/* More than one batch, of which the last area is in the way */
 static void iopt_test_unmap_many_cut(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -469,7 +469,7 @@ static void iopt_test_unmap_many_cut(struct kunit *test)
 
 static void set_killed(bool killed)
 {
-	/* a process keeps its own as long as it lives */
+	/* A process keeps its own as long as it lives */
 	spinlock_t *lock = &rcu_dereference_raw(current->sighand)->siglock;
 
 	spin_lock_irq(lock);
@@ -481,7 +481,7 @@ static void set_killed(bool killed)
 	spin_unlock_irq(lock);
 }
 
-/* One who is killed gets no further than to the end of a batch. */
+/* One who is killed gets no further than to the end of a batch */
 static void iopt_test_unmap_killed(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -507,13 +507,13 @@ static void iopt_test_unmap_killed(struct kunit *test)
 	KUNIT_EXPECT_LT(test, unmapped, nr * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, nr - t->iopt.areas.nr, unmapped / PAGE_SIZE);
 	fixture_expect_pins(t, 0, 1, t->iopt.areas.nr);
-	/* They go from the front, and the rest goes by the same call. */
+	/* They go from the front, and the rest goes by the same call */
 	KUNIT_EXPECT_EQ(test, -ENOENT, fixture_unmap(t, SZ_1M, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 0, iopt_unmap_all(&t->iopt, &i));
 	KUNIT_EXPECT_EQ(test, unmapped + i, nr * PAGE_SIZE);
 }
 
-/* One copy is killed at each step, and leaves nothing. */
+/* One copy is killed at each step, and leaves nothing */
 static void iopt_test_copy_killed(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -535,7 +535,7 @@ static void iopt_test_copy_killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_copy(t, SZ_2M, SZ_1M, 2 * PAGE_SIZE));
 }
 
-/* A driver that fails at any point leaves nothing behind. */
+/* A driver that fails at any point leaves nothing behind */
 static void iopt_test_driver_fails_map(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -557,7 +557,7 @@ static void iopt_test_driver_fails_map(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 16 * PAGE_SIZE));
 
-	/* A copy of several areas, of which a later one fails. */
+	/* A copy of several areas, of which a later one fails */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_1M + 16 * PAGE_SIZE,
 				       16 * PAGE_SIZE, 16 * PAGE_SIZE));
@@ -572,7 +572,7 @@ static void iopt_test_driver_fails_map(struct kunit *test)
 	fixture_expect_pins(t, 0, 32, 1);
 }
 
-/* The same when areas are filled into a domain that comes later. */
+/* The same when areas are filled into a domain that comes later */
 static void iopt_test_driver_fails_add(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -604,7 +604,7 @@ static void iopt_test_driver_fails_add(struct kunit *test)
 	}
 }
 
-/* Memory that is not there is refused whole, wherever the gap is. */
+/* Memory that is not there is refused whole, wherever the gap is */
 static void iopt_test_no_memory(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -626,7 +626,7 @@ static void iopt_test_no_memory(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 40 * PAGE_SIZE));
 
-	/* Not noticed until there is a domain. */
+	/* Not noticed until there is a domain */
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_1M, 40 * PAGE_SIZE));
 	iopt_remove_domain(&t->iopt, &fake->item);
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, PAGE_SIZE));
@@ -637,7 +637,7 @@ static void iopt_test_no_memory(struct kunit *test)
 	fixture_expect_pins(t, 0, MEMORY_PAGES, 0);
 }
 
-/* Pages that are mapped stay, whatever becomes of the user's own mapping. */
+/* Pages that are mapped stay, whatever becomes of the user's own mapping */
 static void iopt_test_memory_goes(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -668,7 +668,7 @@ static void iopt_test_read_only_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_memory(t, 0, 4 * PAGE_SIZE, &map));
 }
 
-/* Large pages of memory become large pages of the domain, unless forbidden. */
+/* Large pages of memory become large pages of the domain, unless forbidden */
 static void iopt_test_small_pages(struct kunit *test)
 {
 	const unsigned long npages = 2 * SZ_2M / PAGE_SIZE;
@@ -682,7 +682,7 @@ static void iopt_test_small_pages(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_4M, 0, 2 * SZ_2M));
 	KUNIT_EXPECT_EQ(test, fake->largest, SZ_2M);
 	KUNIT_EXPECT_EQ(test, fake->core_maps, 1);
-	/* Too late now, but it can be asked for what is already so. */
+	/* Too late now, but it can be asked for what is already so */
 	KUNIT_EXPECT_EQ(test, -EINVAL, iopt_set_small_pages(&t->iopt, true));
 	KUNIT_EXPECT_EQ(test, 0, iopt_set_small_pages(&t->iopt, false));
 	KUNIT_ASSERT_EQ(test, 0, fixture_unmap(t, SZ_4M, 2 * SZ_2M));
@@ -694,7 +694,7 @@ static void iopt_test_small_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->largest, PAGE_SIZE);
 }
 
-/* Whole pages are asked for by option or by an access, also with no domain. */
+/* Whole pages are asked for by option or by an access, also with no domain */
 static void iopt_test_whole_pages(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -715,7 +715,7 @@ static void iopt_test_whole_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 5));
 }
 
-/* An access needs no domain, and shares the pin with those there are. */
+/* An access needs no domain, and shares the pin with those there are */
 static void iopt_test_access(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -742,7 +742,7 @@ static void iopt_test_access(struct kunit *test)
 	fixture_expect_pins(t, 0, 16, 0);
 }
 
-/* An unmap asks the access to let go, and waits for it. */
+/* An unmap asks the access to let go, and waits for it */
 static void iopt_test_access_unmap(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -754,7 +754,7 @@ static void iopt_test_access_unmap(struct kunit *test)
 			fixture_map_at(t, SZ_2M, 16 * PAGE_SIZE,
 				       16 * PAGE_SIZE));
 	fixture_pin_access(t, SZ_1M, 4, 4, out);
-	/* Not its business. */
+	/* Not its business */
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_2M, 16 * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -ENOENT, fixture_unmap(t, SZ_1M, 8 * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, t->asked, 0);
@@ -810,7 +810,7 @@ static struct iopt_slice first_page(struct iopt_area *area)
 	};
 }
 
-/* The access of an area that is asked for lets go of it, and of no other. */
+/* The access of an area that is asked for lets go of it, and of no other */
 static void one_of_many_unmap(struct io_pagetable *iopt, unsigned long iova,
 			      unsigned long length)
 {
@@ -854,7 +854,7 @@ static void pin_first_page(struct fixture *t, unsigned long iova)
 	atomic_inc(&area->num_accesses);
 }
 
-/* Many areas that accesses have pinned: each is asked for once. */
+/* Many areas that accesses have pinned: each is asked for once */
 static void iopt_test_access_unmap_many(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -884,7 +884,7 @@ static const struct iopt_access_ops deaf_ops = {
 	.unmap = deaf_unmap,
 };
 
-/* An access that does not let go fails the unmap, and is not kept out. */
+/* An access that does not let go fails the unmap, and is not kept out */
 static void iopt_test_access_deaf(struct kunit *test)
 {
 	const struct iopt_access_ops *ops;

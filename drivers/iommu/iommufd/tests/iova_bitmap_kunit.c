@@ -45,7 +45,7 @@ static void free_bitmap(void *bitmap)
 	iova_bitmap_free(bitmap);
 }
 
-/* Memory of so many pages, with a bitmap somewhere inside of it. */
+/* Memory of so many pages, with a bitmap somewhere inside of it */
 static void bitmap_start(struct kunit *test, struct bitmap_test *t,
 			 unsigned long npages)
 {
@@ -62,7 +62,7 @@ static void bitmap_start(struct kunit *test, struct bitmap_test *t,
 	t->next = t->iova;
 }
 
-/* Set the bits that [iova, last] stands for one by one, as u64 words do. */
+/* Set the bits that [iova, last] stands for one by one, as u64 words do */
 static void expect_dirty(struct bitmap_test *t, unsigned long iova,
 			 unsigned long last)
 {
@@ -91,7 +91,7 @@ static void check_memory(struct bitmap_test *t)
 	fake_memory_expect_pins(t->test, t->memory, 0, t->memory->npages, 0);
 }
 
-/* Parts come in order, cover all, and overlap nothing. */
+/* Parts come in order, cover all, and overlap nothing */
 static int check_part(struct iova_bitmap *bitmap, unsigned long iova,
 		      size_t length, void *opaque)
 {
@@ -184,7 +184,7 @@ static void layout_start(struct kunit *test, struct bitmap_test *t)
 	bitmap_start(test, t, layout->npages);
 }
 
-/* Bits that were set before stay, and no bit outside is touched. */
+/* Bits that were set before stay, and no bit outside is touched */
 static void iova_bitmap_test_ends(struct kunit *test)
 {
 	const struct bitmap_layout *layout = test->param_value;
@@ -195,9 +195,10 @@ static void iova_bitmap_test_ends(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t.next, t.iova + t.length);
 	KUNIT_EXPECT_LE(test, t.calls, layout->calls);
 	check_memory(&t);
-	/* It can be walked again. */
+	/* It can be walked again */
 	t.next = t.iova;
-	KUNIT_EXPECT_EQ(test, 0, iova_bitmap_for_each(t.bitmap, &t, check_part));
+	KUNIT_EXPECT_EQ(test, 0,
+			iova_bitmap_for_each(t.bitmap, &t, check_part));
 	check_memory(&t);
 }
 
@@ -207,7 +208,7 @@ static void iova_bitmap_test_all(struct kunit *test)
 	unsigned long i;
 
 	layout_start(test, &t);
-	/* A pattern that is not ours. */
+	/* A pattern that is not ours */
 	for (i = 0; i < t.memory->npages; i++) {
 		memset(page_address(t.memory->pages[i]), 0x81, PAGE_SIZE);
 		memset((u8 *)t.expected + i * PAGE_SIZE, 0x81, PAGE_SIZE);
@@ -228,7 +229,7 @@ static void iova_bitmap_test_alloc(struct kunit *test)
 			    iova_bitmap_alloc(SZ_4K, ULONG_MAX, SZ_4K, NULL));
 }
 
-/* What lies outside is ignored, whatever the numbers are. */
+/* What lies outside is ignored, whatever the numbers are */
 static void iova_bitmap_test_outside(struct kunit *test)
 {
 	struct bitmap_test t = {
@@ -251,7 +252,7 @@ static void iova_bitmap_test_outside(struct kunit *test)
 	expect_dirty(&t, SZ_1M, SZ_1M);
 	iova_bitmap_set(t.bitmap, SZ_1M + 63 * SZ_4K, SZ_1G);
 	expect_dirty(&t, SZ_1M + 63 * SZ_4K, SZ_1M + 64 * SZ_4K - 1);
-	/* Gives the pins back. */
+	/* Gives the pins back */
 	t.next = t.iova;
 	KUNIT_EXPECT_EQ(test, 0,
 			iova_bitmap_for_each(t.bitmap, &t, check_part));
@@ -264,7 +265,7 @@ static void iova_bitmap_test_outside(struct kunit *test)
 	check_memory(&t);
 }
 
-/* A large page that begins in a part may reach far beyond it. */
+/* A large page that begins in a part may reach far beyond it */
 static int mark_beyond(struct iova_bitmap *bitmap, unsigned long iova,
 		       size_t length, void *opaque)
 {
@@ -294,7 +295,7 @@ static void iova_bitmap_test_beyond(struct kunit *test)
 	check_memory(&t);
 }
 
-/* Where the bitmap is not, nobody is asked, so that nothing is forgotten. */
+/* Where the bitmap is not, nobody is asked, so that nothing is forgotten */
 static void iova_bitmap_test_fault(struct kunit *test)
 {
 	struct bitmap_test t = {
@@ -312,7 +313,7 @@ static void iova_bitmap_test_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t.calls, 0);
 	check_memory(&t);
 
-	/* Nor at the first bit. */
+	/* Nor at the first bit */
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(t.memory->addr, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			iova_bitmap_for_each(t.bitmap, &t, mark_all));
@@ -331,7 +332,7 @@ static int mark_1g_at_end(struct iova_bitmap *bitmap, unsigned long iova,
 	return check_part(bitmap, iova, length, opaque);
 }
 
-/* Its dirt has a place, or it is not asked for that. */
+/* Its dirt has a place, or it is not asked for that */
 static void iova_bitmap_test_fault_ahead(struct kunit *test)
 {
 	struct bitmap_test t = {
@@ -366,7 +367,7 @@ static void iova_bitmap_test_fault_ahead(struct kunit *test)
 	fake_memory_expect_pins(test, t.memory, 0, 1000, 0);
 }
 
-/* A bit beyond the part for which there is no memory is not lost in silence. */
+/* A bit beyond the part for which there is no memory is not lost in silence */
 static void iova_bitmap_test_fault_beyond(struct kunit *test)
 {
 	struct bitmap_test t = {
@@ -399,7 +400,7 @@ static void iova_bitmap_test_read_only(struct kunit *test)
 	iova_bitmap_free(bitmap);
 }
 
-/* An error of the callback ends the walk, and nothing stays pinned. */
+/* An error of the callback ends the walk, and nothing stays pinned */
 static void iova_bitmap_test_callback_fails(struct kunit *test)
 {
 	struct bitmap_test t = {
@@ -416,7 +417,7 @@ static void iova_bitmap_test_callback_fails(struct kunit *test)
 	check_memory(&t);
 }
 
-/* Ranges at random against bits that are set one by one. */
+/* Ranges at random against bits that are set one by one */
 static int mark_random(struct iova_bitmap *bitmap, unsigned long iova,
 		       size_t length, void *opaque)
 {

@@ -95,14 +95,14 @@ static void iova_tree_test_empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0,
 			find(&tree, 1, ULONG_MAX, SZ_4K, SZ_2M, SZ_4K, &start));
 	KUNIT_EXPECT_EQ(test, start, SZ_4K);
-	/* The window is one byte too small, or has no aligned place. */
+	/* The window is one byte too small, or has no aligned place */
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			find(&tree, 0, SZ_4K - 2, SZ_4K, 1, 0, &start));
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			find(&tree, 1, SZ_2M, SZ_4K, SZ_2M, 0, &start));
 }
 
-/* Nothing may be computed past the last IOVA. */
+/* Nothing may be computed past the last IOVA */
 static void iova_tree_test_top(struct kunit *test)
 {
 	const unsigned long top = ULONG_MAX - SZ_4K + 1;
@@ -114,7 +114,7 @@ static void iova_tree_test_top(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0,
 			find(&tree, top, ULONG_MAX, SZ_4K, SZ_4K, 0, &start));
 	KUNIT_EXPECT_EQ(test, start, top);
-	/* The next aligned place would wrap to 0. */
+	/* The next aligned place would wrap to 0 */
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			find(&tree, top + 1, ULONG_MAX, 1, SZ_4K, 0, &start));
 
@@ -129,7 +129,7 @@ static void iova_tree_test_top(struct kunit *test)
 			find(&tree, top - SZ_4K, ULONG_MAX, SZ_4K, SZ_4K, 0,
 			     &start));
 	KUNIT_EXPECT_EQ(test, start, top - SZ_4K);
-	/* All that is left, to the byte. */
+	/* All that is left, to the byte */
 	KUNIT_EXPECT_EQ(test, 0,
 			find(&tree, 0, ULONG_MAX, top, 1, 0, &start));
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
@@ -152,7 +152,7 @@ static void iova_tree_test_bottom(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, start, SZ_4K);
 }
 
-/* All of the address space is one range. */
+/* All of the address space is one range */
 static void iova_tree_test_full(struct kunit *test)
 {
 	struct iova_tree tree;
@@ -203,7 +203,7 @@ static void iova_tree_test_exact_fit(struct kunit *test)
 
 	iova_tree_init(&tree);
 	for (i = 0; i < nr; i++) {
-		/* Gaps of 64K in front of each, shifted by 4K but for one. */
+		/* Gaps of 64K in front of each, shifted by 4K but for one */
 		unsigned long gap = i * SZ_1M + (i == aligned ? 0 : SZ_4K);
 
 		tree_add(test, &tree, gap + SZ_64K,
@@ -224,7 +224,7 @@ static void iova_tree_test_exact_fit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			find(&tree, 0, ULONG_MAX, SZ_64K, SZ_64K, SZ_8K,
 			     &start));
-	/* The window cuts the one gap that would do. */
+	/* The window cuts the one gap that would do */
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			find(&tree, 0, aligned * SZ_1M + SZ_64K - 2, SZ_64K,
 			     SZ_64K, 0, &start));
@@ -283,7 +283,7 @@ static unsigned long model_iova(const struct tree_model *model,
 	return model->view->base + pos * model->view->scale;
 }
 
-/* The last IOVA of a position. */
+/* The last IOVA of a position */
 static unsigned long model_last(const struct tree_model *model,
 				unsigned long pos)
 {
@@ -316,7 +316,7 @@ static void random_insert(struct rnd_state *random, struct tree_model *model,
 		return;
 	node->start = model_iova(model, pos);
 	node->last = model_last(model, pos + n - 1);
-	/* Zero says that the node is free. */
+	/* Zero says that the node is free */
 	if (!node->last) {
 		model->owner[pos] = NULL;
 		return;
@@ -417,7 +417,7 @@ static void random_find(struct kunit *test, struct rnd_state *random,
 		KUNIT_ASSERT_NULL(test, model->owner[pos]);
 }
 
-/* Whatever is done to it, the tree finds what an array of positions has. */
+/* Whatever is done to it, the tree finds what an array of positions has */
 static void iova_tree_test_random(struct kunit *test)
 {
 	struct rnd_state random;
@@ -432,7 +432,7 @@ static void iova_tree_test_random(struct kunit *test)
 	fake_random_init(test, &random);
 
 	for (i = 0; i < 6000 && test->status == KUNIT_SUCCESS; i++) {
-		/* Waves of filling and of emptying. */
+		/* Waves of filling and of emptying */
 		bool filling = i / 500 % 2 == 0;
 
 		switch (fake_random_below(&random, 6)) {
@@ -460,7 +460,7 @@ static void iova_tree_test_random(struct kunit *test)
 	}
 }
 
-/* A range that overlaps others is not added, and the lowest of them is told. */
+/* A range that overlaps others is not added, and the lowest of them is told */
 static void iova_tree_test_overlap(struct kunit *test)
 {
 	struct iova_tree tree;

@@ -83,7 +83,7 @@ static void mock_test_exit(struct kunit *test)
 	mock_device_destroy(t->mdev);
 }
 
-/* What was found since the last look. */
+/* What was found since the last look */
 #define EXPECT_MISUSES(nr) \
 	KUNIT_EXPECT_EQ(test, nr, mock_iommu_expect_misuse(true))
 
@@ -119,7 +119,7 @@ static void mock_test_map_over(struct kunit *test)
 			map(t, IOVA + FULL - MOCK_IO_PAGE_SIZE,
 			    MOCK_IO_PAGE_SIZE));
 	EXPECT_MISUSES(1);
-	/* What was there is as it was. */
+	/* What was there is as it was */
 	KUNIT_EXPECT_EQ(test, FULL, iommu_unmap(t->domain, IOVA, FULL));
 	EXPECT_MISUSES(0);
 }
@@ -176,7 +176,7 @@ static void mock_test_unmap_nothing(struct kunit *test)
 	EXPECT_MISUSES(1);
 	pin(test);
 	KUNIT_EXPECT_EQ(test, 0, map(t, IOVA, PAGE_SIZE));
-	/* More than there is: the IOMMU core then tries the rest alone. */
+	/* More than there is: the IOMMU core then tries the rest alone */
 	KUNIT_EXPECT_EQ(test, PAGE_SIZE, iommu_unmap(t->domain, IOVA, FULL));
 	EXPECT_MISUSES(2);
 	KUNIT_EXPECT_EQ(test, 0, iommu_unmap(t->domain, IOVA, PAGE_SIZE));
@@ -209,7 +209,7 @@ static void mock_test_unpin_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, map(t, IOVA, MOCK_IO_PAGE_SIZE));
 	unpin(t);
 	EXPECT_MISUSES(0);
-	/* Found when it is unmapped, and again when it is flushed. */
+	/* Found when it is unmapped, and again when it is flushed */
 	KUNIT_EXPECT_EQ(test, MOCK_IO_PAGE_SIZE,
 			iommu_unmap(t->domain, IOVA, MOCK_IO_PAGE_SIZE));
 	EXPECT_MISUSES(2);
@@ -243,10 +243,11 @@ static void mock_test_free_mapped(struct kunit *test)
 	EXPECT_MISUSES(1);
 }
 
-/* As much of a context as it takes to bind a device. */
+/* As much of a context as it takes to bind a device */
 static struct iommufd_ctx *mock_test_ctx(struct kunit *test)
 {
-	struct iommufd_ctx *ictx = kunit_kzalloc(test, sizeof(*ictx), GFP_KERNEL);
+	struct iommufd_ctx *ictx =
+		kunit_kzalloc(test, sizeof(*ictx), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, ictx);
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1);
@@ -257,7 +258,7 @@ static struct iommufd_ctx *mock_test_ctx(struct kunit *test)
 	return ictx;
 }
 
-/* Only a bound device proves that a context owns a group. */
+/* Only a bound device proves that a context owns a group */
 static void mock_test_owned_group(struct kunit *test)
 {
 	struct mock_test *t = test->priv;

@@ -12,7 +12,7 @@
 
 #include "../iommufd_private.h"
 
-/* What a test object leaves behind, in its memory of the test's. */
+/* What a test object leaves behind, in its memory of the test's */
 struct trail {
 	unsigned int destroyed;
 	unsigned int emptied;
@@ -110,7 +110,7 @@ static bool is_found(struct iommufd_ctx *ictx, u32 id)
 	return true;
 }
 
-/* An id is nobody's before its object is complete, and after it was aborted. */
+/* An id is nobody's before its object is complete, and after it was aborted */
 static void object_test_steps(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -138,7 +138,7 @@ static void object_test_steps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, trail->destroyed);
 }
 
-/* Only what is asked for is found, and what was found last no longer. */
+/* Only what is asked for is found, and what was found last no longer */
 static void object_test_lookup(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -167,7 +167,7 @@ static void object_test_lookup(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_destroy(ictx, id));
 }
 
-/* Who is needed is not destroyed. */
+/* Who is needed is not destroyed */
 static void object_test_hold(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -195,7 +195,7 @@ static void object_test_hold(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, trail->destroyed);
 }
 
-/* What cannot be emptied stays, whole. */
+/* What cannot be emptied stays, whole */
 static void object_test_empty(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -236,7 +236,7 @@ static int destroy_thread(void *data)
 	return 0;
 }
 
-/* A destroy waits for the calls, which are the last to find the object. */
+/* A destroy waits for the calls, which are the last to find the object */
 static void object_test_wait(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -263,19 +263,19 @@ static void object_test_wait(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, wq_has_sleeper(&ictx->destroy_wait));
 	KUNIT_EXPECT_EQ(test, 0, trail->destroyed);
 	KUNIT_EXPECT_EQ(test, 1, destroyer.rc);
-	/* Nobody else finds it now, or can begin to need it. */
+	/* Nobody else finds it now, or can begin to need it */
 	KUNIT_EXPECT_FALSE(test, is_found(ictx, destroyer.id));
 	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_hold(obj));
 	KUNIT_EXPECT_EQ(test, -ENOENT,
 			iommufd_object_destroy(ictx, destroyer.id));
 	iommufd_object_put(ictx, obj);
-	/* The thread is over when it is done with what is on our stack. */
+	/* The thread is over when it is done with what is on our stack */
 	wait_for_completion(&destroyer.done);
 	KUNIT_EXPECT_EQ(test, 0, destroyer.rc);
 	KUNIT_EXPECT_EQ(test, 1, trail->destroyed);
 }
 
-/* Whatever needs whatever, in any order of ids. */
+/* Whatever needs whatever, in any order of ids */
 static void object_test_destroy_all(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
@@ -287,7 +287,7 @@ static void object_test_destroy_all(struct kunit *test)
 		obj[i] = make(test, trail, &test_ops);
 		iommufd_object_finalize(ictx, obj[i]);
 	}
-	/* Ids rise and fall along the chain. */
+	/* Ids rise and fall along the chain */
 	for (i = 0; i + 1 < ARRAY_SIZE(obj); i++) {
 		struct iommufd_object *user = obj[i * 5 % 6];
 		struct iommufd_object *needed = obj[(i + 1) * 5 % 6];

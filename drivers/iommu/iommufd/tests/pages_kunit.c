@@ -49,7 +49,7 @@ static void unuse(struct iopt_pages *pages, struct interval_tree_node *user)
 	iopt_pages_unuse(pages, user);
 }
 
-/* The store tells the runs that the memory is made of. */
+/* The store tells the runs that the memory is made of */
 static void expect_store(struct kunit *test, struct iopt_pages *pages,
 			 const struct fake_memory *memory, unsigned long first,
 			 unsigned long last)
@@ -69,7 +69,7 @@ static void expect_store(struct kunit *test, struct iopt_pages *pages,
 			fake_memory_runs(memory, first, last - first + 1));
 }
 
-/* Lengths around the batches in which memory is pinned. */
+/* Lengths around the batches in which memory is pinned */
 static const unsigned long pin_lengths[] = {
 	1, 15, 16, 17, 511, 513, 2047, 2048, 2049, 4500,
 };
@@ -106,7 +106,7 @@ static void pages_test_pin(struct kunit *test)
 	}
 }
 
-/* Pinned once for all users, until the last of them leaves. */
+/* Pinned once for all users, until the last of them leaves */
 static void pages_test_users(struct kunit *test)
 {
 	struct fake_memory *memory =
@@ -117,7 +117,7 @@ static void pages_test_users(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, use(pages, &a, 10, 19));
 	KUNIT_ASSERT_EQ(test, 0, use(pages, &b, 30, 39));
 	KUNIT_EXPECT_EQ(test, pages->npinned, 20);
-	/* Covers both, the hole between them, and a part on either side. */
+	/* Covers both, the hole between them, and a part on either side */
 	KUNIT_ASSERT_EQ(test, 0, use(pages, &c, 5, 44));
 	KUNIT_EXPECT_EQ(test, pages->npinned, 40);
 	KUNIT_EXPECT_EQ(test, pages->account.charged, 40);
@@ -141,7 +141,7 @@ static void pages_test_users(struct kunit *test)
 	fake_memory_expect_pins(test, memory, 0, 100, 0);
 }
 
-/* A failure at the second of three holes gives the first one back. */
+/* A failure at the second of three holes gives the first one back */
 static void pages_test_pin_fails(struct kunit *test)
 {
 	struct fake_memory *memory =
@@ -167,7 +167,7 @@ static void pages_test_pin_fails(struct kunit *test)
 	unuse(pages, &b);
 }
 
-/* Random users come and go; a page is pinned once if it has one, else not. */
+/* Random users come and go; a page is pinned once if it has one, else not */
 static void pages_test_random_users(struct kunit *test)
 {
 	const unsigned long npages = 1100;
@@ -180,7 +180,7 @@ static void pages_test_random_users(struct kunit *test)
 
 	fake_random_init(test, &random);
 	for (i = 0; i < 300 + nr && test->status == KUNIT_SUCCESS; i++) {
-		/* At the end all of them go. */
+		/* At the end all of them go */
 		struct interval_tree_node *u =
 			&user[i < 300 ? fake_random_below(&random, nr) :
 					i - 300];
@@ -258,7 +258,7 @@ static void fill_desc(const struct fill_layout *layout, char *desc)
 
 KUNIT_ARRAY_PARAM(fill_layout, fill_layouts, fill_desc);
 
-/* Contiguous memory takes one call, and scattered memory few. */
+/* Contiguous memory takes one call, and scattered memory few */
 static void pages_test_fill(struct kunit *test)
 {
 	const struct fill_layout *layout = test->param_value;
@@ -292,7 +292,7 @@ static void pages_test_fill(struct kunit *test)
 	unuse(pages, &user);
 }
 
-/* A gigantic page spans many chunks of the store, and is one leaf. */
+/* A gigantic page spans many chunks of the store, and is one leaf */
 static void pages_test_fill_gigantic(struct kunit *test)
 {
 	const unsigned long npages = SZ_1G / PAGE_SIZE;
@@ -307,7 +307,7 @@ static void pages_test_fill_gigantic(struct kunit *test)
 				      PIN_ACCOUNT_NONE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(pages));
 	slice.pages = pages;
-	/* Two gigantic pages that nobody has, in descending order. */
+	/* Two gigantic pages that nobody has, in descending order */
 	mutex_lock(&pages->mutex);
 	KUNIT_EXPECT_EQ(test, 0,
 			pfn_store_set_run(&pages->store, 0, 8 * npages,
@@ -316,7 +316,7 @@ static void pages_test_fill_gigantic(struct kunit *test)
 			pfn_store_set_run(&pages->store, npages, 4 * npages,
 					  npages));
 	interval_tree_insert(&user, &pages->users);
-	/* One leaf stands for all of it here, so that it stays quick. */
+	/* One leaf stands for all of it here, so that it stays quick */
 	fake->unpinned = true;
 	fake->domain.pgsize_bitmap = SZ_1G;
 	KUNIT_EXPECT_EQ(test, 0,
@@ -334,10 +334,10 @@ static void pages_test_fill_gigantic(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* Every way in which a driver can fail a fill leaves the domain empty. */
+/* Every way in which a driver can fail a fill leaves the domain empty */
 static void pages_test_fill_fails(struct kunit *test)
 {
-	/* Short runs for scatterlists, and long ones that go directly. */
+	/* Short runs for scatterlists, and long ones that go directly */
 	const unsigned long npages = 1024 + 200;
 	struct fake_memory *small =
 		fake_memory_alloc(test, 1024, 512, PROT_READ | PROT_WRITE);
@@ -376,7 +376,7 @@ static void pages_test_fill_fails(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, rc, -ENOMEM);
 		KUNIT_EXPECT_EQ(test, fake->nr_live, 0);
 	}
-	/* It did not fail because there are no more calls than that. */
+	/* It did not fail because there are no more calls than that */
 	KUNIT_EXPECT_GE(test, i, 200);
 	KUNIT_EXPECT_EQ(test, fake->nr_live, npages);
 	fake->fail_in = 0;
@@ -386,7 +386,7 @@ static void pages_test_fill_fails(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* Pins of accesses count, and share with areas. */
+/* Pins of accesses count, and share with areas */
 static void pages_test_access_pin(struct kunit *test)
 {
 	struct fake_memory *memory =
@@ -398,7 +398,7 @@ static void pages_test_access_pin(struct kunit *test)
 	struct page *out[5] = {};
 	unsigned long i;
 
-	/* 3 pages' length from the middle of a page touch 4 pages. */
+	/* 3 pages' length from the middle of a page touch 4 pages */
 	KUNIT_ASSERT_EQ(test, 0, iopt_slice_pin(&some, out, NULL));
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_PTR_EQ(test, out[i], memory->pages[2 + i]);
@@ -480,7 +480,7 @@ static void pages_test_rw(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, pages->account.charged);
 }
 
-/* What is pinned is copied through its pins, even if it is held as well. */
+/* What is pinned is copied through its pins, even if it is held as well */
 static void pages_test_rw_pinned(struct kunit *test)
 {
 	struct fake_memory *memory =
@@ -537,7 +537,7 @@ static void pages_test_alloc(struct kunit *test)
 						  true, PIN_ACCOUNT_NONE),
 			    ERR_PTR(-EOVERFLOW));
 
-	/* 2 bytes in two pages. */
+	/* 2 bytes in two pages */
 	pages = iopt_pages_alloc_user(uptr + PAGE_SIZE - 1, 2, true,
 				      PIN_ACCOUNT_NONE);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(pages));
@@ -553,7 +553,7 @@ static void pages_test_alloc(struct kunit *test)
 /* What fake_domain_phys() says of it */
 #define NOTHING (~(phys_addr_t)0)
 
-/* Taking it back flushes once, and the places that it can be at are limited. */
+/* Taking it back flushes once, and the places that it can be at are limited */
 static void pages_test_mmio_limit(struct kunit *test)
 {
 	struct fake_domain *fake = fake_domain_alloc(test, SZ_4K);
@@ -573,7 +573,7 @@ static void pages_test_mmio_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, fake->flushes);
 	KUNIT_EXPECT_EQ(test, NOTHING, fake_domain_phys(fake, 0));
 
-	/* What is not there yet counts, too. */
+	/* What is not there yet counts, too */
 	for (; i < IOMMUFD_MMIO_MAPS_MAX; i++) {
 		rc = iommufd_mmio_map(mmio, &fake->item, i * PAGE_SIZE, 0,
 				      PAGE_SIZE, RW, false);

@@ -9,7 +9,7 @@
 #include "fake_kunit.h"
 #include "../pfn_store.h"
 
-/* No real machine has more physical memory than the architecture's 52 bits. */
+/* No real machine has more physical memory than the architecture's 52 bits */
 #define PFN_LIMIT BIT_ULL(52 - PAGE_SHIFT)
 
 /*
@@ -57,7 +57,7 @@ static struct pfn_store *store_alloc(struct kunit *test, unsigned long npages)
 	return store;
 }
 
-/* Contiguous memory costs a value entry per chunk and no table. */
+/* Contiguous memory costs a value entry per chunk and no table */
 static void pfn_store_test_flat(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 4 * PFN_CHUNK_SIZE);
@@ -71,7 +71,7 @@ static void pfn_store_test_flat(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
 }
 
-/* A run is read whole however many chunks it spans, and from any index. */
+/* A run is read whole however many chunks it spans, and from any index */
 static void pfn_store_test_run_across_chunks(struct kunit *test)
 {
 	const unsigned long npages = 4 * PFN_CHUNK_SIZE;
@@ -86,7 +86,7 @@ static void pfn_store_test_run_across_chunks(struct kunit *test)
 	expect_run(test, store, npages - 1, npages - 1, 1000 + npages - 1, 1);
 }
 
-/* Runs that touch in a border are one if, and only if, the PFNs go on. */
+/* Runs that touch in a border are one if, and only if, the PFNs go on */
 static void pfn_store_test_chunk_border(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 3 * PFN_CHUNK_SIZE);
@@ -97,7 +97,7 @@ static void pfn_store_test_chunk_border(struct kunit *test)
 	expect_run(test, store, 0, 1535, 4096, 1024);
 	expect_run(test, store, 1024, 1535, 5121, 512);
 
-	/* The same between a flat chunk and a table, both ways round. */
+	/* The same between a flat chunk and a table, both ways round */
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 700, 9, 1));
 	KUNIT_EXPECT_TRUE(test, chunk_is_table(store, 1));
 	expect_run(test, store, 0, 1535, 4096, 700);
@@ -107,7 +107,7 @@ static void pfn_store_test_chunk_border(struct kunit *test)
 	expect_run(test, store, 1023, 1535, 5120, 513);
 }
 
-/* A chunk becomes a table when it has to, and keeps what it holds. */
+/* A chunk becomes a table when it has to, and keeps what it holds */
 static void pfn_store_test_flat_to_table(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 2 * PFN_CHUNK_SIZE);
@@ -121,7 +121,7 @@ static void pfn_store_test_flat_to_table(struct kunit *test)
 	expect_run(test, store, 110, 511, 0x5000 + 110, 402);
 }
 
-/* Parts of one run may come one by one, in any order. */
+/* Parts of one run may come one by one, in any order */
 static void pfn_store_test_flat_by_parts(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 2 * PFN_CHUNK_SIZE);
@@ -133,7 +133,7 @@ static void pfn_store_test_flat_by_parts(struct kunit *test)
 	expect_run(test, store, 0, 411, 0x2000, 412);
 }
 
-/* What covers a chunk whole makes it flat again and frees the table. */
+/* What covers a chunk whole makes it flat again and frees the table */
 static void pfn_store_test_table_to_flat(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, PFN_CHUNK_SIZE + 100);
@@ -148,24 +148,24 @@ static void pfn_store_test_table_to_flat(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, 0));
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
 
-	/* The last chunk is short: its 100 pages are all of it. */
+	/* The last chunk is short: its 100 pages are all of it */
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 512, 7512, 100));
 	KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, 1));
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
 	expect_run(test, store, 0, 611, 7000, 612);
 }
 
-/* No PFN may be too small or too large to be kept. */
+/* No PFN may be too small or too large to be kept */
 static void pfn_store_test_extreme_pfns(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 4 * PFN_CHUNK_SIZE);
 	const unsigned long top = PFN_LIMIT - 512;
 
-	/* A flat entry would need a negative base. */
+	/* A flat entry would need a negative base */
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 5, 3, 2));
 	KUNIT_EXPECT_TRUE(test, chunk_is_table(store, 0));
 	expect_run(test, store, 5, 6, 3, 2);
-	/* The smallest base there is. */
+	/* The smallest base there is */
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 512 + 5, 5, 2));
 	KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, 1));
 	expect_run(test, store, 512 + 5, 512 + 6, 5, 2);
@@ -177,7 +177,7 @@ static void pfn_store_test_extreme_pfns(struct kunit *test)
 	expect_run(test, store, 1536, 1536, 0, 1);
 }
 
-/* Memory goes with the last index of a chunk, no earlier and no later. */
+/* Memory goes with the last index of a chunk, no earlier and no later */
 static void pfn_store_test_forget(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 3 * PFN_CHUNK_SIZE + 7);
@@ -194,14 +194,14 @@ static void pfn_store_test_forget(struct kunit *test)
 	expect_run(test, store, 0, 0, 9000, 1);
 	expect_run(test, store, 1023, 1023, 9000 - 2 * 1023, 1);
 
-	/* Covers chunk 1 and 2, and chunk 0 and 3 only in part. */
+	/* Covers chunk 1 and 2, and chunk 0 and 3 only in part */
 	pfn_store_forget(store, 1, 3 * PFN_CHUNK_SIZE + 5);
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 2);
 	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, PFN_CHUNK_SIZE));
 	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, 2 * PFN_CHUNK_SIZE));
 	expect_run(test, store, 0, 0, 9000, 1);
 
-	/* The last chunk has 7 indices, so that this is all of it. */
+	/* The last chunk has 7 indices, so that this is all of it */
 	pfn_store_forget(store, 3 * PFN_CHUNK_SIZE, 3 * PFN_CHUNK_SIZE + 6);
 	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
 	pfn_store_forget(store, 0, 3 * PFN_CHUNK_SIZE + 6);
@@ -209,7 +209,7 @@ static void pfn_store_test_forget(struct kunit *test)
 	expect_empty_store(test, store);
 }
 
-/* What get_user_pages() returned is kept as runs where it has them. */
+/* What get_user_pages() returned is kept as runs where it has them */
 static void pfn_store_test_set_pages(struct kunit *test)
 {
 	struct pfn_store *store = store_alloc(test, 3 * PFN_CHUNK_SIZE);
@@ -220,7 +220,7 @@ static void pfn_store_test_set_pages(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	for (i = 0; i < 1100; i++)
 		pages[i] = pfn_to_page(1000 + i);
-	/* One page of the last chunk is out of order. */
+	/* One page of the last chunk is out of order */
 	pages[1050] = pfn_to_page(7);
 
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_pages(store, 100, pages, 1100));
@@ -251,7 +251,7 @@ static void model_set(struct store_model *model, unsigned long index,
 	model->used[index] = true;
 }
 
-/* The last index of the used ones that follow @index without a gap. */
+/* The last index of the used ones that follow @index without a gap */
 static unsigned long model_last_used(const struct store_model *model,
 				     unsigned long index)
 {
@@ -272,7 +272,7 @@ static void model_check_run(struct kunit *test, const struct store_model *model,
 	expect_run(test, store, index, last, model->pfn[index], n);
 }
 
-/* Read every used index, by maximal runs, and count the tables. */
+/* Read every used index, by maximal runs, and count the tables */
 static void model_check(struct kunit *test, const struct store_model *model,
 			struct pfn_store *store)
 {
@@ -298,7 +298,7 @@ static void model_check(struct kunit *test, const struct store_model *model,
 	KUNIT_EXPECT_EQ(test, store->nr_tables, tables);
 }
 
-/* Choose a PFN for @index, so that runs, low and high ones are all likely. */
+/* Choose a PFN for @index, so that runs, low and high ones are all likely */
 static unsigned long random_pfn(struct rnd_state *random,
 				const struct store_model *model,
 				unsigned long index, unsigned long limit)
@@ -310,7 +310,7 @@ static unsigned long random_pfn(struct rnd_state *random,
 			return model->pfn[index - 1] + 1;
 		fallthrough;
 	case 1:
-		/* Where all that comes by this way is one run. */
+		/* Where all that comes by this way is one run */
 		return 100 + index;
 	case 2:
 		return fake_random_below(random, 600);
@@ -327,7 +327,7 @@ static void model_random_range(struct rnd_state *random,
 	*npages = 1 + fake_random_below(random, model->npages - *index);
 	if (fake_random_below(random, 2))
 		*npages = min(*npages, 1 + fake_random_below(random, 20));
-	/* Whole chunks have a way of their own. */
+	/* Whole chunks have a way of their own */
 	if (!fake_random_below(random, 4)) {
 		*index &= ~PFN_CHUNK_MASK;
 		*npages = min(PFN_CHUNK_SIZE, model->npages - *index);
@@ -377,7 +377,7 @@ static void random_forget(struct rnd_state *random, struct store_model *model,
 
 	model_random_range(random, model, &index, &npages);
 	memset(model->used + index, 0, npages * sizeof(*model->used));
-	/* Whoever releases indices may leave the store alone. */
+	/* Whoever releases indices may leave the store alone */
 	if (fake_random_below(random, 3))
 		pfn_store_forget(store, index, index + npages - 1);
 }
@@ -407,7 +407,7 @@ static void size_desc(const unsigned long *npages, char *desc)
 
 KUNIT_ARRAY_PARAM(random_size, random_sizes, size_desc);
 
-/* Whatever is done to it, the store reads as an array does. */
+/* Whatever is done to it, the store reads as an array does */
 static void pfn_store_test_random(struct kunit *test)
 {
 	const unsigned long *npages = test->param_value;

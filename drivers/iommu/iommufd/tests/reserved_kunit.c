@@ -17,7 +17,7 @@ static void reserved_test_map(struct kunit *test)
 
 	fixture_add_domain(t, COMMON_SIZES);
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, SZ_1M, SZ_2M - 1, &one));
-	/* Two owners may want the same, both have to leave. */
+	/* Two owners may want the same, both have to leave */
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, SZ_1M, SZ_2M - 1, &other));
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, 0, 0, &one));
 
@@ -47,7 +47,7 @@ static void reserved_test_map(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, PAGE_SIZE));
 }
 
-/* What is mapped or promised cannot be reserved. */
+/* What is mapped or promised cannot be reserved */
 static void reserved_test_in_use(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -76,7 +76,7 @@ static void reserved_test_in_use(struct kunit *test)
 	fixture_unreserve(t, &owner);
 }
 
-/* Promised ranges bound what is chosen, not what the user chooses. */
+/* Promised ranges bound what is chosen, not what the user chooses */
 static void reserved_test_allowed(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -95,11 +95,11 @@ static void reserved_test_allowed(struct kunit *test)
 			fixture_map_auto(t, 0, PAGE_SIZE, &iova));
 	KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, PAGE_SIZE));
 
-	/* Areas outside of a new promise stay. */
+	/* Areas outside of a new promise stay */
 	KUNIT_ASSERT_EQ(test, 0, fixture_allow(t, SZ_32M, ULONG_MAX));
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_auto(t, 0, PAGE_SIZE, &iova));
 	KUNIT_EXPECT_GE(test, iova, SZ_32M);
-	/* A failed one changes nothing. */
+	/* A failed one changes nothing */
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, SZ_8M, SZ_8M, &owner));
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
 			fixture_allow(t, SZ_8M, SZ_8M + SZ_1M));
@@ -128,7 +128,7 @@ static void reserved_test_usable(struct kunit *test)
 
 	expect_usable(t, 0, 0, ULONG_MAX);
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, 0, SZ_4K - 1, &owner));
-	/* Overlapping, nested and adjacent ones are one. */
+	/* Overlapping, nested and adjacent ones are one */
 	KUNIT_ASSERT_EQ(test, 0, fixture_reserve(t, SZ_1M, SZ_2M, &owner));
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_reserve(t, SZ_1M + 1, SZ_1M + 5, &owner));
@@ -147,7 +147,7 @@ static void reserved_test_usable(struct kunit *test)
 	fixture_unreserve(t, &owner);
 }
 
-/* Nothing is usable at all. */
+/* Nothing is usable at all */
 static void reserved_test_all(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -164,7 +164,7 @@ static void reserved_test_all(struct kunit *test)
 	fixture_unreserve(t, &owner);
 }
 
-/* Ranges of a device, and conflicts in what it says of its MSI windows. */
+/* Ranges of a device, and conflicts in what it says of its MSI windows */
 static const struct iommu_resv_region *fake_regions;
 static unsigned int nr_fake_regions;
 
@@ -227,7 +227,7 @@ static void reserved_test_device(struct kunit *test)
 	fixture_unreserve(t, dev);
 	expect_usable(t, 0, 0, ULONG_MAX);
 
-	/* A window for software-managed MSI is told, two are too many. */
+	/* A window for software-managed MSI is told, two are too many */
 	KUNIT_EXPECT_EQ(test, 0,
 			reserve_device(t, dev, regions + 1, 3, &sw_msi));
 	KUNIT_EXPECT_EQ(test, sw_msi, SZ_64M);
@@ -238,7 +238,7 @@ static void reserved_test_device(struct kunit *test)
 			reserve_device(t, dev, regions, 4, &sw_msi));
 	expect_usable(t, 0, 0, ULONG_MAX);
 
-	/* What is mapped is in the way of a device, and none of it stays. */
+	/* What is mapped is in the way of a device, and none of it stays */
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_16M, 0, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
 			reserve_device(t, dev, regions, 3, &sw_msi));
@@ -255,7 +255,7 @@ static void reserved_test_aperture(struct kunit *test)
 	fake->domain.geometry.aperture_start = SZ_1M;
 	fake->domain.geometry.aperture_end = SZ_2M - 1;
 
-	/* An area on either side keeps the domain out, with nothing changed. */
+	/* An area on either side keeps the domain out, with nothing changed */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_1M - PAGE_SIZE, 0, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
@@ -267,7 +267,7 @@ static void reserved_test_aperture(struct kunit *test)
 			iopt_add_domain(&t->iopt, &fake->item));
 	expect_usable(t, 0, 0, ULONG_MAX);
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_2M, PAGE_SIZE));
-	/* So does a promise. */
+	/* So does a promise */
 	KUNIT_ASSERT_EQ(test, 0, fixture_allow(t, SZ_1M, SZ_2M));
 	KUNIT_EXPECT_EQ(test, -EADDRINUSE,
 			iopt_add_domain(&t->iopt, &fake->item));
@@ -285,7 +285,7 @@ static void reserved_test_aperture(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
 			fixture_map_auto(t, 0, SZ_1M - PAGE_SIZE, &iova));
 
-	/* With several domains it is what they have in common. */
+	/* With several domains it is what they have in common */
 	wide = fixture_add_domain(t, COMMON_SIZES);
 	iopt_remove_domain(&t->iopt, &fake->item);
 	expect_usable(t, 0, 0, ULONG_MAX);

@@ -8,7 +8,7 @@
 
 #include "fixture_kunit.h"
 
-/* Expect @nr runs of each order of @order, and no others. */
+/* Expect @nr runs of each order of @order, and no others */
 static void expect_runs(struct fixture *t, unsigned int order, unsigned long nr,
 			unsigned int order2, unsigned long nr2)
 {
@@ -26,7 +26,7 @@ static void expect_runs(struct fixture *t, unsigned int order, unsigned long nr,
 	}
 }
 
-/* Each page of scattered memory is a run. */
+/* Each page of scattered memory is a run */
 static void stats_test_scattered(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -34,11 +34,11 @@ static void stats_test_scattered(struct kunit *test)
 
 	expect_runs(t, 0, 0, 0, 0);
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 16 * PAGE_SIZE));
-	/* Without a domain nothing is pinned. */
+	/* Without a domain nothing is pinned */
 	expect_runs(t, 0, 0, 0, 0);
 	fake = fixture_add_domain(t, COMMON_SIZES);
 	expect_runs(t, 0, 16, 0, 0);
-	/* A copy counts again, as far as it reaches. */
+	/* A copy counts again, as far as it reaches */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_copy(t, SZ_2M, SZ_1M + 3 * PAGE_SIZE,
 				     5 * PAGE_SIZE));
@@ -49,7 +49,7 @@ static void stats_test_scattered(struct kunit *test)
 	expect_runs(t, 0, 0, 0, 0);
 }
 
-/* Runs, and mappings that begin and end inside of them. */
+/* Runs, and mappings that begin and end inside of them */
 static void stats_test_runs(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -67,13 +67,13 @@ static void stats_test_runs(struct kunit *test)
 			fixture_unmap(t, SZ_1M, MEMORY_PAGES * PAGE_SIZE));
 	expect_runs(t, 1, 1, 2, 1);
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_2M, 8 * PAGE_SIZE));
-	/* Half pages at both ends: all that is touched is pinned. */
+	/* Half pages at both ends: all that is touched is pinned */
 	KUNIT_ASSERT_EQ(test, 0,
 			fixture_map_at(t, SZ_2M, SZ_2K, 9 * PAGE_SIZE));
 	expect_runs(t, 3, 1, 1, 1);
 }
 
-/* A run may continue behind a mapping, but that is another one. */
+/* A run may continue behind a mapping, but that is another one */
 static void stats_test_neighbours(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -86,15 +86,16 @@ static void stats_test_neighbours(struct kunit *test)
 			fixture_map_at(t, SZ_1M + 32 * PAGE_SIZE,
 				       32 * PAGE_SIZE, 32 * PAGE_SIZE));
 	expect_runs(t, 5, 2, 0, 0);
-	/* The same memory, cut by us. */
+	/* The same memory, cut by us */
 	KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_1M, 64 * PAGE_SIZE));
 	KUNIT_ASSERT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, 64 * PAGE_SIZE));
 	expect_runs(t, 6, 1, 0, 0);
-	KUNIT_EXPECT_EQ(test, 0, iopt_cut(&t->iopt, SZ_1M + 32 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0,
+			iopt_split_at(&t->iopt, SZ_1M + 32 * PAGE_SIZE));
 	expect_runs(t, 5, 2, 0, 0);
 }
 
-/* There is no IOVA behind the last. */
+/* There is no IOVA behind the last */
 static void stats_test_top(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -107,7 +108,7 @@ static void stats_test_top(struct kunit *test)
 	expect_runs(t, 0, 5, 0, 0);
 }
 
-/* What an access pins is no business of the address space. */
+/* What an access pins is no business of the address space */
 static void stats_test_access(struct kunit *test)
 {
 	struct fixture *t = test->priv;
@@ -122,7 +123,7 @@ static void stats_test_access(struct kunit *test)
 	expect_runs(t, 0, 8, 0, 0);
 }
 
-/* More than is looked at in one step: no page is counted twice, or not at all. */
+/* More than is looked at in one step: no page is counted twice, or not at all */
 static void stats_test_steps(struct kunit *test)
 {
 	const unsigned long npages = IOPT_RUNS_STEP + 32;

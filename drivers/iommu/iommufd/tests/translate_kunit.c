@@ -34,7 +34,7 @@ static void translate(struct kunit *test, struct fake_domain *fake,
 			fake_domain_phys(fake, iova + length - 1));
 }
 
-/* Nothing was unmapped, so there is nothing to flush. */
+/* Nothing was unmapped, so there is nothing to flush */
 static void translate_test_empty(struct kunit *test)
 {
 	struct fake_domain *fake = vtd(test, 0);
@@ -45,7 +45,7 @@ static void translate_test_empty(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->flushes, 0);
 }
 
-/* The fake fails if page-table pages are freed before their flush. */
+/* The fake fails if page-table pages are freed before their flush */
 static void translate_test_sizes(struct kunit *test)
 {
 	struct fake_domain *fake = vtd(test, 0);
@@ -61,7 +61,7 @@ static void translate_test_sizes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->flushes, 3);
 }
 
-/* Ranges that are apart, and ranges that meet, in one gather. */
+/* Ranges that are apart, and ranges that meet, in one gather */
 static void translate_test_gather(struct kunit *test)
 {
 	struct fake_domain *fake = vtd(test, 0);
@@ -88,7 +88,7 @@ static void translate_test_gather(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_stale, 0);
 }
 
-/* The fake fails if a flush is larger than the hardware can do. */
+/* The fake fails if a flush is larger than the hardware can do */
 static void translate_test_flush_max(struct kunit *test)
 {
 	static const unsigned long limits[] = { SZ_4K, SZ_64K, SZ_2M };
@@ -99,20 +99,20 @@ static void translate_test_flush_max(struct kunit *test)
 
 		translate(test, fake, SZ_8M - SZ_8K, SZ_1G - SZ_8K,
 			  SZ_4M + SZ_8K);
-		/* A switch to larger pages flushes as much as it maps. */
+		/* A switch to larger pages flushes as much as it maps */
 		KUNIT_EXPECT_LE(test, fake->largest, limits[i]);
 		iopt_untranslate_sync(&fake->item, SZ_8M - SZ_8K,
 				      SZ_4M + SZ_8K);
 		KUNIT_EXPECT_EQ(test, fake->nr_live, 0);
 		KUNIT_EXPECT_EQ(test, fake->nr_stale, 0);
-		/* Small, but across the border of two blocks. */
+		/* Small, but across the border of two blocks */
 		translate(test, fake, SZ_4M - SZ_4K, SZ_1G, SZ_8K);
 		iopt_untranslate_sync(&fake->item, SZ_4M - SZ_4K, SZ_8K);
 		KUNIT_EXPECT_EQ(test, fake->nr_stale, 0);
 	}
 }
 
-/* What a driver mapped before it failed is gone, and nothing else is. */
+/* What a driver mapped before it failed is gone, and nothing else is */
 static void translate_test_fails(struct kunit *test)
 {
 	struct fake_domain *fake = vtd(test, SZ_2M);

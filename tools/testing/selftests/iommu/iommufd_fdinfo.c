@@ -375,7 +375,7 @@ TEST_F(fdinfo, why_not_pinned)
 	fd = open("/proc/self/exe", O_RDONLY);
 	EXPECT_EQ(-EINVAL, ioas_map_file_at(self->fd, self->ioas, fd, 0, ps,
 					    BASE));
-	EXPECT_TRUE(told(self->fd, "no memfd", ""));
+	EXPECT_TRUE(told(self->fd, "not a memfd", ""));
 	close(fd);
 
 	fd = block_device(2 * ps);

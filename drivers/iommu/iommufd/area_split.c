@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Areas and the translations in them: how far one reaches, and how an area is
- * cut in two.
+ * split in two.
  */
 #include <linux/align.h>
 #include <linux/iommu.h>
@@ -33,12 +33,12 @@ static bool iopt_may_be_leaf(const struct iopt_area *area, unsigned long iova,
 /**
  * iopt_area_leaf - how far may the translation of an IOVA reach?
  * @area: a filled area of pinned memory, whose pages->mutex is held
- * @domain: which table it is filled into
+ * @domain: which domain it is filled into
  * @iova: an IOVA in the area
  * @last: receives the last IOVA of it, inclusive
  *
- * What a table has was made from the runs of the area, so that the runs tell
- * how large its entries can be at most. They do not tell how large they are.
+ * The page table was made from the runs of the area, so the runs tell how large
+ * its entries can be at most. They do not tell how large they are.
  *
  * Return: the first IOVA that the entry for @iova can cover.
  */
@@ -74,7 +74,8 @@ static phys_addr_t iopt_area_phys(const struct iopt_area *area,
 
 /*
  * Translate [start, end) as before, in memory that is contiguous. The IOMMU
- * driver may need two tables at most, and there is no way back without them.
+ * driver may need two page-table pages at most, and there is no way back
+ * without them.
  */
 static void iopt_area_refill(struct iopt_domain *item,
 			     const struct iopt_area *area, unsigned long start,
@@ -87,10 +88,10 @@ static void iopt_area_refill(struct iopt_domain *item,
 }
 
 /*
- * Make sure that no translation spans @iova. For a moment there is none for all
- * that the large one covered, so that DMA to what stays mapped around @iova is
- * blocked meanwhile. The user knows where the large ones can be: inside of one
- * of his mappings. Type 1 took away all of it for good.
+ * Make sure that no translation spans @iova. For a moment nothing is translated
+ * in the whole range of the large one, so DMA to what stays mapped around @iova
+ * is blocked. Userspace knows where large translations can be: inside one of
+ * its mappings. Type 1 unmapped all of it for good.
  */
 static void iopt_break_leaf(struct iopt_domain *item,
 			    const struct iopt_area *area, unsigned long iova)
@@ -130,7 +131,7 @@ static void iopt_split_area(struct io_pagetable *iopt, struct iopt_area *area,
 		if (!iopt->small_pages)
 			list_for_each_entry(item, &iopt->domains, entry)
 				iopt_break_leaf(item, area, iova);
-		/* All indices have a user before and after, so stay pinned. */
+		/* All indices have a user before and after, so stay pinned */
 		if (filled)
 			interval_tree_remove(&area->user, &area->pages->users);
 		area->user.last = rear->user.start - 1;
@@ -145,8 +146,8 @@ static void iopt_split_area(struct io_pagetable *iopt, struct iopt_area *area,
 }
 
 /*
- * A table that is asked what is dirty would forget it about an entry that is
- * broken.
+ * A page table that tracks dirty pages would lose the dirty bit of an entry
+ * that is split.
  */
 static bool iopt_split_forgets(struct io_pagetable *iopt,
 			       struct iopt_area *area, unsigned long iova)
@@ -165,7 +166,7 @@ static bool iopt_split_forgets(struct io_pagetable *iopt,
 }
 
 /*
- * Return: 0 if the area was cut or needs no cut, -EAGAIN if an access is in
+ * Return: 0 if the area was split or needs no split, -EAGAIN if an access is in
  * the way, in *busy, or an error.
  */
 static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
@@ -175,7 +176,7 @@ static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 	unsigned long offset;
 
-	/* Nobody makes or removes areas meanwhile, so all are ready. */
+	/* Nobody makes or removes areas meanwhile, so all are ready */
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
@@ -187,7 +188,7 @@ static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
 	    area->pages->source == IOPT_PAGES_MMIO ||
 	    iopt_split_forgets(iopt, area, iova))
 		return refuse(iopt->refusal, -EINVAL,
-			      "unmap: 0x%lx is no place to cut the mapping at 0x%lx-0x%lx",
+			      "unmap: cannot split at 0x%lx the mapping at 0x%lx-0x%lx",
 			      iova, area->node.start, area->node.last);
 	if (atomic_read(&area->num_accesses)) {
 		area->prevent_access = true;
@@ -212,29 +213,30 @@ static void iopt_split_allow_access(struct io_pagetable *iopt,
 }
 
 /**
- * iopt_set_cuttable - may an unmap cut areas?
+ * iopt_set_splittable - may an unmap split areas?
  * @iopt: the address space
- * @cuttable: it may
+ * @splittable: true if it may
  */
-void iopt_set_cuttable(struct io_pagetable *iopt, bool cuttable)
+void iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
-	iopt->cuttable = cuttable;
+	iopt->splittable = splittable;
 }
 
 /**
- * iopt_cut - make sure that no area spans an IOVA
+ * iopt_split_at - make sure that no area spans an IOVA
  * @iopt: the address space
- * @iova: the first IOVA of the rear part, if there is an area to be cut
+ * @iova: the first IOVA of the rear part, if there is an area to split
  *
  * For the first version of VFIO's type 1 container, whose mappings may be
  * unmapped in parts. Translations are as large there as elsewhere, because
  * hardly anybody does that, and are broken here if somebody does.
  *
- * Return: 0; or with nothing changed: -EINVAL if the area cannot be cut there,
+ * Return: 0; or with nothing changed: -EINVAL if the area cannot be split
+ * there,
  * -ENOMEM.
  */
-int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
+int iopt_split_at(struct io_pagetable *iopt, unsigned long iova)
 {
 	struct iopt_area *rear;
 	struct iova_node busy;
@@ -255,7 +257,7 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 		return -ENOMEM;
 	while ((rc = iopt_try_split(iopt, iova, rear, &busy, &used)) ==
 	       -EAGAIN) {
-		/* As for an unmap; the accesses pin the rest anew. */
+		/* As for an unmap; the accesses pin the rest again */
 		if (WARN_ON(!iopt->access_ops || tries++ > 100)) {
 			rc = -EDEADLOCK;
 			break;
@@ -271,15 +273,15 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 }
 
 /**
- * iopt_range_cuts_area - does a bound of a range lie inside of an area?
+ * iopt_range_splits_area - does a bound of a range lie inside of an area?
  * @iopt: the address space; the caller has no lock of it
  * @iova: first IOVA
  * @last: last IOVA, inclusive
  *
  * Return: true if so.
  */
-bool iopt_range_cuts_area(struct io_pagetable *iopt, unsigned long iova,
-			  unsigned long last)
+bool iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
+			    unsigned long last)
 {
 	struct iova_node *node;
 
