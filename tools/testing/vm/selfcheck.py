@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -18,6 +19,9 @@ import verdict
 from kernels import KERNELS
 from report import single
 from util import HERE
+
+sys.path.append(str(HERE.parent / "static"))
+import layers		# noqa: E402
 
 BAD_LINES = """
 [    1.0] WARNING: CPU: 0 PID: 1 at drivers/iommu/iommufd/pages.c:100 iopt_unfill+0x1/0x2
@@ -213,6 +217,35 @@ class Parsers(unittest.TestCase):
 
     def test_tap_planned_failure(self):
         self.assertEqual(self.parse("1..1\nnot ok 1 a # XFAIL known\n"), [1, 0, 0])
+
+    def test_layers_see_what_is_above(self):
+        with tempfile.TemporaryDirectory() as place:
+            repo = Path(place)
+            (repo / "d/sub").mkdir(parents=True)
+            for name, text in (("top.c", '#include "low.h"\n'), ("low.c", '#include "top.h"\n'), ("sub/knot.c", ""),
+                               ("sub/tied.c", ""), ("new.c", ""), ("top.h", ""), ("low.h", "")):
+                (repo / "d" / name).write_text(text)
+                (repo / "d" / name).with_suffix(".o").touch()
+            (repo / "list").write_text("# the top first\ntop.c  a\nsub/knot.c sub/tied.c  b\nlow.c  c\ngone.c  d\n")
+            nm = """
+d/top.o:                 U f_low
+d/top.o:0000000000000000 T f_top
+d/top.o:0000000000000000 t hidden
+d/sub/knot.o:                 U f_tied
+d/sub/knot.o:0000000000000000 T f_knot
+d/sub/tied.o:                 U f_knot
+d/sub/tied.o:0000000000000000 T f_tied
+d/low.o:                 U f_knot
+d/low.o:                 U hidden
+d/low.o:                 U printk
+d/low.o:0000000000000000 D f_low
+"""
+            found = layers.check(repo, repo, lambda argv, folder: nm, {"d": "list"})
+            self.assertEqual(sorted(found), [
+                "d/new.c is not in list",
+                "list has gone.c, but d has no such file",
+                "low.c uses f_knot of sub/knot.c, which is above it in list",
+                "low.c uses top.h of top.c, which is above it in list"])
 
 
 def boots():
