@@ -3,15 +3,12 @@
  * The IOVA map of an address space: areas, their life, and the domains that
  * they are filled into. See io_pagetable.h for the vocabulary and the locking.
  */
-#include <linux/align.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
-#include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory behind areas: pin it once, hand it out by runs, release it.
+ * The memory behind areas: where it comes from, and its life.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/hugetlb.h>
 #include <linux/slab.h>
 
 #include "mmio.h"
 #include "pages.h"
-#include "refusal.h"
-#include "trace.h"
-#include "translate.h"
 
 static struct kmem_cache *pages_cache;
 

@@ -5,12 +5,8 @@
 #include <linux/capability.h>
 #include <linux/export.h>
 #include <linux/iommufd.h>
-#include <linux/iova_bitmap.h>
-#include <linux/log2.h>
 #include <linux/moduleparam.h>
-#include <linux/overflow.h>
 #include <linux/rwsem.h>
-#include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 #include <uapi/linux/vfio.h>
 
