@@ -124,7 +124,7 @@ static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
 
 	guard(mutex)(&access->lock);
 
-	/* The owner is giving back its pins for somebody else's change */
+	/* The owner is unpinning for another change */
 	if (access->ioas != access->ioas_unpin)
 		return -EBUSY;
 	if (must_have ? !access->ioas : !!access->ioas)

@@ -80,7 +80,7 @@ int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 	/* There is no struct page to hand out */
 	if (pages->source == IOPT_PAGES_MMIO)
 		return -EFAULT;
-	/* Somebody may be pinning a lot, or memory that is slow to arrive */
+	/* Another task may be pinning a lot, or memory that is slow to arrive */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	rc = iopt_add_pin(pages, index, last, refusal);

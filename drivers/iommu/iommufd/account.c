@@ -141,7 +141,7 @@ int pin_account_charge(struct pin_account *account, unsigned long npages,
 }
 
 /**
- * pin_account_uncharge - give back what pin_account_charge() took
+ * pin_account_uncharge - undo pin_account_charge()
  * @account: the payer; its embedder's lock is held
  * @npages: number of pages
  *

@@ -176,7 +176,7 @@ static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
 	struct iopt_area *area;
 	unsigned long offset;
 
-	/* Nobody makes or removes areas meanwhile, so all are ready */
+	/* No areas are being made or removed, so all are ready */
 	guard(rwsem_write)(&iopt->domains_rwsem);
 	guard(rwsem_write)(&iopt->iova_rwsem);
 
@@ -230,7 +230,7 @@ void iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
  *
  * For the first version of VFIO's type 1 container, whose mappings may be
  * unmapped in parts. Translations are as large there as elsewhere, because
- * hardly anybody does that, and are broken here if somebody does.
+ * hardly any program does that, and are split here if one does.
  *
  * Return: 0; or with nothing changed: -EINVAL if the area cannot be split
  * there,

@@ -242,7 +242,7 @@ static int iommufd_change_ioas(struct iommufd_device *idev,
 	if (!rc)
 		rc = iommufd_change_hwpt(idev, &hwpt->common, replace, old);
 	if (rc) {
-		/* Nobody may find it once the lock is gone */
+		/* It must not be found once the lock is released */
 		list_del_init(&hwpt->entry);
 		mutex_unlock(&ioas->mutex);
 		iommufd_object_abort_and_destroy(ictx, &hwpt->common.obj);

@@ -19,7 +19,7 @@ struct iommufd_hwpt;
  * @devices: attached struct iommufd_device; under igroup->lock
  *
  * One that is replaced becomes another object, so that the old one goes on
- * describing the old hwpt for as long as somebody may look at it, also if the
+ * describing the old hwpt for as long as it may be looked at, also if the
  * replacement fails.
  */
 struct iommufd_attachment {

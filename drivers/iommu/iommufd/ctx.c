@@ -42,7 +42,7 @@ struct iommufd_ctx *iommufd_ctx_alloc(struct file *file, bool type1)
 
 /**
  * iommufd_ctx_free - undo iommufd_ctx_alloc()
- * @ictx: the context of a file that nobody has open any more
+ * @ictx: the context of a file that is not open any more
  */
 void iommufd_ctx_free(struct iommufd_ctx *ictx)
 {

@@ -26,7 +26,7 @@ static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
-	/* Nobody is told that it is the context's when it is not any more */
+	/* The group must not count as the context's once its DMA is released */
 	scoped_guard(mutex, &idev->ictx->groups_lock)
 		idev->igroup->owners--;
 	iommu_device_release_dma_owner(idev->dev);
@@ -141,7 +141,7 @@ int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev)
  *
  * Return: the device; or an ERR_PTR: -ENODEV without an IOMMU, -EINVAL if DMA
  * is not coherent, -EPERM if the platform does not isolate interrupts or if
- * the group belongs to a host driver or to somebody else, or -ENOMEM.
+ * the group is in use by a host driver or by another owner, or -ENOMEM.
  */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id)

@@ -104,7 +104,7 @@ void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
 	iopt_slice_unmap(&slice, gather, area->node.start);
 }
 
-/* Pin if nobody did yet, and fill an area that has no domain into all */
+/* Pin what is not pinned yet, and fill a new area into all domains */
 static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct iopt_gather gather;
@@ -295,7 +295,7 @@ static int iopt_add_to_tree(struct io_pagetable *iopt, struct iopt_area *areas,
 	return 0;
 }
 
-/* Claim the range, so that nobody else can use it while it is filled */
+/* Claim the range, so no other call can use it while it is filled */
 static int iopt_claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 			    struct iopt_map *map)
 {
@@ -372,7 +372,7 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 
 /*
  * Tell the user where the map is, which is all of the struct that changes. The
- * areas are not ready yet, so that nobody has touched them if that fails.
+ * areas are not ready yet, so no other call has used them if that fails.
  */
 static int iopt_answer_map(struct io_pagetable *iopt,
 			   const struct iopt_map *map, struct iopt_area *areas)

@@ -15,7 +15,7 @@
  */
 #define ALLOWED_MAX 65536U
 
-/* Nobody is left who could be in the way, so that only a signal can fail it */
+/* No call uses it any more, so only a signal can make this fail */
 static int iommufd_ioas_empty(struct iommufd_object *obj)
 {
 	unsigned long unmapped;

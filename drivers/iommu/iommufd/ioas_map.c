@@ -17,7 +17,7 @@
 static int iommufd_map_prot(u32 flags)
 {
 	/*
-	 * All DMA of userspace is to be coherent: there is no way for it to
+	 * All DMA of userspace has to be coherent: there is no way for it to
 	 * flush caches.
 	 */
 	int prot = IOMMU_CACHE;

@@ -145,7 +145,7 @@ int iommufd_msi_prepare(struct iommufd_group *igroup,
  * @lock: protects @ioas and @ioas_unpin; outside the locks of the IOAS
  * @ioas: whose IOVA can be used, or NULL
  * @ioas_unpin: whose IOVA can be unpinned, or NULL; differs from @ioas while
- *              the owner is asked to give back its pins; holds a reference
+ *              the owner is asked to unpin; holds a reference
  * @ops: constant
  * @data: cookie for @ops
  */

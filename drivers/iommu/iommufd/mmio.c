@@ -323,7 +323,7 @@ static int iommufd_mmio_check_vma_prot(const struct vm_area_struct *vma,
  * iommufd_mmio_get_user - find the device memory behind a user address
  * @uptr: address in the current process
  * @length: bytes, not 0
- * @prot: what is to be done to it: IOMMU_READ and so on
+ * @prot: how it will be accessed: IOMMU_READ and so on
  * @offset: receives the offset of @uptr in the memory
  * @refusal: where to say why access is refused, may be NULL
  *
@@ -386,11 +386,11 @@ static int iommufd_mmio_check_file_prot(const struct file *file, int prot,
  * @file: any file, perhaps a dma-buf of a lender
  * @start: byte offset in the file
  * @length: bytes, not 0; receives how many of them follow in this memory
- * @prot: what is to be done to it: IOMMU_READ and so on
+ * @prot: how it will be accessed: IOMMU_READ and so on
  * @offset: receives the offset of @start in the memory
  * @refusal: where to say why access is refused, may be NULL
  *
- * Return: the memory with a reference, NULL if the file is nobody's, or an
+ * Return: the memory with a reference, NULL if no lender knows the file, or an
  * ERR_PTR: -EACCES if the file was not opened for that, or that of the lender.
  */
 struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,

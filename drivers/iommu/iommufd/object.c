@@ -172,7 +172,7 @@ void iommufd_object_release(struct iommufd_object *obj)
 static void iommufd_object_finish_destroy(struct iommufd_ctx *ictx,
 					  struct iommufd_object *obj)
 {
-	/* Nobody finds it any more; let those end who did */
+	/* It cannot be found any more; wait for calls that have found it */
 	if (!refcount_dec_and_test(&obj->calls))
 		wait_event(ictx->destroy_wait,
 			   !refcount_read(&obj->calls));
@@ -192,7 +192,7 @@ static void iommufd_object_forget_id(struct iommufd_ctx *ictx,
 		obj->ops->forget(ictx, obj);
 }
 
-/* Take an object out of the id space if nobody else needs it */
+/* Take an object out of the id space if no other object needs it */
 static bool iommufd_object_remove(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {
@@ -204,7 +204,7 @@ static bool iommufd_object_remove(struct iommufd_ctx *ictx,
 	return true;
 }
 
-/* A destroy stops before it has begun; nobody uses the object */
+/* A destroy stops before it has begun; no call uses the object */
 static void iommufd_object_revive(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj)
 {
@@ -216,9 +216,9 @@ static void iommufd_object_revive(struct iommufd_ctx *ictx,
 }
 
 /*
- * Wait for the calls that use an object which nobody finds any more. The users
- * of other threads decide how long they take. Return false, with the object as
- * it was, if the caller was killed before.
+ * Wait for the calls that use an object that cannot be found any more. The
+ * users of other threads decide how long they take. Return false, with the
+ * object as it was, if the caller was killed before.
  */
 static bool iommufd_object_wait_for_calls(struct iommufd_ctx *ictx,
 					  struct iommufd_object *obj)
@@ -299,7 +299,7 @@ void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 /**
  * iommufd_object_destroy_unused - release an object, destroy it if it was last
  * @ictx: whose object
- * @obj: the object; the caller's hold is given up
+ * @obj: the object; the caller's hold is released
  *
  * Return: true if it was destroyed.
  */
@@ -323,7 +323,7 @@ bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,
 
 /**
  * iommufd_object_destroy_all - destroy what the user left behind
- * @ictx: a context that nobody can reach any more
+ * @ictx: a context that cannot be reached any more
  *
  * Objects refer to one another without cycles, so every round finds one that
  * is not needed.

@@ -27,8 +27,8 @@ enum iommufd_object_type {
  * @empty: take out what may be a lot, because a user wants to destroy the object;
  *         may be NULL. No call uses the object. Returns 0, or -EINTR if
  *         the caller was killed, after which the object lives on with the rest
- * @destroy: release what the object holds, not its memory. Nobody can reach
- *           the object any more
+ * @destroy: release what the object holds, not its memory. The object
+ *           cannot be reached any more
  * @forget: clear what refers to the object without holding it, because its id is
  *          gone; under the xa_lock of the ids. May be NULL
  * @show: add to the line that fdinfo has of the object. It and the following ones

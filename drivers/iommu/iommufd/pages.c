@@ -229,7 +229,7 @@ unsigned long iopt_pages_address(const struct iopt_pages *pages,
 }
 
 /**
- * iopt_pages_release - free pages that nobody refers to
+ * iopt_pages_release - free pages that are not referred to any more
  * @kref: of the pages; there is no user left, so nothing is pinned
  */
 void iopt_pages_release(struct kref *kref)
@@ -285,7 +285,7 @@ static void iopt_runs_add(struct iopt_runs *runs, unsigned long pfn,
  *        it
  *
  * Holds the mutex of the pages, which bounds how long the range
- * should be. What nobody uses any more is not counted.
+ * should be. What has no user any more is not counted.
  *
  * Return: 0, or -EINTR if the caller was killed.
  */
@@ -296,7 +296,7 @@ int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 
 	if (pages->source == IOPT_PAGES_MMIO)
 		return 0;
-	/* Somebody may be pinning a lot */
+	/* Another task may be pinning a lot */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	while ((user = interval_tree_iter_first(&pages->users, index, last))) {

@@ -333,7 +333,7 @@ int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
  * @user: what was passed to iopt_pages_use()
  *
  * Nothing may translate to the pages on behalf of this user any more: what
- * nobody else uses is unpinned here. Cannot fail and allocates nothing.
+ * has no other user is unpinned here. Cannot fail and allocates nothing.
  */
 void iopt_pages_unuse(struct iopt_pages *pages,
 		      struct interval_tree_node *user)

@@ -39,7 +39,7 @@ static bool iopt_is_past_end(const struct vm_area_struct *vma,
 	return pos >= i_size_read(file_inode(vma->vm_file));
 }
 
-/* All of it is to be found by iommufd_mmio_get_user() */
+/* Does iommufd_mmio_get_user() find all of it? */
 static bool iopt_is_lent(const struct iopt_pages *pages)
 {
 	struct iommufd_mmio *mmio;

@@ -33,7 +33,7 @@ static __printf(4, 0) void refusal_record(struct refusal *refusal, int error,
 					  va_list args)
 {
 	vscnprintf(text, REFUSAL_LEN, fmt, args);
-	/* For whoever asks after a program that has ended because of it */
+	/* For those who look after the program has ended because of it */
 	trace_iommufd_refuse(error, text);
 
 	spin_lock(&refusal->lock);

@@ -32,7 +32,7 @@ struct refusal {
  * enum refusal_kind - what an administrator can do something about
  * @REFUSAL_MEMLOCK: the user may not lock that much memory
  * @REFUSAL_ISOLATION: the platform does not confine the device
- * @REFUSAL_OWNER: a group belongs to a host driver or to somebody else
+ * @REFUSAL_OWNER: a group is in use by a host driver or by another owner
  * @REFUSAL_RESERVED: memory is mapped where the platform reserves addresses
  */
 enum refusal_kind {

@@ -61,8 +61,8 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 
 /**
  * iopt_unreserve - allow the ranges of an owner again
- * @iopt: the address space; iova_rwsem is held for writing unless nobody else
- *        can reach it
+ * @iopt: the address space; iova_rwsem is held for writing unless no other
+ *        call can reach it
  * @owner: whose ranges
  */
 void iopt_unreserve(struct io_pagetable *iopt, const void *owner)

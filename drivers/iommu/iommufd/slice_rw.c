@@ -60,7 +60,7 @@ long iopt_slice_rw(const struct iopt_slice *slice, const struct iopt_hold *hold,
 
 	if (pages->source == IOPT_PAGES_MMIO)
 		return -EFAULT;
-	/* Somebody may be pinning a lot */
+	/* Another task may be pinning a lot */
 	if (mutex_lock_killable(&pages->mutex))
 		return -EINTR;
 	while (done < slice->length) {

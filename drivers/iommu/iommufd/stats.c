@@ -13,7 +13,7 @@
 
 /*
  * The user whose memory is pinned under the locks decides how long that takes,
- * and who reads fdinfo may be somebody else.
+ * and the reader of fdinfo may be another user.
  */
 static int iopt_lock_to_look(struct io_pagetable *iopt)
 {

@@ -306,7 +306,7 @@ void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 
 		n = iopt_next_piece(sizes, iova, iova, length, &page);
 		done = iopt_unmap_piece(gather, iova, page, n);
-		/* If so, somebody else changed our domain */
+		/* If so, the domain was changed by other code */
 		WARN_ON(done < n);
 		iova += n;
 		length -= n;

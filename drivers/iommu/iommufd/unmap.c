@@ -77,7 +77,7 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
  * IOVA until they are unfilled and flushed.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by somebody else, -EAGAIN if accesses are in the way; with
+ * made or removed by another call, -EAGAIN if accesses are in the way; with
  * nothing changed but prevent_access up to *end.
  */
 static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
@@ -148,7 +148,7 @@ static bool iopt_next_in_use(struct io_pagetable *iopt, unsigned long start,
 }
 
 /*
- * Ask the accesses to let go of what keeps areas in [start, last] from being
+ * Ask the accesses to unpin what keeps areas in [start, last] from being
  * removed. One area at a time, because there are owners that go through all of
  * the IOVA that they are asked about. Return -EAGAIN, or -EDEADLOCK if that was
  * tried often enough.
@@ -244,11 +244,11 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  *
  * Areas go in batches of %IOPT_UNFILL_BATCH, from low to high IOVA, between
  * which others get the locks and a signal is seen. Up to that many go together
- * or not at all, and so do more if nobody else changes the range.
+ * or not at all, and so do more if no other call changes the range.
  *
  * Return: 0; -ENOENT if the range is empty or would split an area, -EBUSY if
  * another thread is making or removing an area in it, -EINTR if the caller was
- * killed, -EDEADLOCK if an access does not let go, -EINVAL if the length is 0,
+ * killed, -EDEADLOCK if an access does not unpin, -EINVAL if the length is 0,
  * -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
@@ -276,7 +276,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
  * In batches, as iopt_unmap().
  *
  * Return: 0, -EBUSY if another thread is making or removing an area, -EINTR if
- * the caller was killed, or -EDEADLOCK if an access does not let go.
+ * the caller was killed, or -EDEADLOCK if an access does not unpin.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
@@ -288,7 +288,7 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
  * @iopt: the address space
  *
  * What is being mapped or unmapped is waited for; what comes later stays, and so
- * does what an access does not let go of.
+ * does what an access does not unpin.
  */
 void iopt_clear(struct io_pagetable *iopt)
 {

@@ -98,7 +98,7 @@ int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 		return 0;
 	}
 	iommufd_object_abort_and_destroy(ictx, &ioas->obj);
-	/* Somebody made one before; theirs is as good */
+	/* Another call has made one before, which is as good */
 	return rc == -EEXIST ? 0 : rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_ioas_create, "IOMMUFD_VFIO");

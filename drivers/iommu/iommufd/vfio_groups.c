@@ -189,7 +189,7 @@ static int iommufd_vfio_attach_member(struct iommufd_ctx *ictx,
 
 	rc = member->with_device(member->with_group, iommufd_vfio_attach_with,
 				 member);
-	/* Pins, which nobody who wants to unbind the device waits for */
+	/* Pins, so not with the device locked, which an unbind would wait for */
 	if (!rc && !member->hwpt->filled) {
 		rc = iommufd_vfio_fill_hwpt(ictx, member->hwpt);
 		if (rc)

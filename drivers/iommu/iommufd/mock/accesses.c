@@ -223,7 +223,7 @@ static int mock_access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	pin->iova = cmd->access_pages.iova;
 	pin->length = cmd->access_pages.length;
 
-	/* Somebody may be pinning memory that is slow to arrive */
+	/* Another task may be pinning memory that is slow to arrive */
 	if (mutex_lock_killable(&acc->lock)) {
 		kfree(pin);
 		return -EINTR;
