@@ -136,7 +136,7 @@ TEST_F_TIMEOUT(p2p, limit, 120)
 	begin = seconds_now();
 	ASSERT_EQ(0, vp_set_command(&p->shmem, 0, PCI_COMMAND_MEMORY));
 	EXPECT_GT(1, seconds_now() - begin);
-	send(_metadata, p, 0x4a);
+	EXPECT_TRUE(stopped(_metadata, p, 0x4a));
 	ASSERT_EQ(0, vp_set_command(&p->shmem, PCI_COMMAND_MEMORY, 0));
 	EXPECT_EQ(1, p->bar[0]);
 	ASSERT_TRUE(send(_metadata, p, 0x4b));
