@@ -24,13 +24,14 @@
 
 #define ROM_UNIT		512
 
-static bool rom_has(const struct vfio_pci_rom *rom, size_t pos, size_t len)
+static bool vfio_pci_rom_has(const struct vfio_pci_rom *rom, size_t pos,
+			     size_t len)
 {
 	return pos <= rom->size && len <= rom->size - pos;
 }
 
-static u32 rom_read(const struct vfio_pci_rom *rom, size_t pos,
-		    unsigned int width)
+static u32 vfio_pci_rom_get(const struct vfio_pci_rom *rom, size_t pos,
+			    unsigned int width)
 {
 	u32 val = 0;
 
@@ -52,15 +53,16 @@ size_t vfio_pci_rom_image_size(const struct vfio_pci_rom *rom)
 	bool last;
 
 	do {
-		if (!rom_has(rom, pos, ROM_HEADER_LEN) ||
-		    rom_read(rom, pos, 2) != ROM_HEADER_SIGNATURE)
+		if (!vfio_pci_rom_has(rom, pos, ROM_HEADER_LEN) ||
+		    vfio_pci_rom_get(rom, pos, 2) != ROM_HEADER_SIGNATURE)
 			break;
-		data = pos + rom_read(rom, pos + ROM_HEADER_DATA, 2);
-		if (!rom_has(rom, data, ROM_DATA_LEN) ||
-		    rom_read(rom, data, 4) != ROM_DATA_SIGNATURE)
+		data = pos + vfio_pci_rom_get(rom, pos + ROM_HEADER_DATA, 2);
+		if (!vfio_pci_rom_has(rom, data, ROM_DATA_LEN) ||
+		    vfio_pci_rom_get(rom, data, 4) != ROM_DATA_SIGNATURE)
 			break;
-		len = ROM_UNIT * rom_read(rom, data + ROM_DATA_IMAGE_LEN, 2);
-		last = rom_read(rom, data + ROM_DATA_INDICATOR, 1) &
+		len = ROM_UNIT *
+		      vfio_pci_rom_get(rom, data + ROM_DATA_IMAGE_LEN, 2);
+		last = vfio_pci_rom_get(rom, data + ROM_DATA_INDICATOR, 1) &
 		       ROM_DATA_LAST;
 		pos += len;
 	} while (len && !last);

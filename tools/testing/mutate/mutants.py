@@ -261,7 +261,7 @@ stock("no-zap-before-disable", PCI + "config_rw.c", "vfio_pci_write_command", "\
 stock("msi-not-shown", PCI + "config.c", "vfio_pci_config_msi_changed", "if (vdev->irq_type == VFIO_PCI_MSI_IRQ_INDEX)", "if (0)", "vfio/vfio_pci_irq:msi_in_config")
 stock("bars-stay-where-they-are", PCI + "config.c", "vfio_pci_config_restore", "\tvfio_pci_restore_assigned_bars(vdev);\n", "", "vfio/vfio_pci_changed:bar")
 uml("config-asks-again", PCI + "config_caps.c", "vfio_pci_desc_read", "d->seen && test_bit(reg, d->seen->known)", "false", "vfio_pci_config*")
-uml("rom-read-behind-its-end", PCI + "rom_image.c", "vfio_pci_rom_image_size", "!rom_has(rom, data, ROM_DATA_LEN) ||\n\t\t    ", "", "vfio_pci_rom_image")
+uml("rom-read-behind-its-end", PCI + "rom_image.c", "vfio_pci_rom_image_size", "!vfio_pci_rom_has(rom, data, ROM_DATA_LEN) ||\n\t\t    ", "", "vfio_pci_rom_image")
 uml("config-loops", PCI + "config_build.c", "vfio_pci_build_cut_loop", "\t\t\t\tl->nr = i;\n", "\t\t\t\t;\n", "vfio_pci_config*")
 uml("config-pme", PCI + "config_build.c", "vfio_pci_build_fix_caps", "PCI_PM_CTRL_PME_ENABLE |", "0 |", "vfio_pci_config*")
 uml("config-msi-length", PCI + "config_caps.c", "vfio_pci_msi_len", "0x18 : 0x14", "0x14 : 0x14", "vfio_pci_config*")

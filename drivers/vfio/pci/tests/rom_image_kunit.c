@@ -68,21 +68,21 @@ static void images(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, size_of(f));
 	add_image(f, 0, 0x1c, 3, true);
 	KUNIT_EXPECT_EQ(test, 3 * 512, size_of(f));
-	/* not the last one, but nothing follows */
+	/* Not the last one, but nothing follows */
 	add_image(f, 0, 0x1c, 3, false);
 	KUNIT_EXPECT_EQ(test, 3 * 512, size_of(f));
 	add_image(f, 3 * 512, 0x40, 2, false);
 	add_image(f, 5 * 512, 0x1a, 1, true);
 	KUNIT_EXPECT_EQ(test, 6 * 512, size_of(f));
-	/* what is behind the last one does not count */
+	/* What is behind the last one does not count */
 	add_image(f, 6 * 512, 0x1c, 1, true);
 	KUNIT_EXPECT_EQ(test, 6 * 512, size_of(f));
-	/* longer than the window: there are such ROMs */
+	/* Longer than the window: there are such ROMs */
 	add_image(f, 0, 0x1c, 0xffff, true);
 	KUNIT_EXPECT_EQ(test, WINDOW, size_of(f));
 	add_image(f, 0, 0x1c, WINDOW / 512, false);
 	KUNIT_EXPECT_EQ(test, WINDOW, size_of(f));
-	/* no length: no end either */
+	/* No length: no end either */
 	add_image(f, 0, 0x1c, 0, false);
 	KUNIT_EXPECT_EQ(test, 0, size_of(f));
 }
@@ -101,7 +101,7 @@ static void data_at_the_end(struct kunit *test)
 	}
 	add_image(f, 0, 0xffff, 1, true);
 	KUNIT_EXPECT_EQ(test, 0, size_of(f));
-	/* that of an image in the last unit */
+	/* That of an image in the last unit */
 	add_image(f, 0, 0x1c, WINDOW / 512 - 1, false);
 	add_image(f, WINDOW - 512, 0xfff0, 1, true);
 	KUNIT_EXPECT_EQ(test, WINDOW - 512, size_of(f));
