@@ -34,7 +34,7 @@ HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
 .PHONY: all modules tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
-	check-stock check-more check-models check-clients check-installed check-debug check-all check-ci fuzz mutate clean distclean help
+	check-stock check-more check-models check-clients check-kernels check-installed check-debug check-all check-ci fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -122,6 +122,9 @@ check-models: ## Only a few selftests on each IOMMU that QEMU has: what devices 
 
 check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users of our modules
 	@$(VM) check clients
+
+check-kernels: ## Only what is built for each of Debian's kernels, all selftests on the newest, a few on the others
+	@$(VM) check kernels
 
 check-installed: ## Only 'make install' on a Debian 13 system with its own initramfs and udev, and what it is after a reboot
 	@$(VM) check installed

@@ -51,15 +51,16 @@ def build_tools():
 def main():
     on_terminate()
     begin = time.monotonic()
-    disk = BUILD / "demo/nvme.img"
+    kernel = sys.argv[1] if len(sys.argv) > 1 else "stock"
+    disk = BUILD / f"demo/{kernel}.img"
     data = make_image(disk)
     checksum = hashlib.sha256(data).hexdigest()
-    config = inside(image.packaged() / "config")
+    config = inside(image.packaged(kernel) / "config")
     command = shlex.join(["tools/demo/guest.sh", build_tools(), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
 
-    say("booting the stock kernel in a virtual machine ...")
+    say(f"booting the {kernel} kernel in a virtual machine ...")
     result = guest.boot_once(guest.Options(command=[command], devices=["edu", f"nvme,file={disk}"],
-                                           name="demo", timeout=300))
+                                           kernel=kernel, name=f"demo-{kernel}", timeout=300))
     seconds = result.report["seconds"]
 
     problems = list(result.problems)

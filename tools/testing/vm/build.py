@@ -46,6 +46,7 @@ NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h",
                    "include/linux/pci_ids.h", "scripts/subarch.include", "tools/arch/x86/include", "tools/include",
                    *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")]]
 LAID_OVER = ("drivers", "include")
+PRIVATE_HEADER = "drivers/iommu/iommu-priv.h"
 # Our Makefiles in a kernel tree whose style is older than that of our sources have this line.
 TREE_COMPAT = b"include $(srctree)/compat/tree.mk\n\n"
 # The modules that are built and installed, a line for each; 'make install' and the package read it, too.
@@ -383,6 +384,31 @@ def harness(source, target):
     new = not (target / header.name).exists() or (target / header.name).read_text() != text
     write_if_changed(target / header.name, text)
     return new
+
+
+def private_header(kernel):
+    """Release and text of the IOMMU core's private header, of a kernel of the table: its source has it, its headers do not."""
+    debian.root()
+    if kernel == "stock":
+        return debian.versions()["kernel"], (pristine() / PRIVATE_HEADER).read_text()
+    release, at, packages = debian.packaged_kernel(KERNELS[kernel])
+    version = packages["image"][0][1]
+    kept = SRV / "private-headers" / f"{version}.h"
+    with lock("private-headers"):
+        if not kept.exists():
+            name = f"linux-source-{'.'.join(release.split('.')[:2])}"
+            deb = debian.package(name, version, at=at)
+            part = SRV / "private.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            with step(f"extracting {PRIVATE_HEADER} of {release}"):
+                run(["dpkg-deb", "-x", deb, part / "deb"], "unpacking the kernel source package")
+                chroot(["tar", "-xf", inside(part / f"deb/usr/src/{name}.tar.xz"), "-C", inside(part),
+                        "--strip-components=1", f"{name}/{PRIVATE_HEADER}"], what=f"extracting {PRIVATE_HEADER}")
+            kept.parent.mkdir(exist_ok=True)
+            write_if_changed(kept, (part / PRIVATE_HEADER).read_bytes())
+            shutil.rmtree(part)
+    return release, kept.read_text()
 
 
 def userspace(newer=None):

@@ -17,7 +17,7 @@ import logscan
 import machine
 import plan
 import system
-from kernels import KERNELS
+from kernels import KERNELS, OTHERS
 from report import collect, single, tell_skipped
 from util import BUILD, CLONE, REPO, Fail, follow_us, inside, say
 
@@ -191,13 +191,52 @@ def fuzzing(results, part):
     single(results, f"fuzz: the corpus and {plan.FUZZ_RUNS} inputs made of it", problems)
 
 
+def to_be_had(results, kernel):
+    """Is there such a kernel in the mirror? If not, that is said as a skip."""
+    try:
+        if kernel in OTHERS:
+            debian.packaged_kernel(KERNELS[kernel])
+        return True
+    except Fail as err:
+        missing = (f"{kernel}: everything", f"not to be had: {err}")
+        results.skipped.append(missing)
+        tell_skipped([missing])
+        return False
+
+
+def builds(results, part):
+    """The modules, for each kernel of the table that the mirror has."""
+    for kernel in filter(lambda name: to_be_had(results, name), OTHERS):
+        problems = []
+        begin = time.monotonic()
+        try:
+            release = build.modules(werror=True, kernel=kernel).name
+        except Fail as err:
+            release, problems = kernel, [str(err)]
+        single(results, f"external build with W=1 for {release} ({time.monotonic() - begin:.0f} s)", problems)
+
+
+def on_kernel(results, part, tests):
+    """Some selftests, on a kernel of the table."""
+    if to_be_had(results, part.kernel):
+        by_themselves(results, part, tests, 1500)
+
+
+def newest(results, part):
+    """All selftests, on the newest kernel of the table."""
+    if to_be_had(results, part.kernel):
+        selftests(results, part)
+
+
 def demo(results, part):
     """make demo"""
+    if not to_be_had(results, part.kernel):
+        return
     program = REPO / "tools/demo/run"
     if not program.exists():
         return
-    done = subprocess.run([str(program)], stdin=subprocess.DEVNULL)
-    single(results, "demo", [] if not done.returncode else [f"exit status {done.returncode}"])
+    done = subprocess.run([str(program), part.kernel], stdin=subprocess.DEVNULL)
+    single(results, f"demo on the {part.kernel} kernel", [] if not done.returncode else [f"exit status {done.returncode}"])
 
 
 def clients(results, part, run):

@@ -5,7 +5,7 @@ import collections
 from dataclasses import dataclass, field
 
 from build import FUZZER_PACKAGES
-from kernels import KERNELS
+from kernels import KERNELS, OTHERS
 
 # What the selftests find in their machine; the guest knows each by its id, see vm-bind.
 DEVICES = [
@@ -139,6 +139,9 @@ RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio
 # Minutes, and nothing else should run beside it on the same kernel: it measures time
 HUGE = [("iommu", "iommufd_huge")]
 
+# What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
+FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_release")]
+
 # A minute or so; "make fuzz" is for longer runs.
 FUZZ_RUNS = 3000
 
@@ -166,6 +169,12 @@ PLAN = [
     Part("kunit", "kunit", "uml", seconds=70),
     Part("stock", "selftests", "stock", seconds=600),
     Part("demo", "demo", "stock", seconds=30),
+    # The other kernels: all are built for, the newest one is run
+    Part("builds", "builds", groups=("check", "kernels", "ci"), seconds=300),
+    Part("backports", "newest", "backports", groups=("check", "kernels"), seconds=600),
+    Part("demo-backports", "demo", "backports", groups=("check", "kernels", "ci"), seconds=60),
+    *[Part(f"kernel-{name}", "on_kernel", name, arguments={"tests": FEW}, groups=("kernels",), seconds=200)
+      for name in OTHERS if name != "backports"],
     Part("vfioctl", "vfioctl", "stock", seconds=300, packages=VFIOCTL_PACKAGES),
     Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
     Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),

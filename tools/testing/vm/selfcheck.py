@@ -15,10 +15,11 @@ import guest
 import ktap
 import logscan
 import plan
+import static
 import verdict
 from kernels import KERNELS
 from report import single
-from util import HERE
+from util import HERE, REPO
 
 sys.path.append(str(HERE.parent / "static"))
 import layers		# noqa: E402
@@ -132,6 +133,12 @@ class Parsers(unittest.TestCase):
         with self.assertRaises(KeyError):
             plan.chosen(["stock", "no-such-part"])
         self.assertEqual([part.name for part in plan.chosen(["stock", "debug-vfio", "stock"])], ["debug-vfio", "stock"])
+
+    def test_prototypes_are_compared(self):
+        ours = (REPO / static.PRIVATE_HEADER).read_text()
+        self.assertEqual(static.private_prototypes(ours), [])
+        self.assertEqual(len(static.private_prototypes(ours.replace("unsigned int type", "unsigned long type"))), 1)
+        self.assertEqual(len(static.private_prototypes("")), len(static.prototypes(ours)))
 
     def test_log_bad_lines_are_seen(self):
         for line in BAD_LINES:

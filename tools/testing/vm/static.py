@@ -11,7 +11,7 @@ import tarfile
 
 import build
 import debian
-from report import single
+from report import single, tell_skipped
 from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files
 
 sys.path += [str(HERE.parent / "mutate"), str(HERE.parent / "static")]
@@ -99,8 +99,41 @@ def stable_fixes():
     return problems
 
 
+PRIVATE_HEADER = "compat/iommu/iommu-priv.h"
+
+
+def prototypes(text):
+    """The functions that a header declares, by name."""
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    found = re.findall(r"(?m)^((?:const |struct |unsigned )*\w+[ *\n]+)(\w+)(\([^;{}]*\));", text)
+    return {name: re.sub(r"\s*([(),*])\s*", r"\1", " ".join((kind + name + arguments).split()))
+            for kind, name, arguments in found}
+
+
+def private_prototypes(header):
+    """What a kernel's private header has otherwise than ours, which stands in for it in external builds."""
+    theirs = prototypes(header)
+    ours = prototypes((REPO / PRIVATE_HEADER).read_text())
+    problems = [f"{PRIVATE_HEADER}: {theirs.get(name, 'nothing of that name')} in the kernel, {prototype} here"
+                for name, prototype in ours.items() if theirs.get(name) != prototype]
+    return problems if ours else [f"{PRIVATE_HEADER}: no prototypes found"]
+
+
+def compare_headers(results):
+    """Our private header, with that of the oldest and of the newest kernel."""
+    for kernel in ("stock", "backports"):
+        try:
+            release, header = build.private_header(kernel)
+        except Fail as err:
+            results.skipped.append((f"prototypes of {kernel}", f"not to be had: {err}"))
+            tell_skipped(results.skipped[-1:])
+            continue
+        single(results, f"private prototypes are those of {release}", private_prototypes(header))
+
+
 def static(results, part):
     """All of it."""
+    compare_headers(results)
     debian.root(part.packages)
     single(results, "mutants have their places", mutate.check_table(REPO))
     single(results, "the list of stable fixes is that of Debian's kernel", stable_fixes())
