@@ -66,7 +66,7 @@ IOMMU_BAD = [re.compile(pattern) for pattern in (
 # Of those, what DMA of a device to where it may not go gives, and nothing else. A test that lets a device do that asks
 # for them, see expected(): address of the device, by what the driver calls it.
 FAULTS = [re.compile(pattern) for pattern in (
-    r"\bDMAR: \[DMA (?:Read|Write) [^]]*\] Request device \[(?P<bdf>[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\] fault addr ",
+    r"\bDMAR: \[DMA (?:Read|Write) [^]]*\] Request device \[(?P<bdf>(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\] fault addr ",
     r"\b(?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (?:AMD-Vi: )?Event logged \[IO_PAGE_FAULT ",
     r"\bEvent logged \[IO_PAGE_FAULT device=(?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ",
     r"\bvirtio_iommu \S+: (?:page|domain) fault from EP (?P<rid>\d+)\b",

@@ -80,6 +80,7 @@ FAULT_LINES = """
 [    1.5] DMAR: DRHD: handling fault status reg 503
 [    1.5] DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 [fault reason 0x05] PTE Write access is not set
 [    1.5] DMAR: [DMA Read PASID 0x0] Request device [00:02.0] fault addr 0x1000 [fault reason 0x71] SM: Present bit
+[    1.5] DMAR: [DMA Read NO_PASID] Request device [0000:00:02.0] fault addr 0x1000 [fault reason 0x06] PTE Read access is not set
 [    1.5] vfio-pci 0000:00:02.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0001 address=0x1000 flags=0x0020]
 [    1.5] AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:00:02.0 domain=0x0001 address=0x1000 flags=0x0020]
 [    1.5] virtio_iommu virtio0: page fault from EP 16 at 0x1000 [W]
