@@ -12,6 +12,7 @@
 
 #define TRACEFS		"/sys/kernel/tracing"
 #define TRACE		TRACEFS "/instances/vfio_pci_tables"
+#define FLUSH_ALL	"events/intel_iommu/cache_tag_flush_all/enable"
 #define MAX_TABLES	256
 
 /**
@@ -67,7 +68,6 @@ static int trace_set_up(void)
 		"events/kmem/mm_page_alloc/enable",
 		"events/kmem/mm_page_free/enable",
 		"events/intel_iommu/cache_tag_flush_range/enable",
-		"events/intel_iommu/cache_tag_flush_all/enable",
 		"events/intel_iommu/cache_tag_unassign/enable",
 	};
 	unsigned int i;
@@ -88,6 +88,9 @@ static int trace_set_up(void)
 				      "order==0");
 	for (i = 0; !ret && i < sizeof(event) / sizeof(event[0]); i++)
 		ret = trace_write(event[i], "1");
+	/* Newer kernels tell of a flush of all as of one of the largest range */
+	if (!ret && !access(TRACE "/" FLUSH_ALL, F_OK))
+		ret = trace_write(FLUSH_ALL, "1");
 	return ret;
 }
 
@@ -171,6 +174,23 @@ static void make_tables(struct __test_metadata *_metadata,
 }
 
 /*
+ * The end of what a flush covers: 6.12 tells the pages, newer kernels how many
+ * bits of the page number do not count, and of a flush of all that none does.
+ */
+static bool flush_end(__u64 start, const char *size, __u64 *end)
+{
+	unsigned long n;
+
+	if (sscanf(size, " pages 0x%lx", &n) == 1)
+		*end = start + PAGE * n;
+	else if (sscanf(size, " mask 0x%lx", &n) == 1)
+		*end = n < 52 ? start + (PAGE << n) : ~0ULL;
+	else
+		return false;
+	return true;
+}
+
+/*
  * Go through what happened since trace_on(). A flush is one of all, or of a
  * block of pages; several may cover what a table translated. The domain has no
  * cache tag any more after the device was blocked, and all of the domain flushed.
@@ -197,9 +217,7 @@ static void judge(struct __test_metadata *_metadata,
 			at = strstr(line, "] addr ");
 			ASSERT_NE(NULL, at);
 			start = strtoull(at + strlen("] addr "), &at, 16);
-			ASSERT_EQ(at, strstr(at, " pages 0x"));
-			end = start + PAGE * strtoull(at + strlen(" pages "),
-						      NULL, 16);
+			ASSERT_NE(0, flush_end(start, at, &end));
 			self->flushes++;
 		} else if ((strstr(line, " cache_tag_flush_all: ") ||
 			    strstr(line, " cache_tag_unassign: ")) &&
