@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import arm64
 import debian
 from kernels import KERNELS
 from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, follow_us, inside, lock,
@@ -294,14 +295,14 @@ def variants():
             tree()
 
 
-def mirror():
-    """The repo as the chroot and the guest see it; what is built there stays between calls."""
+def mirror(arch="x86_64"):
+    """The repo as the chroot and the guest see it; what is built there for guests of that kind stays between calls."""
     debian.root()
     with lock(f"{CLONE.name}-build"):
-        target = CLONE / "repo"
+        target = CLONE / ("repo" if arch == "x86_64" else f"repo-{arch}")
         target.mkdir(parents=True, exist_ok=True)
         sync(repo_files(), target)
-    return CLONE / "repo"
+    return target
 
 
 def modules(werror=False, test=False, kernel="stock"):
@@ -319,8 +320,7 @@ def modules(werror=False, test=False, kernel="stock"):
         here = CLONE / place
         here.mkdir(parents=True, exist_ok=True)
         sync(repo_files("Kbuild", "compat", *LAID_OVER), here)
-        argv = ["nice", "make", f"-j{JOBS}", "-s", "-C", f"/usr/src/linux-headers-{release}", f"M={inside(here)}",
-                "modules"]
+        argv = ["nice", "make", f"-j{JOBS}", "-s", "-C", f"/usr/src/linux-headers-{release}", f"M={inside(here)}", "modules"]
         if werror:
             argv += ["W=1", "KCFLAGS=-Werror"]
         if test:
@@ -411,21 +411,29 @@ def private_header(kernel):
     return release, kept.read_text()
 
 
-def userspace(newer=None):
+def make(folder, arch="x86_64"):
+    """Command line of a make of programs in a directory of the Debian root, for guests of that architecture."""
+    argv = arm64.cross_make(folder) if arch == "arm64" else ["make", "-C", folder]
+    return [*argv, f"-j{JOBS}", "-s"]
+
+
+def userspace(newer=None, arch="x86_64"):
     """
     The programs of tools/ and the selftests, built where a guest finds them below /repo; gives the selftests as
-    (directory, program) pairs. With what newer_selftests() gives also those.
+    (directory, program) pairs. With what newer_selftests() gives also those. Mainline's are for x86 only.
     """
     tests = []
     source = pristine()
-    here = mirror()
+    here = mirror(arch)
     with lock(f"{CLONE.name}-build"):
-        tools(here)
+        tools(here, arch)
         patient = here / "build/harness"
         new = harness(source, patient)
         for makefile in sorted(here.glob("tools/testing/selftests/*/Makefile")):
             folder = makefile.parent
-            argv = ["make", f"-j{JOBS}", "-s", "-C", inside(folder), f"COLLECTION={folder.name}",
+            if arch != "x86_64" and folder.name == "mainline":
+                continue
+            argv = [*make(inside(folder), arch), f"COLLECTION={folder.name}",
                     f"KSFT_DIR={inside(source)}/tools/testing/selftests", f"MOCK_ABI_DIR={inside(aside())}/{MOCK_ABI}"]
             if newer:
                 argv.append(f"MAINLINE={newer[0]}={inside(newer[1])}")
@@ -450,9 +458,9 @@ def fuzzer():
                what="building the fuzzer", stdout=2)
 
 
-def tools(here):
+def tools(here, arch="x86_64"):
     if (here / "tools/Makefile").exists():
-        chroot(["make", f"-j{JOBS}", "-s", "-C", f"{inside(here)}/tools", f"O={inside(here)}/build/tools"],
+        chroot([*make(f"{inside(here)}/tools", arch), f"O={inside(here)}/build/tools"],
                what="building the programs in tools/", stdout=2)
 
 

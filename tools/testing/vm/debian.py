@@ -103,13 +103,14 @@ def sources(suites=None):
 def apt(*argv, root=None, at=APT):
     """Command line of an apt tool with lists, sources and state of our own."""
     state = root or at
+    arch = "arm64" if at.name.endswith("-arm64") else "amd64"
     options = {
         "Dir::Etc::sourcelist": at / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
         "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::State::lists": at / "lists", "Dir::State::status": at / "status",
         "Dir::State::extended_states": at / "extended_states",
         "Dir::Cache": at / "cache", "Dir::Log": at / "log",
-        "APT::Architecture": "amd64", "APT::Architectures": "amd64", "APT::Sandbox::User": "root",
+        "APT::Architecture": arch, "APT::Architectures": arch, "APT::Sandbox::User": "root",
         "Acquire::Languages": "none", "Acquire::Retries": "3",
     }
     if root:
@@ -165,19 +166,21 @@ def show(name, at):
     return dict(re.findall(r"(?m)^([\w-]+): (.*)", text.split("\n\n")[0]))
 
 
-def suite_lists(suite, update=False):
+def suite_lists(suite, update=False, arch="x86_64"):
     """An apt of our own for a suite; its lists are read when they are older than a day, if that is possible."""
     at = APT if suite == SUITE else CACHE / f"apt-{suite}"
-    if suite == SUITE:
+    if arch != "x86_64":
+        at = at.with_name(f"{at.name}-{arch}")
+    elif suite == SUITE:
         versions(update)
         return at
     stamp = at / "read"
     with lock(at.name):
         if stamp.exists() and not update and time.time() - stamp.stat().st_mtime < LISTS_SECONDS:
             return at
-        prepare_apt(at, [suite])
+        prepare_apt(at, None if suite == SUITE else [suite])
         try:
-            with step(f"reading the package lists of {suite}"):
+            with step(f"reading the package lists of {suite}, {arch}"):
                 run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=at))
         except Fail:
             if not stamp.exists():
@@ -192,7 +195,7 @@ def packaged_kernel(kernel, update=False):
     What there is of a kernel of the table: its release, the apt that has it, and the packages with its files and with its
     headers, as (name, version). Fail says why it is not to be had.
     """
-    at = suite_lists(kernel.suite, update)
+    at = suite_lists(kernel.suite, update, kernel.arch)
     meta = show(kernel.package, at)
     match = meta and re.search(r"\blinux-image-(\d[\w.+-]*)", meta["Depends"])
     if not match:
@@ -245,7 +248,9 @@ def headers(kernel):
             for name, version in packages["headers"]:
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir(parents=True)
-                run(["dpkg-deb", "-x", package(name, version, at=at), part], f"unpacking {name}")
+                # The programs that a build calls are there for each architecture.
+                place = suite_lists(kernel.suite) if "kbuild" in name else at
+                run(["dpkg-deb", "-x", package(name, version, at=place), part], f"unpacking {name}")
                 # Not all of it: the root's /lib is a link.
                 for found in (*part.glob("usr/src/*"), *part.glob("usr/lib/linux-kbuild-*")):
                     target = ROOT / found.relative_to(part)
@@ -260,7 +265,8 @@ def headers(kernel):
             maps.parent.mkdir()
             maps.write_text(FAKE_MAPS)
     variables = (ROOT / f"usr/src/linux-headers-{release}/.kernelvariables").read_text()
-    root(re.findall(r"\bgcc-\d+\b", variables))
+    suffix = "-aarch64-linux-gnu" if kernel.arch == "arm64" else ""
+    root([gcc + suffix for gcc in re.findall(r"\bgcc-\d+\b", variables)])
     return release
 
 
@@ -403,10 +409,10 @@ def add_packages(names):
         shutil.rmtree(ROOT / "var/cache/apt/archives")
 
 
-def bootstrap(target, packages):
+def bootstrap(target, packages, *options):
     """The smallest Debian 13 with these packages, in a new directory."""
     # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
-    run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--dpkgopt=force-unsafe-io",
+    run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "--dpkgopt=force-unsafe-io",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
          f"--include={','.join(packages)}", SUITE, target, *sources()],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import build
 import channels
+import debian
 import image
 import kernels
 import machine
@@ -63,7 +64,11 @@ def claim(name):
 
 def boot_once(opts):
     """Boot, run, judge."""
-    accel = "tcg" if opts.icount else opts.accel or accelerator()
+    if opts.icount or kernels.KERNELS[opts.kernel].arch != os.uname().machine:
+        accel = "tcg"
+    else:
+        accel = opts.accel or accelerator()
+    debian.root(opts.machine.packages)
     if kernels.KERNELS[opts.kernel].in_tree:
         kernel = build.kernel(opts.kernel)
     else:

@@ -10,10 +10,11 @@ import shutil
 import stat
 import struct
 
+import arm64
 import build
 import debian
 import kernels
-from machine import addresses
+from machine import MACHINES, addresses
 from util import BUILD, CLONE, HERE, ROOT, SRV, chroot, digest, inside, lock, replace_tree, run, step
 
 # Modules of the stock kernel that guests get, with all that they depend on.
@@ -72,7 +73,10 @@ def packaged(name="stock"):
                 packed, config = (package / f"boot/{file}-{release}" for file in ("vmlinuz", "config"))
             else:
                 packed, config = modules / "vmlinuz", modules / "config"
-            unpack_kernel(packed, part / "kernel")
+            if kernels.KERNELS[name].arch == "arm64":
+                shutil.copy(packed, part / "kernel")	# QEMU takes it as it is
+            else:
+                unpack_kernel(packed, part / "kernel")
             shutil.copy(config, part / "config")
             (part / "release").write_text(release)
             available = {p.name.split(".")[0].replace("-", "_"): p for p in modules.rglob("*.ko*")}
@@ -115,11 +119,11 @@ def cpio(entries):
     return bytes(out)
 
 
-def initramfs(kernel, target):
-    """The smallest thing that mounts the real root."""
+def initramfs(kernel, target, root=ROOT):
+    """The smallest thing that mounts the real root, with the busybox of that one."""
     entries = [(name, stat.S_IFDIR | 0o755, b"", (0, 0)) for name in ("bin", "dev", "proc", "layer", "modules")]
     entries += [
-        ("bin/busybox", stat.S_IFREG | 0o755, (ROOT / "usr/bin/busybox").read_bytes(), (0, 0)),
+        ("bin/busybox", stat.S_IFREG | 0o755, (root / "usr/bin/busybox").read_bytes(), (0, 0)),
         ("init", stat.S_IFREG | 0o755, (HERE / "guest/init").read_bytes(), (0, 0)),
         *[(f"bin/{name}", stat.S_IFLNK | 0o777, b"busybox", (0, 0)) for name in APPLETS],
         ("dev/console", stat.S_IFCHR | 0o600, b"", (5, 1)),
@@ -146,12 +150,17 @@ def initramfs(kernel, target):
     target.write_bytes(cpio(entries))
 
 
+def guest_root(arch):
+    """The Debian 13 that a guest of an architecture has as its root."""
+    return arm64.root() if arch == "arm64" else debian.root()
+
+
 def prepare(opts, kernel, folder):
     """Fill the directory that the guest sees: a snapshot, so that later builds cannot disturb the run."""
     release = (kernel / "release").read_text().strip()
     (folder / "out").mkdir(parents=True)
-    mirror = CLONE / "repo"
-    build.mirror()
+    arch = kernels.KERNELS[opts.kernel].arch
+    mirror = build.mirror(arch)
     with lock(f"{CLONE.name}-build", shared=True):
         run(["cp", "-al", mirror, folder / "repo"])
     modules = folder / "modules" / release
@@ -171,7 +180,7 @@ def prepare(opts, kernel, folder):
     chroot(["depmod", "-b", inside(folder / "base"), release], what="depmod")
     lines = [f"{key}={shlex.quote(str(value))}" for key, value in {
         "VM_KERNEL": opts.kernel, "VM_IOMMU": opts.iommu, "VM_SHELL": int(opts.shell),
-        "VM_KMEMLEAK": int(opts.kmemleak), **addresses(opts.devices), **opts.env}.items()]
+        "VM_CONSOLE": MACHINES[arch].console, "VM_KMEMLEAK": int(opts.kmemleak), **addresses(opts.devices), **opts.env}.items()]
     if opts.shell:
         size = shutil.get_terminal_size()
         lines += [f"VM_ROWS={size.lines}", f"VM_COLS={size.columns}", f"VM_TERM={os.environ.get('TERM', 'vt100')}"]
@@ -186,4 +195,4 @@ def prepare(opts, kernel, folder):
         words = opts.command
         script.append(words[0] if len(words) == 1 else shlex.join(words))
     (folder / "command").write_text("\n".join(script) + "\n")
-    initramfs(kernel, folder / "initramfs")
+    initramfs(kernel, folder / "initramfs", guest_root(arch))

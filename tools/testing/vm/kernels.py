@@ -37,6 +37,9 @@ KERNELS = {
     "backports-cloud": Kernel(package="linux-image-cloud-amd64", suite="trixie-backports"),
     "backports-rt": Kernel(package="linux-image-rt-amd64", suite="trixie-backports"),
     "backports-before": Kernel(package="linux-image-amd64", suite="trixie-backports", series=1),
+    # The stock kernel of another architecture, with pages of 4 and of 16 KiB
+    "arm64": Kernel(arch="arm64", package="linux-image-arm64"),
+    "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),
     "lean": LEAN,
     "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
     # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
@@ -47,4 +50,6 @@ KERNELS = {
 # Those that our modules are built for, beside the stock kernel
 OTHERS = [name for name, kernel in KERNELS.items() if kernel.package and name != "stock"]
 # Those that a virtual machine boots
-BOOTED = [name for name, kernel in KERNELS.items() if kernel.arch == "x86_64" and (kernel.package or kernel.product)]
+BOOTED = [name for name, kernel in KERNELS.items() if kernel.arch != "um" and (kernel.package or kernel.product)]
+# The stock kernel of each architecture
+STOCK = {"amd64": "stock", "arm64": "arm64"}

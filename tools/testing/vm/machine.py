@@ -11,8 +11,10 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import arm64
 import debian
-from util import CACHE, CLONE, HERE, ROOT, chroot, inside, lock, run
+from kernels import KERNELS
+from util import CACHE, CLONE, HERE, ROOT, Fail, chroot, inside, lock, run
 
 VTD = "intel-iommu,caching-mode=on,aw-bits=48"
 # With eim (xtsup) the guest reaches its interrupt controllers by registers of the processor instead of memory, which
@@ -27,9 +29,37 @@ IOMMUS = {
     "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],	# devices cannot do DMA
     "amd-remap": ["-device", "amd-iommu,intremap=on,xtsup=on,dma-remap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=1b"],
+    "smmuv3": ["-machine", "iommu=smmuv3"],
     "none": [],
 }
 NEEDS_NEWER_QEMU = ["amd-remap"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What differs between architectures; other machines have other IOMMUs."""
+    program: str
+    machine: str
+    iommus: tuple	# names in IOMMUS, the usual one first
+    console: str
+    cpu: str = "max"
+    append: tuple = ()
+    packages: tuple = ()	# for the Debian root
+
+    def iommu(self, name):
+        """The IOMMU of that name, or the usual one."""
+        if name and name not in self.iommus:
+            raise Fail(f"{self.program} has no IOMMU '{name}', but: {' '.join(self.iommus)}")
+        return name or self.iommus[0]
+
+
+MACHINES = {
+    "x86_64": Machine("qemu-system-x86_64", "q35", tuple(name for name in IOMMUS if name != "smmuv3"), "ttyS0",
+                      append=("no_timer_check", "tsc=reliable", "intel_iommu=on")),
+    # Pointers are signed, which the architecture's own algorithm makes slow to emulate.
+    "arm64": Machine("qemu-system-aarch64", "virt,gic-version=3,its=on", ("smmuv3", "virtio", "none"), "ttyAMA0",
+                     cpu="max,pauth-impdef=on", packages=tuple(arm64.QEMU_PACKAGES)),
+}
 
 
 @dataclass
@@ -37,7 +67,7 @@ class Options:
     """What a run is asked to be; the command line of 'vm run' in one object."""
     command: list = field(default_factory=lambda: ["true"])
     kernel: str = "stock"
-    iommu: str = "intel"
+    iommu: str = None		# None: the usual one of the architecture
     devices: list = field(default_factory=list)
     modules: bool = True
     test_modules: bool = False
@@ -62,6 +92,13 @@ class Options:
     accel: str = None
     disk: Path = None		# a system to boot instead of the Debian root, which reports as guest/main does
     initramfs: Path = None	# of that system
+
+    def __post_init__(self):
+        self.iommu = self.machine.iommu(self.iommu)
+
+    @property
+    def machine(self):
+        return MACHINES[KERNELS[self.kernel].arch]
 
 
 def device_args(spec, number, folder):
@@ -115,7 +152,7 @@ def addresses(devices):
     return found
 
 
-def qemu(newer):
+def qemu(newer, program):
     """
     QEMU of the Debian root, or a newer one, started by that root's own loader instead of by chroot: its 9p server needs
     /proc, which a chroot has only where mounting is allowed.
@@ -123,7 +160,7 @@ def qemu(newer):
     lib = ROOT / "usr/lib/x86_64-linux-gnu"
     usr = (debian.newer_qemu() if newer else ROOT) / "usr"
     return ["env", f"QEMU_MODULE_DIR={lib}/qemu", f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}",
-            f"{usr}/bin/qemu-system-x86_64", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
+            f"{usr}/bin/{program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
             "-L", f"{ROOT}/usr/share/qemu"]
 
 
@@ -142,18 +179,21 @@ def processors(opts, accel):
 
 
 def qemu_argv(opts, kernel, folder, accel, channels):
-    append = ["console=ttyS0", "panic=-1", "oops=panic", "no_timer_check", "tsc=reliable", "intel_iommu=on",
+    machine = opts.machine
+    append = [f"console={machine.console}", "panic=-1", "oops=panic", *machine.append,
               "rcupdate.rcu_cpu_stall_timeout=120", "watchdog_thresh=60", "printk.devkmsg=on"]
     append += ["root=/dev/vda", "rw"] if opts.disk else [f"vm.run={inside(folder)}"]
-    argv = [*qemu(opts.iommu in NEEDS_NEWER_QEMU), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-name", f"iommufd-vfio-{folder.name}", "-cpu", "max", "-m", opts.memory,
+    if machine is MACHINES["arm64"]:
+        append.append(f"vm.root={inside(arm64.root())}")
+    argv = [*qemu(opts.iommu in NEEDS_NEWER_QEMU, machine.program), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-name", f"iommufd-vfio-{folder.name}", "-cpu", machine.cpu, "-m", opts.memory,
             "-smp", "1" if opts.icount else str(opts.smp), "-rtc", "base=utc",
             "-kernel", str(kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]
-    argv += ["-machine", "q35,kernel-irqchip=split" if accel == "kvm" else "q35", *processors(opts, accel)]
+    argv += ["-machine", machine.machine + (",kernel-irqchip=split" if accel == "kvm" else ""), *processors(opts, accel)]
     if opts.icount:
         # QEMU gives up ("Bad icount read") when the timer of an x2APIC is written.
         append += ["tsc_early_khz=1000000", "nox2apic"]
-    elif accel == "tcg":
+    elif accel == "tcg" and machine is MACHINES["x86_64"]:
         khz = host_tsc()
         if khz:
             append.append(f"tsc_early_khz={khz}")

@@ -26,7 +26,8 @@ from util import BUILD, CACHE, CLONE, Fail, lock, on_terminate, run, say
 
 def add_run_options(parser):
     parser.add_argument("--kernel", choices=kernels.BOOTED, default="stock")
-    parser.add_argument("--iommu", choices=sorted(machine.IOMMUS), default="intel")
+    parser.add_argument("--arch", choices=kernels.STOCK, help="the stock kernel of that architecture")
+    parser.add_argument("--iommu", choices=sorted(machine.IOMMUS), help="default: intel; smmuv3 on arm64")
     parser.add_argument("--device", action="append", default=[], dest="devices", metavar="NAME[,PROPERTY=VALUE...]",
                         help="edu, nvme[,file=IMAGE], e1000e, igb, ivshmem, or any of QEMU's")
     parser.add_argument("--load", action="append", default=[], metavar="MODULE", help="modprobe it before")
@@ -53,6 +54,8 @@ def add_run_options(parser):
 
 def guest_options(args, **more):
     given = {key: value for key, value in vars(args).items() if key in machine.Options.__dataclass_fields__}
+    if args.arch:
+        given["kernel"] = kernels.STOCK[args.arch]
     given["env"] = dict(pair.partition("=")[::2] for pair in args.env)
     return machine.Options(**{**given, **more})
 
@@ -67,8 +70,9 @@ def main():
     sub = commands.add_parser("root", help="make the Debian 13 root")
     sub.add_argument("--fresh", action="store_true", help="make it anew")
     sub.add_argument("packages", nargs="*", help="more packages to have in it")
-    sub = commands.add_parser("modules", help="build the modules for the stock kernel")
+    sub = commands.add_parser("modules", help="build the modules for the stock kernel, or another of Debian's")
     sub.add_argument("--kernel", choices=["stock", *kernels.OTHERS], default="stock")
+    sub.add_argument("--arch", choices=kernels.STOCK, help="the stock kernel of that architecture")
     sub.add_argument("--werror", action="store_true", help="with W=1, warnings are errors")
     sub.add_argument("--test", action="store_true", help="with the mock IOMMU and other drivers for tests")
     commands.add_parser("deb", help="build the Debian packages into build/deb/")
@@ -104,7 +108,7 @@ def main():
     elif args.action == "root":
         debian.root(args.packages, args.fresh)
     elif args.action == "modules":
-        print(build.modules(args.werror, args.test, args.kernel))
+        print(build.modules(args.werror, args.test, kernels.STOCK[args.arch] if args.arch else args.kernel))
     elif args.action == "deb":
         print(package.deb())
     elif args.action == "tree":
