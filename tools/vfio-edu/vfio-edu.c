@@ -29,14 +29,16 @@
 
 #define CHUNK			EDU_MAX_DMA
 
-/* Below EDU_IOVA_END, all of them */
+/* Below EDU_IOVA_END, all of them, and aligned to any size that a page has */
 #define IOVA_A			0x01000000
-#define IOVA_B			0x0abcd000
-#define IOVA_STRADDLE		0x0234f000
-#define IOVA_NEVER_MAPPED	0x07654000
+#define IOVA_B			0x0abc0000
+#define IOVA_STRADDLE		0x02340000
+#define IOVA_NEVER_MAPPED	0x07650000
 
 #define TIMEOUT_MS		10000
-#define PAGE			4096
+
+/* The size of the kernel's pages, which is that of the smallest mapping */
+static size_t page_size;
 
 struct edu {
 	struct uvfio_iommu iommu;
@@ -99,7 +101,7 @@ static void fill_pattern(void *buf, size_t size, uint32_t seed)
 
 static bool has_pattern(const void *buf, size_t size, uint32_t seed)
 {
-	unsigned char expected[2 * PAGE];
+	unsigned char expected[CHUNK];
 
 	if (size > sizeof(expected))
 		return false;
@@ -170,7 +172,7 @@ static void dma_unaligned(struct edu *edu, struct uvfio_dma *a,
 	unsigned char *bytes = b->cpu;
 	const size_t at = 1003, len = 517;
 
-	fill_pattern(b->cpu, PAGE, 2);
+	fill_pattern(b->cpu, page_size, 2);
 	if (!need_dma(edu_load_pattern(edu, a, 3)) ||
 	    !need_dma(edu_write_memory(edu, b->iova + at, len)))
 		return;
@@ -178,9 +180,9 @@ static void dma_unaligned(struct edu *edu, struct uvfio_dma *a,
 		report(false, "%zu bytes at offset %zu of the page", len, at);
 		return;
 	}
-	fill_pattern(a->cpu, PAGE, 2);
+	fill_pattern(a->cpu, page_size, 2);
 	memcpy((char *)a->cpu + at, bytes + at, len);
-	report(!memcmp(a->cpu, b->cpu, PAGE),
+	report(!memcmp(a->cpu, b->cpu, page_size),
 	       "%zu bytes at offset %zu of a page arrived, and the bytes around them are untouched",
 	       len, at);
 }
@@ -189,35 +191,40 @@ static void dma_unaligned(struct edu *edu, struct uvfio_dma *a,
 static void dma_straddle(struct edu *edu, struct uvfio_dma *out)
 {
 	struct uvfio_dma first = {}, second = {};
-	unsigned char joined[2 * PAGE];
+	unsigned char *joined = malloc(2 * page_size);
 
-	if (!need(uvfio_dma_alloc(&edu->iommu, &first, PAGE, UVFIO_READ,
+	if (!joined) {
+		report(false, "out of memory");
+		return;
+	}
+	if (!need(uvfio_dma_alloc(&edu->iommu, &first, page_size, UVFIO_READ,
 				  IOVA_STRADDLE), "map the first page") ||
-	    !need(uvfio_dma_alloc(&edu->iommu, &second, PAGE, UVFIO_READ,
-				  IOVA_STRADDLE + PAGE), "map the second page"))
+	    !need(uvfio_dma_alloc(&edu->iommu, &second, page_size, UVFIO_READ,
+				  IOVA_STRADDLE + page_size), "map the second page"))
 		goto out;
 
-	fill_pattern(joined, sizeof(joined), 4);
-	memcpy(first.cpu, joined, PAGE);
-	memcpy(second.cpu, joined + PAGE, PAGE);
-	if (!need_dma(edu_read_memory(edu, IOVA_STRADDLE + PAGE - CHUNK / 2,
+	fill_pattern(joined, 2 * page_size, 4);
+	memcpy(first.cpu, joined, page_size);
+	memcpy(second.cpu, joined + page_size, page_size);
+	if (!need_dma(edu_read_memory(edu, IOVA_STRADDLE + page_size - CHUNK / 2,
 				      CHUNK)) ||
 	    !need_dma(edu_write_memory(edu, out->iova, CHUNK)))
 		goto out;
-	report(!memcmp(out->cpu, joined + PAGE - CHUNK / 2, CHUNK),
+	report(!memcmp(out->cpu, joined + page_size - CHUNK / 2, CHUNK),
 	       "one DMA across two pages of unrelated memory at neighbouring IOVAs");
 out:
 	uvfio_dma_free(&edu->iommu, &second);
 	uvfio_dma_free(&edu->iommu, &first);
+	free(joined);
 }
 
 static void step_dma(struct edu *edu)
 {
 	struct uvfio_dma a = {}, b = {};
 
-	if (need(uvfio_dma_alloc(&edu->iommu, &a, PAGE, UVFIO_READ, IOVA_A),
+	if (need(uvfio_dma_alloc(&edu->iommu, &a, page_size, UVFIO_READ, IOVA_A),
 		 "map a page that the device may read") &&
-	    need(uvfio_dma_alloc(&edu->iommu, &b, PAGE, UVFIO_RW, IOVA_B),
+	    need(uvfio_dma_alloc(&edu->iommu, &b, page_size, UVFIO_RW, IOVA_B),
 		 "map a page that the device may write")) {
 		dma_round_trip(edu, &a, &b);
 		dma_unaligned(edu, &a, &b);
@@ -261,7 +268,7 @@ static void step_irq(struct edu *edu)
 	}
 	if (need(uvfio_irq_enable(&edu->vfio, VFIO_PCI_MSI_IRQ_INDEX, &efd, 1),
 		 "enable the MSI")) {
-		if (need(uvfio_dma_alloc(&edu->iommu, &page, PAGE, UVFIO_READ,
+		if (need(uvfio_dma_alloc(&edu->iommu, &page, page_size, UVFIO_READ,
 					 IOVA_A), "map a page"))
 			interrupts(edu, efd, &page);
 		uvfio_dma_free(&edu->iommu, &page);
@@ -323,7 +330,7 @@ static void protect_read_only(struct edu *edu, struct uvfio_dma *good)
 	struct uvfio_dma ro = {};
 	bool readable;
 
-	if (!need(uvfio_dma_alloc(&edu->iommu, &ro, PAGE, UVFIO_READ, IOVA_B),
+	if (!need(uvfio_dma_alloc(&edu->iommu, &ro, page_size, UVFIO_READ, IOVA_B),
 		  "map a page read-only"))
 		return;
 
@@ -366,9 +373,9 @@ static void step_protect(struct edu *edu)
 {
 	struct uvfio_dma good = {}, page = {};
 
-	if (need(uvfio_dma_alloc(&edu->iommu, &good, PAGE, UVFIO_RW, IOVA_A),
+	if (need(uvfio_dma_alloc(&edu->iommu, &good, page_size, UVFIO_RW, IOVA_A),
 		 "map a page") &&
-	    need(uvfio_dma_alloc(&edu->iommu, &page, PAGE, UVFIO_RW, IOVA_B),
+	    need(uvfio_dma_alloc(&edu->iommu, &page, page_size, UVFIO_RW, IOVA_B),
 		 "map another page")) {
 		protect_never_mapped(edu, &good, &page);
 		protect_unmapped(edu, &good, &page);
@@ -405,7 +412,7 @@ static int drop_ipc_lock(void)
  */
 static void step_memlock(struct edu *edu)
 {
-	const size_t pages = 64, size = pages * PAGE;
+	const size_t pages = 64, size = pages * page_size;
 	struct rlimit limit = { .rlim_cur = size, .rlim_max = size };
 	struct uvfio_dma all = {}, extra = {};
 	int err;
@@ -421,7 +428,7 @@ static void step_memlock(struct edu *edu)
 		report_info("%s", uvfio_error());
 		return;
 	}
-	err = uvfio_dma_alloc(&edu->iommu, &extra, PAGE, UVFIO_RW, IOVA_B);
+	err = uvfio_dma_alloc(&edu->iommu, &extra, page_size, UVFIO_RW, IOVA_B);
 	report(err == -ENOMEM, "one page more is refused");
 	uvfio_dma_free(&edu->iommu, &extra);
 	uvfio_dma_free(&edu->iommu, &all);
@@ -530,6 +537,7 @@ int main(int argc, char **argv)
 	char *end;
 	size_t i;
 
+	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'f':
