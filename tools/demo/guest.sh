@@ -184,7 +184,7 @@ for device in "$edu" "$nvme"; do echo "DMA faults of $device begin" >/dev/kmsg; 
 part "$tools/vfio-edu" --brief --step protect "$edu"
 part "$tools/vfio-nvme" --brief --protect "$nvme"
 for device in "$edu" "$nvme"; do echo "DMA faults of $device end" >/dev/kmsg; done
-faults=$(log_since_mark | grep -E "DMAR: \[|IO_PAGE_FAULT|event 0x.*smmu")
+faults=$(log_since_mark | grep -E "DMAR: \[|IO_PAGE_FAULT|smmu.*event 0x")
 count=$(echo -n "$faults" | grep -c .)
 check "the IOMMU reported it; its driver logged $count faults (at most 10 in 5 s), the first:" \
 	test "$count" -gt 0

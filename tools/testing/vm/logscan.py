@@ -33,6 +33,8 @@ BAD = [re.compile(pattern) for pattern in (
 # Lines that match the above and say nothing bad.
 GOOD = [re.compile(pattern) for pattern in (
     r"NOTE: The .* option is enabled",
+    # What newer kernels add to an event of an SMMUv3 that they have reported in the lines before
+    r"\barm-smmu-v3 \S+: (un)?priv (data|inst) (read|write) s[12] ",
     r"\*\*.*debug kernel",
 )]
 
@@ -70,7 +72,9 @@ FAULTS = [re.compile(pattern) for pattern in (
     r"\b(?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): (?:AMD-Vi: )?Event logged \[IO_PAGE_FAULT ",
     r"\bEvent logged \[IO_PAGE_FAULT device=(?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ",
     r"\bvirtio_iommu \S+: (?:page|domain) fault from EP (?P<rid>\d+)\b",
-    r"\barm-smmu-v3 \S+: event: F_TRANSLATION client: (?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ",
+    # F_TRANSLATION and F_PERMISSION, with the first word of the event, see smmu_events()
+    r"\barm-smmu-v3 \S+: event 0x1[03] received: 0x(?P<sid>[0-9a-f]{8})[0-9a-f]{6}1[03]$",
+    r"\barm-smmu-v3 \S+: event: F_(TRANSLATION|PERMISSION) client: (?P<bdf>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ",
 )]
 # It does not tell the device, and comes before what does: a fault is pending, or more than were kept are.
 FAULT_STATUS = re.compile(r"\bDMAR: DRHD: handling fault status reg ([0-9a-f]+)$")
@@ -94,8 +98,8 @@ def faulting_device(line):
         match = pattern.search(line)
         if match:
             found = match.groupdict()
-            if found.get("rid"):
-                rid = int(found["rid"])
+            if "bdf" not in found:
+                rid = int(found["rid"]) if "rid" in found else int(found["sid"], 16)
                 return f"0000:{rid >> 8:02x}:{rid >> 3 & 31:02x}.{rid & 7}"
             return found["bdf"] if found["bdf"].count(":") == 2 else f"0000:{found['bdf']}"
     return None
@@ -128,18 +132,39 @@ class Expected:
         return device is not None and not open_now.isdisjoint((device, ALL))
 
 
+SMMU_EVENT = re.compile(r"\b(arm-smmu-v3 \S+): event 0x\w+ received:$")
+
+
+def smmu_events(lines):
+    """
+    An SMMUv3 reports an event in several lines, between which there may be others. The first names no device, but the first
+    word of the event does, in the line after it. Gives that word by the first line's index.
+    """
+    words, pending = {}, {}
+    for index, line in enumerate(lines):
+        event = SMMU_EVENT.search(line)
+        if event:
+            pending[event.group(1)] = index
+            continue
+        word = re.search(r"\b(arm-smmu-v3 \S+):\s+(0x[0-9a-f]{16})$", line)
+        if word and word.group(1) in pending:
+            words[pending.pop(word.group(1))] = word.group(2)
+    return words
+
+
 def suspicious(text, ignore=()):
     """The lines of a log that must fail the run."""
     ignored = [re.compile(pattern) for pattern in [*(p.pattern for p in GOOD), *ignore]]
     found, expected, now = [], Expected(), 0.0
-    for line in text.replace("\r", "").splitlines():
-        line = line.strip()
+    lines = [line.strip() for line in text.replace("\r", "").splitlines()]
+    words = smmu_events(lines)
+    for index, line in enumerate(lines):
         time = TIME.search(line)
         now = float(time.group(1)) if time else now
         expected.note(line, now)
         bad = any(p.search(line) for p in BAD)
         if not bad and any(p.search(line) for p in IOMMU_BAD):
-            bad = not expected.covers(line, now)
+            bad = not expected.covers(f"{line} {words.get(index, '')}".rstrip(), now)
         if bad and not any(p.search(line) for p in ignored):
             found.append(line)
     return found

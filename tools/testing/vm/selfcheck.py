@@ -69,6 +69,8 @@ IOMMU_LINES = """
 [    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: unexpected global error reported (0x00000001), this could be serious
 [    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: command queue full
 [    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: event 0x03 received:
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: event 0x10 received:
+[    1.0] arm-smmu-v3 arm-smmu-v3.0.auto: event: C_BAD_STE client: 0000:00:02.0 sid: 0x10 ssid: 0x0
 [    1.0] arm-smmu 5000000.iommu: TLB sync timed out -- SMMU may be deadlocked
 [    1.0] arm-smmu 5000000.iommu: Unhandled context fault: fsr=0x2, iova=0x00001000, fsynr=0x1, cbfrsynra=0x1, cb=0
 [    1.0] iommu: unaligned: iova 0x1000 pa 0x1001 size 0x1000 min_pagesz 0x1000
@@ -87,6 +89,20 @@ FAULT_LINES = """
 [    1.5] virtio_iommu virtio0: domain fault from EP 16
 [    1.5] arm-smmu-v3 arm-smmu-v3.0.auto: event: F_TRANSLATION client: 0000:00:02.0 sid: 0x10 ssid: 0x0 iova: 0x1000 ipa: 0x0
 """.strip().splitlines()
+
+# The same by an SMMUv3: what 6.12 says, and what newer kernels add to that
+SMMU_EVENT = """
+[    1.5] %(smmu)s: event 0x%(event)02x received:
+[    1.5] usb 1-1: something else
+[    1.5] %(smmu)s: \t0x00000010000000%(event)02x
+[    1.5] %(smmu)s: \t0x0000020800000000
+[    1.5] %(smmu)s: \t0x0000000007650000
+[    1.5] %(smmu)s: \t0x0000000000000000
+"""
+SMMU_EVENT_TOLD = """
+[    1.5] %(smmu)s: event: %(name)s client: 0000:00:02.0 sid: 0x10 ssid: 0x0 iova: 0x7650000 ipa: 0x0
+[    1.5] %(smmu)s: unpriv data write s1 "Input address caused fault" stag: 0x0
+"""
 
 GOOD_LINES = """
 [    0.0] Kernel command line: console=ttyS0 oops=panic panic=-1 rcupdate.rcu_cpu_stall_timeout=120
@@ -175,6 +191,21 @@ class Parsers(unittest.TestCase):
                 self.assertTrue(self.seen(f"[    1.0] DMA faults of 0000:00:02.0 begin\n[    1.5] {end}", late), "long after")
         for line in FAULT_LINES[2:]:
             self.assertTrue(self.seen("[    1.0] DMA faults of 0000:00:03.0 begin", line), "of another device")
+
+    def test_log_events_of_several_lines(self):
+        for newer in (False, True):
+            for smmu, event in (("arm-smmu-v3 9050000.smmuv3", 0x10), ("arm-smmu-v3 arm-smmu-v3.0.auto", 0x13)):
+                lines = SMMU_EVENT % {"smmu": smmu, "event": event}
+                if newer:
+                    lines += SMMU_EVENT_TOLD % {"smmu": smmu, "name": {0x10: "F_TRANSLATION", 0x13: "F_PERMISSION"}[event]}
+                first = lines.strip().splitlines()[0]
+                self.assertIn(first, logscan.suspicious(lines))
+                for device, seen in (("0000:00:02.0", False), ("0000:00:03.0", True)):
+                    begin = f"[    1.0] DMA faults of {device} begin\n"
+                    self.assertEqual(bool(logscan.suspicious(begin + lines)), seen)
+                    self.assertEqual(first in logscan.suspicious(begin + lines), seen)
+        broken = SMMU_EVENT % {"smmu": "arm-smmu-v3 a", "event": 0x02}
+        self.assertTrue(logscan.suspicious("[    1.0] DMA faults of all devices begin\n" + broken))
 
     def test_log_errors_cannot_be_asked_for(self):
         for line in IOMMU_LINES:
