@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-make demo: boots the stock Debian 13 kernel with an emulated IOMMU, an edu device and an NVMe disk,
-loads our modules and runs guest.sh there. Exits 0 only if everything that it reports is true.
+make demo: boots the stock Debian 13 kernel, or another of Debian's that is named, with an emulated IOMMU, an edu device and
+an NVMe disk, loads our modules and runs guest.sh there. Exits 0 only if everything that it reports is true.
 """
 
+import argparse
 import hashlib
 import random
 import shlex
@@ -18,6 +19,7 @@ sys.path.insert(0, str(HERE.parent / "testing/vm"))
 import build		# noqa: E402 (found through the path above)
 import guest		# noqa: E402
 import image		# noqa: E402
+import kernels		# noqa: E402
 from util import BUILD, Fail, inside, lock, on_terminate, say		# noqa: E402
 
 BLOCK = 512
@@ -40,27 +42,30 @@ def make_image(path):
     return data
 
 
-def build_tools():
+def build_tools(arch):
     """The userspace programs, built with Debian 13's compiler; gives their directory as the guest sees it."""
-    mirror = build.mirror()
+    mirror = build.mirror(arch)
     with lock(f"{mirror.parent.name}-build"):
-        build.tools(mirror)
+        build.tools(mirror, arch)
     return "/repo/build/tools"
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="tools/demo/run", description=__doc__)
+    parser.add_argument("--kernel", choices=[name for name, kernel in kernels.KERNELS.items() if kernel.package], default="stock")
+    kernel = parser.parse_args().kernel
     on_terminate()
     begin = time.monotonic()
-    kernel = sys.argv[1] if len(sys.argv) > 1 else "stock"
-    disk = BUILD / f"demo/{kernel}.img"
+    name = "demo" if kernel == "stock" else f"demo-{kernel}"
+    disk = BUILD / name / "nvme.img"
     data = make_image(disk)
     checksum = hashlib.sha256(data).hexdigest()
     config = inside(image.packaged(kernel) / "config")
-    command = shlex.join(["tools/demo/guest.sh", build_tools(), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
+    command = shlex.join(["tools/demo/guest.sh", build_tools(kernels.KERNELS[kernel].arch), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
 
     say(f"booting the {kernel} kernel in a virtual machine ...")
-    result = guest.boot_once(guest.Options(command=[command], devices=["edu", f"nvme,file={disk}"],
-                                           kernel=kernel, name=f"demo-{kernel}", timeout=300))
+    result = guest.boot_once(guest.Options(command=[command], kernel=kernel, devices=["edu", f"nvme,file={disk}"],
+                                           name=name, timeout=300))
     seconds = result.report["seconds"]
 
     problems = list(result.problems)

@@ -52,4 +52,4 @@ def cross_make(folder):
     debian.root(CROSS_PACKAGES)
     lib = f"{sysroot}/usr/lib/aarch64-linux-gnu/pkgconfig:{sysroot}/usr/share/pkgconfig"
     return ["env", f"PKG_CONFIG_LIBDIR={lib}", f"PKG_CONFIG_SYSROOT_DIR={sysroot}", "make", "-C", folder,
-            f"CROSS_COMPILE={CROSS}", f"CC={CROSS}gcc --sysroot={sysroot}"]
+            f"CROSS_COMPILE={CROSS}", f"AR={CROSS}ar", f"CC={CROSS}gcc --sysroot={sysroot}"]

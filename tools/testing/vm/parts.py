@@ -69,6 +69,8 @@ def run_tests(tests, kernel, options=None, **more):
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
         opts.append += " kasan_multi_shot"
+    elif KERNELS[kernel].arch == "arm64":
+        opts.env["VM_SLOWER"] = 3
     result = guest.boot_once(opts)
     outcomes = {}
     for folder, program in tests:
@@ -87,7 +89,7 @@ def run_tests(tests, kernel, options=None, **more):
 
 def by_themselves(results, part, tests, seconds):
     """Selftests that have a part of their own."""
-    missing = set(tests) - set(build.userspace())
+    missing = set(tests) - set(build.userspace(arch=part.arch))
     if missing:
         raise Fail(f"no such selftests: {missing}")
     outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", load=["iommufd", "vfio-pci"], timeout=seconds)
@@ -235,8 +237,8 @@ def demo(results, part):
     program = REPO / "tools/demo/run"
     if not program.exists():
         return
-    done = subprocess.run([str(program), part.kernel], stdin=subprocess.DEVNULL)
-    single(results, f"demo on the {part.kernel} kernel", [] if not done.returncode else [f"exit status {done.returncode}"])
+    done = subprocess.run([str(program), f"--kernel={part.kernel}"], stdin=subprocess.DEVNULL)
+    single(results, part.name, [] if not done.returncode else [f"exit status {done.returncode}"])
 
 
 def clients(results, part, run):

@@ -142,7 +142,8 @@ def clean(everything):
             run(["rm", "-rf", "--one-file-system", CACHE])
     else:
         with lock(f"{CLONE.name}-build"):
-            shutil.rmtree(CLONE / "repo", ignore_errors=True)
+            for path in CLONE.glob("repo*"):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":
