@@ -9,11 +9,10 @@ here=$(dirname "$0")
 cache=$1
 : "${srctree:?}" "${objtree:?}"
 
-# The compiler is to see these quotes; nothing else in there has any.
-# shellcheck disable=SC2089
-flags="$NOSTDINC_FLAGS $LINUXINCLUDE -include $srctree/include/linux/compiler_types.h $KBUILD_CPPFLAGS $KBUILD_CFLAGS
-	-DMODULE -DKBUILD_MODNAME=\"probe\" -DKBUILD_BASENAME=\"probe\" -D__KBUILD_MODNAME=kmod_probe -DKBUILD_MODFILE=\"probe\"
-	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion"
+# Words of a shell, as make hands them to one: some have quotes.
+flags="$NOSTDINC_FLAGS $LINUXINCLUDE -include $srctree/include/linux/compiler_types.h $KBUILD_CPPFLAGS $KBUILD_CFLAGS \
+	-DMODULE -DKBUILD_MODNAME='\"probe\"' -DKBUILD_BASENAME='\"probe\"' -D__KBUILD_MODNAME=kmod_probe \
+	-DKBUILD_MODFILE='\"probe\"' -Werror=implicit-function-declaration -Werror=incompatible-pointer-types -Werror=int-conversion"
 
 probed_headers=$(sed -n 's|^#include <\(.*\)>|'"$srctree"'/include/\1|p' "$here"/probes/*.c | sort -u)
 key=$({
@@ -34,8 +33,7 @@ trap 'rm -rf "$scratch"' EXIT
 compiles()
 {
 	# No output file: the same options make the compiler read, and nothing else.
-	# shellcheck disable=SC2090
-	$CC $flags -fsyntax-only "$1" >"$2" 2>&1
+	eval "$CC $flags -fsyntax-only \"\$1\"" >"$2" 2>&1
 }
 
 for probe in "$here"/probes/*.c; do
