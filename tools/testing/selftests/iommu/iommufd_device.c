@@ -323,7 +323,6 @@ TEST_F(attached, attach_tells_table)
 TEST_F(attached, attach_takes_reserved_iova)
 {
 	struct iommu_iova_range ranges[64];
-	const __u64 msi = 0xfee00000;
 	__u32 num = ARRAY_SIZE(ranges), i;
 	__u64 alignment;
 
@@ -334,20 +333,16 @@ TEST_F(attached, attach_takes_reserved_iova)
 		EXPECT_LT(ranges[i].start, ranges[i].last);
 		if (i)
 			EXPECT_LT(ranges[i - 1].last, ranges[i].start);
-#if defined(__x86_64__)
 		/* The window of interrupt messages is no memory */
-		EXPECT_TRUE(ranges[i].last < msi ||
-			    ranges[i].start > msi + 0xfffff);
-#endif
+		EXPECT_TRUE(ranges[i].last < MSI_WINDOW ||
+			    ranges[i].start > MSI_WINDOW + 0xfffff);
 	}
 	/* Few IOMMUs have all 64 address bits */
 	if (ranges[num - 1].last != UINT64_MAX)
 		EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps,
 					  UINT64_MAX - edu.ps + 1));
-#if defined(__x86_64__)
-	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps, msi));
-	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, 2 * edu.ps, msi - edu.ps));
-#endif
+	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, edu.ps, MSI_WINDOW));
+	EXPECT_EQ(-EINVAL, MAP_AT(edu.buf, 2 * edu.ps, MSI_WINDOW - edu.ps));
 	ASSERT_EQ(0, cdev_detach(edu.dev));
 	num = ARRAY_SIZE(ranges);
 	ASSERT_EQ(0, ioas_iova_ranges(edu.fd, edu.ioas, ranges, &num,
@@ -356,21 +351,19 @@ TEST_F(attached, attach_takes_reserved_iova)
 	EXPECT_EQ(UINT64_MAX, ranges[0].last);
 }
 
-#if defined(__x86_64__)
 TEST_F(opened, attach_where_msi_window_is_used)
 {
-	struct iommu_iova_range range = { 0xfee00000, 0xfee00fff };
+	struct iommu_iova_range range = { MSI_WINDOW, MSI_WINDOW + edu.ps - 1 };
 
 	ASSERT_EQ(0, cdev_bind(edu.dev, edu.fd, &edu.devid));
-	ASSERT_EQ(0, MAP_AT(edu.buf, edu.ps, 0xfee00000));
+	ASSERT_EQ(0, MAP_AT(edu.buf, edu.ps, MSI_WINDOW));
 	EXPECT_EQ(-EADDRINUSE, cdev_attach_to(edu.dev, edu.ioas));
-	ASSERT_EQ(0, UNMAP(0xfee00000, edu.ps));
+	ASSERT_EQ(0, UNMAP(MSI_WINDOW, edu.ps));
 	ASSERT_EQ(0, ioas_allow_iovas(edu.fd, edu.ioas, &range, 1));
 	EXPECT_EQ(-EADDRINUSE, cdev_attach_to(edu.dev, edu.ioas));
 	ASSERT_EQ(0, ioas_allow_iovas(edu.fd, edu.ioas, NULL, 0));
 	EXPECT_EQ(0, cdev_attach_to(edu.dev, edu.ioas));
 }
-#endif
 
 TEST_F(opened, attach_bad_memory)
 {

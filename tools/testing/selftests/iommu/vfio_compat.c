@@ -882,9 +882,9 @@ TEST_F(group, info)
 	EXPECT_NE(0, info.info.iova_pgsizes & self->ps);
 	/* No IOMMU translates all of 64 bits, or the window for interrupts */
 	EXPECT_FALSE(t1_usable(&info, 0, ~0ULL));
-	EXPECT_FALSE(t1_usable(&info, 0xfee00000, 0xfee00fff));
-	EXPECT_TRUE(t1_usable(&info, 1UL << 20, (1UL << 28) - 1));
-	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, self->ps, 0xfee00000, T1_RW));
+	EXPECT_FALSE(t1_usable(&info, MSI_WINDOW, MSI_WINDOW + 0xfff));
+	EXPECT_TRUE(t1_usable(&info, 1UL << 20, (1UL << 27) - 1));
+	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, self->ps, MSI_WINDOW, T1_RW));
 
 	migration = t1_cap(&info, VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION);
 	ASSERT_NE(NULL, migration);

@@ -19,6 +19,16 @@
 #include "memory.h"
 #include "process.h"
 
+/*
+ * Where devices write interrupt messages, 1 MiB that is no memory: by the processor's
+ * architecture on x86, on Arm by choice of the kernel's drivers for SMMUs
+ */
+#if defined(__aarch64__)
+#define MSI_WINDOW	0x08000000UL
+#else
+#define MSI_WINDOW	0xfee00000UL
+#endif
+
 #define MAP_RO		IOMMU_IOAS_MAP_READABLE
 #define MAP_RW		(IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 #define MAP_FIXED_RO	(MAP_RO | IOMMU_IOAS_MAP_FIXED_IOVA)

@@ -165,7 +165,7 @@ TEST_F(answers, map_and_unmap)
 	EXPECT_TRUE(wraps(map(fd, (void *)-PAGE, 2 * PAGE, IOVA)));
 	EXPECT_EQ(-EFAULT, map(fd, (void *)PAGE, PAGE, IOVA));
 	/* What devices send interrupts to */
-	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, 0xfee00000));
+	EXPECT_EQ(-EINVAL, map(fd, self->mem, PAGE, MSI_WINDOW));
 
 	ASSERT_EQ(0, map(fd, self->mem, 4 * PAGE, IOVA));
 	EXPECT_EQ(-EEXIST, map(fd, self->mem, PAGE, IOVA));
