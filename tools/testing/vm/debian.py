@@ -157,6 +157,16 @@ def versions(update=False):
         return found
 
 
+def refresh():
+    """Look for a newer stock kernel, if that was done last more than a day ago; without a network it is the one that is known."""
+    path = CACHE / "versions.json"
+    if path.exists() and time.time() - path.stat().st_mtime > LISTS_SECONDS:
+        try:
+            versions(update=True)
+        except Fail as err:
+            say(f"{err}; the stock kernel is the one of an earlier time")
+
+
 def show(name, at):
     """The fields of a package, of the newest version that there is; None if there is none."""
     try:
@@ -365,6 +375,8 @@ def package(name, version, at=APT):
 def fetch(update=False, source=False):
     found = versions(update)
     if update:
+        for stamp in CACHE.glob("apt-*/read"):
+            stamp.unlink()
         (CACHE / "newer.json").unlink(missing_ok=True)
         (CACHE / "backports.json").unlink(missing_ok=True)
     package(f"linux-image-{found['kernel']}", found["version"])

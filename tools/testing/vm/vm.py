@@ -127,6 +127,7 @@ def main():
     elif args.action == "fuzz":
         return fuzz.command(args)
     elif args.action == "check":
+        debian.refresh()
         return schedule.check(args.parts, args.results)
     elif args.action == "clean":
         clean(args.all)
