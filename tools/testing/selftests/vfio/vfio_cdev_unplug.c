@@ -93,14 +93,25 @@ static bool node_goes(const char *path)
 	return false;
 }
 
-/* Does the kernel log from here on have this line? */
+/* Does the kernel log from here on have this line, or get it within seconds? */
 static bool is_logged(int log, const char *text)
 {
 	char buf[8192];
 	bool found = false;
 	ssize_t n;
+	int i;
 
-	while (!found && (n = read(log, buf, sizeof(buf) - 1)) > 0) {
+	for (i = 0; !found && i < 100; i++) {
+		n = read(log, buf, sizeof(buf) - 1);
+		if (n < 0 && errno == EAGAIN) {
+			usleep(50000);
+			continue;
+		}
+		/* Others may write so much that some of it is overwritten */
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			break;
 		buf[n] = '\0';
 		found = strstr(buf, text);
 	}
