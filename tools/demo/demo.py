@@ -52,7 +52,7 @@ def build_tools(arch):
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/demo/run", description=__doc__)
-    parser.add_argument("--kernel", choices=[name for name, kernel in kernels.KERNELS.items() if kernel.package], default="stock")
+    parser.add_argument("--kernel", choices=["stock", *kernels.OTHERS], default="stock")
     kernel = parser.parse_args().kernel
     on_terminate()
     begin = time.monotonic()
@@ -61,7 +61,8 @@ def main():
     data = make_image(disk)
     checksum = hashlib.sha256(data).hexdigest()
     config = inside(image.packaged(kernel) / "config")
-    command = shlex.join(["tools/demo/guest.sh", build_tools(kernels.KERNELS[kernel].arch), config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
+    tools = build_tools(kernels.KERNELS[kernel].arch)
+    command = shlex.join(["tools/demo/guest.sh", tools, config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
 
     say(f"booting the {kernel} kernel in a virtual machine ...")
     result = guest.boot_once(guest.Options(command=[command], kernel=kernel, devices=["edu", f"nvme,file={disk}"],

@@ -69,8 +69,6 @@ def run_tests(tests, kernel, options=None, **more):
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
         opts.append += " kasan_multi_shot"
-    elif KERNELS[kernel].arch == "arm64":
-        opts.env["VM_SLOWER"] = 3
     result = guest.boot_once(opts)
     outcomes = {}
     for folder, program in tests:
@@ -87,12 +85,12 @@ def run_tests(tests, kernel, options=None, **more):
     return outcomes, result
 
 
-def by_themselves(results, part, tests, seconds):
-    """Selftests that have a part of their own."""
+def by_themselves(results, part, tests, seconds, **more):
+    """Selftests that have a part of their own; more is of the machine."""
     missing = set(tests) - set(build.userspace(arch=part.arch))
     if missing:
         raise Fail(f"no such selftests: {missing}")
-    outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", load=["iommufd", "vfio-pci"], timeout=seconds)
+    outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", load=["iommufd", "vfio-pci"], timeout=seconds, **more)
     for (folder, program), found in outcomes.items():
         collect(results, found, f"{part.kernel}: {folder}/{program}: ")
     single(results, f"{part.name}: kernel log, taint, pinned pages and leaks after all that", result.problems)

@@ -141,6 +141,10 @@ HUGE = [("iommu", "iommufd_huge")]
 
 # What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
 FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_release")]
+# On arm64 the processor, the interrupt controller and the IOMMU are others: what is about memory, DMA and interrupts
+ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd_device"), ("iommu", "vfio_compat"),
+         ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_config"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_msi"),
+         ("vfio", "vfio_pci_release"), ("vfio", "vfio_pci_reset")]
 
 # A minute or so; "make fuzz" is for longer runs.
 FUZZ_RUNS = 3000
@@ -195,6 +199,10 @@ PLAN = [
       for iommu, without in {"intel": [RELEASE[0], TABLES], "intel-flts": USUAL, "amd-remap": []}.items()],
     *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, groups=("clients", "ci"), seconds=seconds,
            packages=CLIENT_PACKAGES) for run, seconds in CLIENT_RUN_SECONDS.items()],
+    Part("demo-arm64", "demo", "arm64", groups=("kernels",), seconds=200),
+    # Pages of 16 KiB
+    Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
+    Part("arm64", "by_themselves", "arm64", arguments={"tests": ARM64, "seconds": 1800}, groups=("kernels",), seconds=900),
     Part("installed", "installed", "stock", groups=("ci",), seconds=150),
 ]
 

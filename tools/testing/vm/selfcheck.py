@@ -14,12 +14,13 @@ from pathlib import Path
 import guest
 import ktap
 import logscan
+import machine
 import plan
 import static
 import verdict
 from kernels import KERNELS
 from report import single
-from util import HERE, REPO
+from util import HERE, REPO, Fail
 
 sys.path.append(str(HERE.parent / "static"))
 import layers		# noqa: E402
@@ -156,6 +157,13 @@ class Parsers(unittest.TestCase):
         self.assertEqual(static.private_prototypes(ours), [])
         self.assertEqual(len(static.private_prototypes(ours.replace("unsigned int type", "unsigned long type"))), 1)
         self.assertEqual(len(static.private_prototypes("")), len(static.prototypes(ours)))
+
+    def test_iommus_of_each_machine(self):
+        self.assertEqual(machine.Options().iommu, "intel")
+        self.assertEqual(machine.Options(kernel="arm64").iommu, "smmuv3")
+        for kernel, iommu in (("arm64", "intel"), ("stock", "smmuv3"), ("stock", "none such")):
+            with self.assertRaises(Fail):
+                machine.Options(kernel=kernel, iommu=iommu)
 
     def test_log_bad_lines_are_seen(self):
         for line in BAD_LINES:
