@@ -34,7 +34,7 @@ HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
 .PHONY: all modules tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
-	check-stock check-more check-models check-clients check-kernels check-installed check-debug check-all check-ci fuzz mutate clean distclean help
+	check-stock check-more check-models check-clients check-kernels check-installed check-package check-debug check-all check-ci fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
 
@@ -128,6 +128,9 @@ check-kernels: ## Only what is built for each of Debian's kernels, all selftests
 
 check-installed: ## Only 'make install' on a Debian 13 system with its own initramfs and udev, and what it is after a reboot
 	@$(VM) check installed
+
+check-package: ## Only the Debian packages: built twice and compared, read by lintian
+	@$(VM) check package
 
 check-all: ## Everything that is tested here: all of the others, in two hours or so
 	@$(VM) check all

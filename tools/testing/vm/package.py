@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import debian
-from util import BUILD, CLONE, REPO, Fail, chroot, chroot_argv, inside, lock, replace_tree, run, say
+from util import BUILD, CLONE, REPO, ROOT, Fail, chroot, chroot_argv, inside, lock, replace_tree, run, say
 
 # What debian/control wants besides the packages that the root has anyway, and the checker of packages
 PACKAGES = ["build-essential", "debhelper", "dh-dkms", "dpkg-dev", "linux-headers-amd64", "lintian", "python3-sphinx"]
@@ -88,9 +88,36 @@ def lintian(folder):
     return problems + ([f"lintian: exit status {done.returncode}"] if done.returncode else [])
 
 
+def dkms_check():
+    """What dkms asks before a build: a kernel that lacks an export is skipped with a sentence, the stock one is not."""
+    release, lacking = debian.versions()["kernel"], "iommu_attach_group_handle"
+    home = CLONE / "dkms-check"
+    run(["rm", "-rf", "--one-file-system", home])
+    headers = ROOT / f"usr/src/linux-headers-{release}"
+    for name in ("Kbuild", "compat", "drivers", "include", "packaging"):
+        (home / "source").mkdir(parents=True, exist_ok=True)
+        run(["cp", "-r", REPO / name, home / "source"])
+    run(["cp", "-a", headers, home / "headers"])
+    (home / "headers/scripts").unlink()
+    (home / "headers/scripts").symlink_to(inside((headers / "scripts").resolve()))
+    symbols = [line for line in (headers / "Module.symvers").read_text().splitlines(True) if f"\t{lacking}\t" not in line]
+    (home / "headers/Module.symvers").unlink()
+    (home / "headers/Module.symvers").write_text("".join(symbols))
+    problems = []
+    for place, status in (headers, 0), (home / "headers", 77):
+        done = subprocess.run(chroot_argv(["packaging/dkms-check", release, inside(place)], cwd=inside(home / "source")),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != status or (status and not re.search(f"no modules for kernel .*{lacking}", done.stdout)):
+            problems.append(f"{place.name}: exit status {done.returncode}: {done.stdout}")
+    run(["rm", "-rf", "--one-file-system", home])
+    return problems
+
+
 def check():
     """Gives (what is checked, problems); leaves the packages in build/deb."""
     yield "one version in all places", versions_agree()
+    debian.root(PACKAGES)
+    yield "a kernel that lacks an export is skipped", dkms_check()
     first, second = deb(), build(place="deb-again")
     # The others say when and where they were built.
     names = sorted(path.name for path in first.iterdir() if path.suffix not in (".buildinfo", ".changes"))

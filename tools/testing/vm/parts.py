@@ -15,6 +15,7 @@ import guest
 import ktap
 import logscan
 import machine
+import package
 import plan
 import system
 from kernels import KERNELS, OTHERS
@@ -287,3 +288,9 @@ def installed(results, part):
         else:
             collect(results, ktap.parse(found.text, "installed"), "installed: ")
             single(results, "installed: kernel log and taint", found.problems)
+
+
+def packages(results, part):
+    """The Debian packages, as they are built."""
+    for name, problems in package.check():
+        single(results, f"package: {name}", problems)

@@ -4,6 +4,7 @@
 import collections
 from dataclasses import dataclass, field
 
+import package
 from build import FUZZER_PACKAGES
 from kernels import KERNELS, OTHERS
 
@@ -204,6 +205,7 @@ PLAN = [
     Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
     Part("arm64", "by_themselves", "arm64", arguments={"tests": ARM64, "seconds": 1800}, groups=("kernels",), seconds=900),
     Part("installed", "installed", "stock", groups=("ci",), seconds=150),
+    Part("package", "packages", groups=("ci",), packages=package.PACKAGES, seconds=100),
 ]
 
 PARTS = {part.name: part for part in PLAN}
