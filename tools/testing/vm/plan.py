@@ -141,7 +141,8 @@ RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio
 HUGE = [("iommu", "iommufd_huge")]
 
 # What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
-FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_release")]
+FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"),
+       ("vfio", "vfio_pci_release")]
 # On arm64 the processor, the interrupt controller and the IOMMU are others: what is about memory, DMA and interrupts
 ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd_device"), ("iommu", "vfio_compat"),
          ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_config"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_msi"),
