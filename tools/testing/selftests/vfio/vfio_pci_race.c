@@ -308,7 +308,8 @@ static void do_attach(struct side *s)
 	__u32 pt = race.ioas;
 
 	(void)s;
-	check("attach", cdev_attach(race.d.fd, &pt), 0, 0);
+	/* While the mate resets the device it cannot be attached */
+	check("attach", cdev_attach(race.d.fd, &pt), -EBUSY, 0);
 	check("detach", cdev_detach(race.d.fd), 0, 0);
 }
 
