@@ -67,6 +67,15 @@ int vp_open(struct vp_dev *d, unsigned int vendor,
 	return vp_take(d);
 }
 
+int vp_attach_empty(const struct vp_dev *d)
+{
+	__u32 ioas;
+	int ret;
+
+	ret = ioas_alloc(d->iommufd, &ioas);
+	return ret ? ret : cdev_attach(d->fd, &ioas);
+}
+
 int vp_close(struct vp_dev *d)
 {
 	vp_close_fds(d);

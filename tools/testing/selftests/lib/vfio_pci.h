@@ -41,6 +41,11 @@ int vp_take(struct vp_dev *d);
 /* -ENODEV if there is no such device */
 int vp_open(struct vp_dev *d, unsigned int vendor,
 	    unsigned int device, unsigned int nth);
+/*
+ * Attach to an address space of its own, with nothing in it: where interrupt
+ * messages are translated like DMA, none arrives before
+ */
+int vp_attach_empty(const struct vp_dev *d);
 int vp_close(struct vp_dev *d);
 int vp_region(const struct vp_dev *d, unsigned int index,
 	      struct vfio_region_info *info);

@@ -46,6 +46,7 @@ FIXTURE_SETUP(edu)
 	if (ret == -ENODEV)
 		SKIP(return, "no edu device");
 	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
 }
 
 FIXTURE_TEARDOWN(edu)
@@ -751,6 +752,7 @@ FIXTURE_SETUP(msix)
 	if (ret == -ENODEV)
 		SKIP(return, "no such device");
 	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
 	ASSERT_EQ(0, vp_irq_info(&self->d, MSIX, &self->info));
 	ASSERT_LE(4, self->info.count);
 	self->efd = calloc(self->info.count, sizeof(*self->efd));

@@ -47,6 +47,7 @@ FIXTURE_SETUP(msi)
 	if (ret == -ENODEV)
 		SKIP(return, "no nec-usb-xhci device");
 	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
 	self->pos = vp_find_cap(&self->d, PCI_CAP_ID_MSI);
 	ASSERT_NE(0, self->pos);
 	ASSERT_EQ(0, vp_irq_info(&self->d, MSI, &info));
@@ -233,6 +234,7 @@ FIXTURE_SETUP(mask)
 	if (ret == -ENODEV)
 		SKIP(return, "no igb device");
 	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
 	pos = vp_find_cap(&self->d, PCI_CAP_ID_MSI);
 	ASSERT_NE(0, pos);
 	ASSERT_EQ(PCI_MSI_FLAGS_MASKBIT | PCI_MSI_FLAGS_64BIT,

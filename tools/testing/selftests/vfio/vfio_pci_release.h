@@ -17,8 +17,11 @@
 /* What a large mapping is made of: the same memory over and over */
 #define BLOCK		(64 * MIB)
 #define HUGE		(2 * MIB)
-/* In reach of each edu, which has 28 address bits, and apart from IOVA_MEM */
-#define IOVA		0x8000000UL
+/*
+ * In reach of each edu, which has 28 address bits, apart from IOVA_MEM, and from
+ * 0x8000000 on, where Arm has the window for interrupt messages
+ */
+#define IOVA		0xa000000UL
 /* What is larger is above the window for interrupts */
 #define IOVA_HIGH	0x100000000UL
 /* Not at the start of a page */
