@@ -18,6 +18,12 @@ compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_VFIO_CONTAINER=y \
 ifeq ($(CONFIG_X86),y)
 compat-config += VFIO_PCI_VGA=y VFIO_PCI_IGD=y
 endif
+ifeq ($(CONFIG_ARM64),y)
+compat-config += VFIO_PLATFORM_BASE=m VFIO_PLATFORM=m VFIO_PLATFORM_VIRTIO_MMIO_RESET=m
+endif
+ifeq ($(CONFIG_ARM_AMBA),y)
+compat-config += VFIO_AMBA=m
+endif
 
 # The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap.
 ifneq ($(CONFIG_IOMMUFD_DRIVER),y)

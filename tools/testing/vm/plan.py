@@ -147,6 +147,8 @@ FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vf
 ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd_device"), ("iommu", "vfio_compat"),
          ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_config"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_msi"),
          ("vfio", "vfio_pci_release"), ("vfio", "vfio_pci_reset")]
+# Devices of no bus, which no IOMMU of QEMU confines; a kernel that lets them do without one says so (U)
+ARM64_PLATFORM = [("vfio", "vfio_platform")]
 
 # A minute or so; "make fuzz" is for longer runs.
 FUZZ_RUNS = 3000
@@ -205,6 +207,9 @@ PLAN = [
     # Pages of 16 KiB
     Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
     Part("arm64", "by_themselves", "arm64", arguments={"tests": ARM64, "seconds": 1800}, groups=("kernels",), seconds=900),
+    Part("arm64-platform", "by_themselves", "arm64", groups=("kernels",), seconds=100,
+         arguments={"tests": ARM64_PLATFORM, "seconds": 600, "devices": [], "qemu_args": ["-device virtio-rng-device"],
+                    "taint": "U"}),
     Part("installed", "installed", "stock", groups=("ci",), seconds=150),
     Part("package", "packages", groups=("ci",), packages=package.PACKAGES, seconds=100),
 ]

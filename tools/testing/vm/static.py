@@ -71,7 +71,7 @@ def install():
 
 FIXES = "Documentation/driver-api/stable-fixes.rst"
 # Drivers that use VFIO and are not ours, in the subjects of fixes to them
-NOT_OURS = re.compile(r"vfio[-_](ap|ccw)|vfio/(mlx5|qat|pds|cdx|platform|nvgrace-gpu|virtio|fsl-mc)|hisi_acc|EEH|SPAPR")
+NOT_OURS = re.compile(r"vfio[-_](ap|ccw)|vfio/(mlx5|qat|pds|cdx|nvgrace-gpu|virtio|fsl-mc)|hisi_acc|EEH|SPAPR")
 
 
 def stable_fixes():
