@@ -508,7 +508,7 @@ TEST_F(access, slow_pins_can_be_killed)
 	ASSERT_EQ(0, uffd_wait(uffd));
 	same_access = begin_pin(self->fd, self->access, BASE + self->ps,
 				mem + self->ps, self->ps);
-	EXPECT_TRUE(sleeps_in(same_access, "iommufd_test"));
+	EXPECT_TRUE(sleeps_in(same_access, "mock_test_access"));
 	same_memory = begin_pin(self->fd, other, BASE + self->ps,
 				mem + self->ps, self->ps);
 	EXPECT_TRUE(sleeps_in(same_memory, "iopt_slice_pin"));
