@@ -254,11 +254,11 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 
-	/* Older drivers have one type and do not look at which one is asked for. */
-	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
-		type = cmd->in_data_type;
 	ops = dev_iommu_ops(to_idev(obj)->dev);
 	if (ops->hw_info) {
+		/* Older drivers have one type and do not look at this */
+		if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
+			type = cmd->in_data_type;
 		data = ops->hw_info(to_idev(obj)->dev, &data_len, &type);
 		if (IS_ERR(data)) {
 			rc = PTR_ERR(data);

@@ -271,6 +271,31 @@ TEST_F(attached, hw_info)
 	}
 }
 
+/* A type that is asked for is there or is refused, whether or not there is one */
+TEST_F(attached, hw_info_type)
+{
+	struct iommu_hw_info info;
+	__u32 type;
+
+	ASSERT_EQ(0, get_hw_info(edu.fd, edu.devid, NULL, 0, &info));
+	type = info.out_data_type;
+	info = (struct iommu_hw_info){
+		.size = sizeof(info),
+		.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE,
+		.dev_id = edu.devid,
+		.in_data_type = 0x12345,
+	};
+	EXPECT_EQ(-EOPNOTSUPP, call(edu.fd, IOMMU_GET_HW_INFO, &info));
+	info.in_data_type = type;
+	info.data_len = 0;
+	ASSERT_EQ(0, call(edu.fd, IOMMU_GET_HW_INFO, &info));
+	EXPECT_EQ(type, info.out_data_type);
+	if (type != IOMMU_HW_INFO_TYPE_NONE)
+		return;
+	info.in_data_type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	EXPECT_EQ(-EOPNOTSUPP, call(edu.fd, IOMMU_GET_HW_INFO, &info));
+}
+
 /* Attach */
 
 TEST_F(opened, attach_bad)
