@@ -337,7 +337,14 @@ static int vfio_pci_build_fill_shadow(struct vfio_pci_config *c,
 			return ret;
 		put_unaligned_le32(dw, c->shadow + reg);
 	}
-	return 0;
+	if (!d->seen)
+		return 0;
+
+	/* Status, which tells of the list, is in the same 32 bits */
+	ret = d->read(d->ctx, PCI_COMMAND, &dw);
+	if (!ret)
+		put_unaligned_le16(dw, c->shadow + PCI_COMMAND);
+	return ret;
 }
 
 static void vfio_pci_build_link_std(struct vfio_pci_config *c,

@@ -1055,6 +1055,7 @@ static void remembered(struct kunit *test)
 	put32(f, EXT_POS + 0x80 + PCI_VNDR_HEADER, 0xfff << 20);
 	/* But this is what it is now */
 	f->image[PCI_INTERRUPT_LINE] = 7;
+	put16(f, PCI_COMMAND, PCI_COMMAND_MEMORY);
 	b = build(test, f);
 	KUNIT_EXPECT_MEMEQ(test, a->write, b->write, a->size);
 	KUNIT_EXPECT_MEMEQ(test, a->virt, b->virt, a->size);
@@ -1067,6 +1068,9 @@ static void remembered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, a->shadow[PCI_INTERRUPT_LINE]);
 	KUNIT_EXPECT_EQ(test, 7, b->shadow[PCI_INTERRUPT_LINE]);
 	b->shadow[PCI_INTERRUPT_LINE] = 0;
+	KUNIT_EXPECT_EQ(test, 0, a->shadow[PCI_COMMAND]);
+	KUNIT_EXPECT_EQ(test, PCI_COMMAND_MEMORY, b->shadow[PCI_COMMAND]);
+	b->shadow[PCI_COMMAND] = 0;
 	KUNIT_EXPECT_MEMEQ(test, a->shadow, b->shadow, a->size);
 
 	/* It could be otherwise */
