@@ -9,6 +9,11 @@
 
 #include "pfn_store.h"
 
+/* Kconfig says so, which a build outside of the tree does not read */
+#if defined(CONFIG_SPARSEMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
+#error "this kernel has no CONFIG_SPARSEMEM_VMEMMAP, which runs of pages need"
+#endif
+
 /*
  * A flat chunk stores the PFN that its first index has or would have. Value
  * entries are one bit shorter than a word, which no PFN needs.
