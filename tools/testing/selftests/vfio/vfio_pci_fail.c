@@ -1,100 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * vfio-pci when memory is short: what was done before the step that fails is
- * undone. Uses QEMU's igb and nvme.
+ * undone. Uses QEMU's nvme.
+ *
+ * Not VFs: the PCI core of 6.12 leaves the resources of a VF behind when one of
+ * its own allocations fails, and stops the machine (BUG_ON) when they are asked
+ * for again.
  */
 #include "kselftest_harness.h"
 #include "../lib/vfio_pci.h"
 #include "../lib/fail_nth.h"
 
-#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 #define MSIX		VFIO_PCI_MSIX_IRQ_INDEX
 #define VECTORS		4
-
-/* VFs need many more allocations than may make their creation fail */
-#define SRIOV_ROUNDS	40
-
-FIXTURE(sriov)
-{
-	struct vp_dev pf;
-	struct fail_nth nth;
-	char enabled[8];
-	unsigned int pm;
-};
-
-static int numvfs(const struct vp_dev *pf, const char *n)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_numvfs",
-		 pf->bdf);
-	return file_write(path, n);
-}
-
-FIXTURE_SETUP(sriov)
-{
-	const char *why;
-	int ret;
-
-	self->enabled[0] = '\0';
-	vp_init(&self->pf);
-	why = fail_nth_init(&self->nth);
-	if (why)
-		SKIP(return, "no fault injection: %s", why);
-	ret = vp_open(&self->pf, IGB_VENDOR, IGB_DEVICE, 0);
-	if (ret == -ENODEV)
-		SKIP(return, "no igb device");
-	ASSERT_EQ(0, ret);
-	ASSERT_LT(0, file_read(ENABLE_SRIOV, self->enabled,
-				  sizeof(self->enabled)));
-	ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
-	self->pm = vp_find_cap(&self->pf, PCI_CAP_ID_PM);
-	ASSERT_NE(0, self->pm);
-}
-
-FIXTURE_TEARDOWN(sriov)
-{
-	if (self->enabled[0]) {
-		EXPECT_EQ(0, numvfs(&self->pf, "0"));
-		EXPECT_EQ(0, file_write(ENABLE_SRIOV, self->enabled));
-	}
-	if (self->nth.fd >= 0)
-		close(self->nth.fd);
-	EXPECT_EQ(0, vp_close(&self->pf));
-}
-
-/* Write and read back the power state */
-static unsigned int power(FIXTURE_DATA(sriov) *self, unsigned int state)
-{
-	unsigned int reg = self->pm + PCI_PM_CTRL;
-
-	vp_cfg_set(&self->pf, reg, 2, state);
-	return vp_cfg_get(&self->pf, reg, 2) & PCI_PM_CTRL_STATE_MASK;
-}
-
-/* Only VFs that are there keep their PF from being put to sleep */
-TEST_F_TIMEOUT(sriov, numvfs, 300)
-{
-	unsigned int failed = 0;
-	int ret;
-
-	while (fail_nth_next(&self->nth) && self->nth.n <= SRIOV_ROUNDS) {
-		ret = fail_nth_run(&self->nth, numvfs(&self->pf, "1"));
-		EXPECT_FAIL_NTH(&self->nth, ret);
-		if (!ret) {
-			EXPECT_EQ(0, power(self, 3));
-			ASSERT_EQ(0, numvfs(&self->pf, "0"));
-		} else {
-			failed++;
-		}
-		ASSERT_EQ(3, power(self, 3))
-			TH_LOG("round %u: %d", self->nth.n, ret);
-		ASSERT_EQ(0, power(self, 0));
-	}
-	EXPECT_LT(0, failed)
-		TH_LOG("nothing could be made to fail");
-	EXPECT_EQ(0, numvfs(&self->pf, "1"));
-}
 
 FIXTURE(msix)
 {
