@@ -25,6 +25,8 @@ REFRESH_INITRD = @! lsinitramfs $(INITRD) 2>/dev/null | grep -q '/vfio[^/]*\.ko'
 # Does dpkg know the package there? Both would put modules, rules and settings into place.
 PACKAGED = $(shell dpkg-query --root=$(or $(MODROOT),/) -W -f '$${db:Status-Status}' iommufd-vfio-dkms 2>/dev/null)
 INSTALLED := $(addsuffix .ko,$(file <packaging/modules))
+# What is built for arm64 besides
+INSTALLED += $(addsuffix .ko,vfio-platform-base vfio-platform vfio-platform-virtio-mmio vfio-amba)
 # vfioctl, if it has been built
 PREFIX ?= /usr/local
 SBINDIR := $(MODROOT)$(PREFIX)/sbin
