@@ -4,7 +4,9 @@
 # (Where there is a kernel tree, its Documentation/conf.py takes the place of this file.)
 
 import os
+import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 from docutils.parsers.rst import directives
@@ -41,7 +43,12 @@ class KernelDoc(SphinxDirective):
         elif "identifiers" in self.options:
             argv.append("-no-doc-sections")
         argv += [f"-{name}" for name in ("export", "internal") if name in self.options]
-        done = subprocess.run([*argv, path], capture_output=True, text=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".c") as exports:
+            # 6.12's program does not know namespaces that are strings.
+            for name in re.findall(r"^EXPORT_SYMBOL_NS(?:_GPL)?\((\w+),", path.read_text(), re.MULTILINE):
+                print(f"EXPORT_SYMBOL_GPL({name});", file=exports)
+            exports.flush()
+            done = subprocess.run([*argv, "-export-file", exports.name, path], capture_output=True, text=True)
         if done.returncode:
             raise ExtensionError(f"{path}: {done.stderr}")
         self.env.note_dependency(str(path))

@@ -12,7 +12,7 @@ import tarfile
 import build
 import debian
 from report import single, tell_skipped
-from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files
+from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files, write_if_changed
 
 sys.path += [str(HERE.parent / "mutate"), str(HERE.parent / "static")]
 import layers		# noqa: E402
@@ -24,6 +24,8 @@ CHECKPATCH = [
     (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
     # vfio_alloc_device(), whose form drivers of other people depend on.
     (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
+    # Questions to the compiler, not code
+    (r"/compat/probes/", "EXPORT_SYMBOL,MACRO_ARG_UNUSED"),
     # Names of the user ABI
     (r"/vfio_uapi_ext\.h$", "CAMELCASE"),
     # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; tables are
@@ -245,7 +247,12 @@ def documents():
     """What Sphinx says of the documents, with the kernel's configuration of it; the pages are in build/htmldocs."""
     tree, source, out = build.tree(), build.mirror() / "Documentation", CLONE / "htmldocs"
     shutil.rmtree(out, ignore_errors=True)
-    settings = {"kerneldoc_srctree": inside(tree), "kerneldoc_bin": f"{inside(tree)}/scripts/kernel-doc"}
+    # 6.12's program does not know exports whose namespace is a string.
+    program = CLONE / "kernel-doc"
+    text = (tree / "scripts/kernel-doc").read_text()
+    write_if_changed(program, text.replace(r",\s*\w+\)\s*;';", r""",\s*"?\w+"?\)\s*;';"""))
+    program.chmod(0o755)
+    settings = {"kerneldoc_srctree": inside(tree), "kerneldoc_bin": inside(program)}
     settings.update(dict.fromkeys(("version", "release"), debian.versions()["series"]))
     argv = ["env", "PYTHONDONTWRITEBYTECODE=1", f"BUILDDIR={inside(out)}", f"srctree={inside(tree)}",
             "sphinx-build", "-q", "-b", "html", "-c", f"{inside(tree)}/Documentation", "-d", f"{inside(out)}/.doctrees",
