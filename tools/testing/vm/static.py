@@ -24,8 +24,8 @@ CHECKPATCH = [
     (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
     # vfio_alloc_device(), whose form drivers of other people depend on.
     (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
-    # Questions to the compiler, not code
-    (r"/compat/probes/", "EXPORT_SYMBOL,MACRO_ARG_UNUSED"),
+    # Questions to the compiler, and functions as older kernels have them
+    (r"/compat/", "AVOID_EXTERNS,CAMELCASE,EXPORT_SYMBOL,MACRO_ARG_UNUSED"),
     # Names of the user ABI
     (r"/vfio_uapi_ext\.h$", "CAMELCASE"),
     # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; tables are
