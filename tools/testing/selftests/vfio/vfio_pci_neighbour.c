@@ -1311,7 +1311,7 @@ FIXTURE_SETUP(neighbour)
 			self->drivers[4][0] = '\0';
 		ASSERT_EQ(0, sysdev_set_driver(self->scene->pf, "vfio-pci"));
 		ASSERT_LT(0, file_read(ENABLE_SRIOV, self->sriov,
-					  sizeof(self->sriov)));
+				       sizeof(self->sriov)));
 		ASSERT_EQ(0, file_write(ENABLE_SRIOV, "Y"));
 	} else {
 		self->scene->pf[0] = '\0';
