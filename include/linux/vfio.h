@@ -42,8 +42,8 @@ struct vfio_group;
  *          is reset as a whole), compared by address only
  * @lock: held around open_device() and close_device() of every member, and by
  *        a driver that needs the whole set to hold still, as for a bus reset.
- *        Owns @device_list. The members may belong to several users, so nobody
- *        the holder waits for a user's memory
+ *        Owns @device_list. The members may belong to several users, so the
+ *        holder never waits for a user's memory
  * @device_list: the members, linked by vfio_device.dev_set_list
  * @device_count: number of members, owned by the lock of the set of all sets
  */
