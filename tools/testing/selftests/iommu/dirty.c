@@ -51,17 +51,11 @@ FIXTURE_SETUP(dirty)
 {
 	struct mock_device none;
 	__u32 ioas;
-	int rc;
 
 	self->pg = MOCK_PAGE;
 	self->bits = SIZE / self->pg;
 	self->bytes = self->bits / 8;
-	self->fd = iommufd_open();
-	ASSERT_LE(0, self->fd);
-	rc = mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT);
-	if (rc == -ENOTTY)
-		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
-	ASSERT_EQ(0, rc);
+	MOCK_OPEN(self->fd);
 	self->mem = variant->large ? mem_hugetlb(SIZE) : mem_shared(SIZE);
 	if (self->mem == MAP_FAILED)
 		SKIP(return, "there are no huge pages");

@@ -27,18 +27,9 @@ FIXTURE(fdinfo)
 
 FIXTURE_SETUP(fdinfo)
 {
-	int rc;
-
 	self->ps = page_size();
 	self->size = PAGES * self->ps;
-	self->fd = iommufd_open();
-	ASSERT_LE(0, self->fd) {
-		TH_LOG("/dev/iommu cannot be opened: is iommufd loaded?");
-	}
-	rc = mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT);
-	if (rc == -ENOTTY)
-		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
-	ASSERT_EQ(0, rc);
+	MOCK_OPEN(self->fd);
 	self->pinned = pages_pinned();
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
 	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &self->dev));

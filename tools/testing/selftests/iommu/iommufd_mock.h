@@ -39,18 +39,10 @@ FIXTURE_VARIANT_ADD(iommu, two_devices) { .devices = 2 };
 FIXTURE_SETUP(iommu)
 {
 	unsigned int i;
-	int rc;
 
 	self->ps = page_size();
 	self->size = BUF_PAGES * self->ps;
-	self->fd = iommufd_open();
-	ASSERT_LE(0, self->fd) {
-		TH_LOG("/dev/iommu cannot be opened: is iommufd loaded?");
-	}
-	rc = mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT);
-	if (rc == -ENOTTY)
-		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
-	ASSERT_EQ(0, rc);
+	MOCK_OPEN(self->fd);
 	self->pinned = pages_pinned();
 	self->buf = mem_shared(self->size);
 	ASSERT_NE(MAP_FAILED, self->buf);

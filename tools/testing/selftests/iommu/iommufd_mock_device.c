@@ -29,14 +29,7 @@ FIXTURE_SETUP(device)
 	struct mock_device dev;
 	int rc;
 
-	self->fd = iommufd_open();
-	ASSERT_LE(0, self->fd) {
-		TH_LOG("/dev/iommu cannot be opened: is iommufd loaded?");
-	}
-	rc = mock_memory_limit(self->fd, MOCK_MEMORY_DEFAULT);
-	if (rc == -ENOTTY)
-		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
-	ASSERT_EQ(0, rc);
+	MOCK_OPEN(self->fd);
 	self->pinned = pages_pinned();
 	self->size = BUF_PAGES * page_size();
 	self->buf = mem_shared(self->size);

@@ -240,4 +240,22 @@ static inline int mock_dmabuf_revoke(int fd, int dmabuf, bool revoked)
 	return mock_call2(fd, MOCK_OP_DMABUF_REVOKE, dmabuf, revoked);
 }
 
+/*
+ * In FIXTURE_SETUP(): open an iommufd that has the mock driver, or skip. Nothing
+ * is short of memory at first
+ */
+#define MOCK_OPEN(fd)							\
+do {									\
+	int __mock;							\
+									\
+	(fd) = iommufd_open();						\
+	ASSERT_LE(0, fd) {						\
+		TH_LOG("/dev/iommu cannot be opened: is iommufd loaded?"); \
+	}								\
+	__mock = mock_memory_limit(fd, MOCK_MEMORY_DEFAULT);		\
+	if (__mock == -ENOTTY)						\
+		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)"); \
+	ASSERT_EQ(0, __mock);						\
+} while (0)
+
 #endif
