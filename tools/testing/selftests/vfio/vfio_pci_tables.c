@@ -82,6 +82,7 @@ static int trace_set_up(void)
 	ret = ret ? ret : trace_write("trace_clock", "counter");
 	ret = ret ? ret : trace_write("buffer_size_kb", "4096");
 	ret = ret ? ret : trace_write("set_event_pid", pid);
+	ret = ret ? ret : trace_write("options/stacktrace", "1");
 	ret = ret ? ret : trace_write("events/kmem/mm_page_alloc/filter",
 				      "order==0");
 	ret = ret ? ret : trace_write("events/kmem/mm_page_free/filter",
@@ -126,20 +127,26 @@ FIXTURE_TEARDOWN(tables)
 	EXPECT_EQ(0, p2p_close(&self->p));
 }
 
-/* The page that was allocated last for a page table, or 0 */
+/*
+ * The page that was allocated last for a page table, or 0. The process has page
+ * tables of its own, which are allocated with the same flags: who called tells.
+ */
 static unsigned long last_table(void)
 {
-	unsigned long pfn = 0;
+	unsigned long pfn = 0, last = 0;
 	char line[512], *at;
 	FILE *f = trace_read();
 
 	while (f && fgets(line, sizeof(line), f)) {
-		if (!strstr(line, " mm_page_alloc: ") ||
-		    !strstr(line, "GFP_KERNEL_ACCOUNT|__GFP_ZERO"))
-			continue;
-		at = strstr(line, "pfn=");
-		if (at)
-			pfn = strtoul(at + strlen("pfn="), NULL, 16);
+		if (strstr(line, " mm_page_alloc: ")) {
+			at = strstr(line, "pfn=");
+			last = at ? strtoul(at + strlen("pfn="), NULL, 16) : 0;
+		} else if (strstr(line, " mm_page_free: ")) {
+			last = 0;
+		} else if (last && strstr(line, " => ") &&
+			   strstr(line, "iommu_map")) {
+			pfn = last;
+		}
 	}
 	if (f)
 		fclose(f);
