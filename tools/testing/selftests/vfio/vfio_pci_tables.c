@@ -4,6 +4,7 @@
  * the tracepoints of the page allocator and of the IOMMU driver tell. Needs an
  * edu device and tracefs.
  */
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -54,12 +55,15 @@ static int trace_write(const char *file, const char *text)
 	return ret;
 }
 
-/* Start with an empty buffer */
+/* Start with an empty buffer, which opening it like this makes it */
 static int trace_on(void)
 {
-	int ret = trace_write("trace", "\n");
+	int fd = open(TRACE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
 
-	return ret ? ret : trace_write("tracing_on", "1");
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return trace_write("tracing_on", "1");
 }
 
 static int trace_set_up(void)
