@@ -62,8 +62,6 @@ LARGE_SIZES = {
 LIKE_OTHERS = {
     ("vfio", "vfio_pci_release"): "-V of_some_pages -V of_mixed_sizes",
     ("vfio", "vfio_pci_config"): "-V edu -V nvme -V testdev -V ivshmem",
-    # There it may take a page table of its process for one of the IOMMU's; CI has them on the stock kernel.
-    ("vfio", "vfio_pci_tables"): "-T large -T split",
 }
 
 # More options of those runs. A kernel that lets a device do without an IOMMU says so (U).
