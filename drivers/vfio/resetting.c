@@ -12,7 +12,7 @@
 #include "vfio.h"
 
 static DEFINE_SPINLOCK(vfio_resetting_lock);
-/* Struct vfio_device.resetting_entry; under vfio_resetting_lock */
+/* Members are linked by vfio_device.resetting_entry; under the lock */
 static LIST_HEAD(vfio_resetting);
 
 /* To be compared only: a registered device keeps its group */
