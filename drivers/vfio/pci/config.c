@@ -395,8 +395,9 @@ int vfio_pci_config_init(struct vfio_pci_core_device *vdev)
 	if (ret)
 		return ret;
 	if (first)
+		/* Stays with the device: its first user need not pay for it */
 		vdev->config_seen = kvzalloc(sizeof(*vdev->config_seen),
-					     GFP_KERNEL_ACCOUNT);
+					     GFP_KERNEL);
 	if (!vdev->config_seen)
 		return -ENOMEM;
 	desc.seen = vdev->config_seen;
