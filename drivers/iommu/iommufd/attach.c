@@ -268,7 +268,7 @@ static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
 		return PTR_ERR(obj);
 
 	switch (obj->ops->type) {
-	case IOMMUFD_OBJ_HWPT:
+	case IOMMUFD_OBJ_HWPT_PAGING:
 		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
 			rc = iommufd_change_hwpt(idev, to_hwpt(obj), replace,
 						 &old);

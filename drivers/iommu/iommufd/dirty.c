@@ -236,7 +236,7 @@ static struct iommufd_hwpt_paging *
 iommufd_get_hwpt_paging(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj =
-		iommufd_object_get(ictx, id, IOMMUFD_OBJ_HWPT);
+		iommufd_object_get(ictx, id, IOMMUFD_OBJ_HWPT_PAGING);
 
 	return IS_ERR(obj) ? ERR_CAST(obj) : to_hwpt_paging(obj);
 }

@@ -1,11 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables: domains of the IOMMU driver as objects of the user.
+ * Hardware page tables: domains of the IOMMU driver as objects of the user. What
+ * all kinds of them have in common; see hwpt_paging.c for the kinds.
  */
 #include <linux/iommu.h>
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
+
+/**
+ * iommufd_hwpt_free_domain - release what hwpts of all kinds hold
+ * @hwpt: a hwpt that is being destroyed, or that was made in part
+ */
+void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->domain)
+		iommu_domain_free(hwpt->domain);
+}
+
+static struct iommufd_hwpt *
+iommufd_hwpt_alloc_paging(struct iommufd_device *idev,
+			  struct iommufd_ioas *ioas, u32 flags,
+			  const struct iommu_user_data *user_data)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	int rc;
+
+	if ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) &&
+	    !iommufd_dirty_tracking_supported(idev->dev))
+		return ERR_PTR(refuse(&idev->ictx->refusal, -EOPNOTSUPP,
+				      "hwpt: the IOMMU or its driver cannot report dirty pages"));
+
+	scoped_guard(mutex, &ioas->mutex) {
+		hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev,
+						 flags, user_data);
+		if (IS_ERR(hwpt))
+			return ERR_CAST(hwpt);
+		rc = iommufd_hwpt_fill(hwpt);
+	}
+	if (rc) {
+		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->common.obj);
+		return ERR_PTR(rc);
+	}
+	return &hwpt->common;
+}
+
+/* What no kind of hwpt has */
+static int iommufd_hwpt_check_flags(struct iommufd_ctx *ictx, u32 flags)
+{
+	if (flags & IOMMU_HWPT_FAULT_ID_VALID)
+		return refuse(&ictx->refusal, -EOPNOTSUPP,
+			      "hwpt: page faults are not supported");
+	if (flags & IOMMU_HWPT_ALLOC_PASID)
+		return refuse(&ictx->refusal, -EOPNOTSUPP,
+			      "hwpt: PASIDs are not supported");
+	return 0;
+}
+
+/* Which kind of hwpt it is follows from what it is made of */
+static struct iommufd_hwpt *
+iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
+		   const struct iommu_hwpt_alloc *cmd)
+{
+	const struct iommu_user_data data = {
+		.type = cmd->data_type,
+		.uptr = u64_to_user_ptr(cmd->data_uptr),
+		.len = cmd->data_len,
+	};
+	const struct iommu_user_data *user_data = cmd->data_len ? &data : NULL;
+	int rc;
+
+	switch (pt->ops->type) {
+	case IOMMUFD_OBJ_IOAS:
+		rc = iommufd_hwpt_check_flags(idev->ictx, cmd->flags);
+		if (rc)
+			return ERR_PTR(rc);
+		return iommufd_hwpt_alloc_paging(idev, to_ioas(pt), cmd->flags,
+						 user_data);
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		return ERR_PTR(refuse(&idev->ictx->refusal, -EOPNOTSUPP,
+				      "hwpt: nested page tables are not supported"));
+	default:
+		return ERR_PTR(-EINVAL);
+	}
+}
 
 int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
@@ -13,77 +91,37 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd)
 			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	const struct iommu_user_data user_data = {
-		.type = cmd->data_type,
-		.uptr = u64_to_user_ptr(cmd->data_uptr),
-		.len = cmd->data_len,
-	};
 	struct iommufd_object *dev_obj, *pt_obj;
-	struct iommufd_device *idev;
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_ioas *ioas;
-	bool has_data;
+	struct iommufd_hwpt *hwpt;
 	int rc;
 
 	/* user ABI: __reserved2 is ignored, and so is a pointer to no data */
 	if ((cmd->flags & ~known) || cmd->__reserved)
 		return -EOPNOTSUPP;
-	has_data = cmd->data_type != IOMMU_HWPT_DATA_NONE;
-	if (has_data != !!cmd->data_len)
+	if ((cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len)
 		return -EINVAL;
 
 	dev_obj = iommufd_object_get(ucmd->ictx, cmd->dev_id,
 				     IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(dev_obj))
 		return PTR_ERR(dev_obj);
-	idev = to_idev(dev_obj);
 	pt_obj = iommufd_object_get(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
 	if (IS_ERR(pt_obj)) {
 		rc = -EINVAL;
 		goto out_put_dev;
 	}
 
-	if (pt_obj->ops->type == IOMMUFD_OBJ_HWPT) {
-		rc = refuse(&ucmd->ictx->refusal, -EOPNOTSUPP,
-			    "hwpt: nested page tables are not supported");
+	hwpt = iommufd_hwpt_alloc(to_idev(dev_obj), pt_obj, cmd);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
 		goto out_put_pt;
 	}
-	if (pt_obj->ops->type != IOMMUFD_OBJ_IOAS) {
-		rc = -EINVAL;
-		goto out_put_pt;
-	}
-	if (cmd->flags & (IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID)) {
-		rc = refuse(&ucmd->ictx->refusal, -EOPNOTSUPP,
-			    "hwpt: page faults and PASIDs are not supported");
-		goto out_put_pt;
-	}
-	if (cmd->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) {
-		if (!iommufd_dirty_tracking_supported(idev->dev)) {
-			rc = refuse(&ucmd->ictx->refusal, -EOPNOTSUPP,
-				    "hwpt: the IOMMU or its driver cannot report dirty pages");
-			goto out_put_pt;
-		}
-	}
-
-	ioas = to_ioas(pt_obj);
-	mutex_lock(&ioas->mutex);
-	hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev,
-					 cmd->flags,
-					 has_data ? &user_data : NULL);
-	rc = PTR_ERR_OR_ZERO(hwpt);
-	if (!rc)
-		rc = iommufd_hwpt_fill(hwpt);
-	mutex_unlock(&ioas->mutex);
-	if (rc)
-		goto out_abort;
-
-	cmd->out_hwpt_id = hwpt->common.obj.id;
+	cmd->out_hwpt_id = hwpt->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (!rc)
-		iommufd_object_finalize(ucmd->ictx, &hwpt->common.obj);
-out_abort:
-	if (rc && !IS_ERR(hwpt))
-		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->common.obj);
+	if (rc)
+		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
+	else
+		iommufd_object_finalize(ucmd->ictx, &hwpt->obj);
 out_put_pt:
 	iommufd_object_put(ucmd->ictx, pt_obj);
 out_put_dev:

@@ -92,6 +92,7 @@ int iommufd_hwpt_fill(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt);
 
 /* hwpt.c */
+void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
 
 /* dirty.c */

@@ -19,7 +19,7 @@ static void iommufd_hwpt_paging_destroy(struct iommufd_object *obj)
 	/* An object that failed half way through its making has only some */
 	if (hwpt->filled)
 		iopt_remove_domain(&hwpt->ioas->iopt, &hwpt->item);
-	iommu_domain_free(hwpt->common.domain);
+	iommufd_hwpt_free_domain(&hwpt->common);
 	iommufd_object_release(&hwpt->ioas->obj);
 }
 
@@ -33,7 +33,7 @@ static void iommufd_hwpt_paging_show(struct iommufd_object *obj,
 }
 
 const struct iommufd_object_ops iommufd_hwpt_paging_object_ops = {
-	.type = IOMMUFD_OBJ_HWPT,
+	.type = IOMMUFD_OBJ_HWPT_PAGING,
 	.name = "hwpt",
 	.destroy = iommufd_hwpt_paging_destroy,
 	.show = iommufd_hwpt_paging_show,
@@ -156,8 +156,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 	return hwpt;
 
 err_abort:
-	if (hwpt->common.domain)
-		iommu_domain_free(hwpt->common.domain);
+	iommufd_hwpt_free_domain(&hwpt->common);
 	iommufd_object_release(&ioas->obj);
 	iommufd_object_abort(ictx, obj);
 	return ERR_PTR(rc);

@@ -13,7 +13,7 @@ enum iommufd_object_type {
 	/* For lookups that take any type */
 	IOMMUFD_OBJ_ANY,
 	IOMMUFD_OBJ_DEVICE,
-	IOMMUFD_OBJ_HWPT,
+	IOMMUFD_OBJ_HWPT_PAGING,
 	IOMMUFD_OBJ_IOAS,
 	IOMMUFD_OBJ_ACCESS,
 	IOMMUFD_OBJ_TEST,

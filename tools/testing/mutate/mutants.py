@@ -157,9 +157,9 @@ uml("refusal-logged-each-time", F, "refusal_note_warning", "\t\t\treturn false;\
 F = IOMMUFD + "pin_refusal.c"
 uml("fault-of-wrong-page", F, "iopt_explain_user", "pages->uptr + index * PAGE_SIZE", "pages->uptr", None, "iommu/iommufd_fdinfo:why_not_pinned")
 F = IOMMUFD + "hwpt.c"
-uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tif (hwpt->common.domain)\n\t\tiommu_domain_free(hwpt->common.domain);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tif (hwpt->common.domain)\n\t\tiommu_domain_free(hwpt->common.domain);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
-uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "has_data != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "(cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || must ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("replace-with-the-old-handle", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "\t\t\t\t\t&attachment->handle);\n", "\t\t\t\t\t&old->handle);\n", "iommufd_attachment")
 uml("try-leaves-its-handle", IOMMUFD + "attachment.c", "iommufd_attachment_restore", "rc = iommu_replace_group_handle(igroup->group, old,\n\t\t\t\t\t&attachment->handle);", "rc = 0;", "iommufd_attachment")

@@ -39,7 +39,7 @@ struct iommufd_hwpt *mock_get_hwpt(struct iommufd_ucmd *ucmd, u32 id)
 {
 	struct iommufd_object *obj;
 
-	obj = iommufd_object_get(ucmd->ictx, id, IOMMUFD_OBJ_HWPT);
+	obj = iommufd_object_get(ucmd->ictx, id, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(obj))
 		return ERR_CAST(obj);
 	if (!mock_domain_is(to_hwpt(obj)->domain)) {
