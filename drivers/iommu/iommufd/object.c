@@ -246,7 +246,7 @@ static bool iommufd_object_wait_for_calls(struct iommufd_ctx *ictx,
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj;
-	const char *name;
+	const char *name, *why;
 
 	xa_lock(&ictx->objects);
 	obj = xa_load(&ictx->objects, id);
@@ -257,9 +257,11 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 	name = obj->ops->name;
 	obj->dying = refcount_dec_if_one(&obj->users);
 	if (!obj->dying) {
+		why = obj->ops->busy ? obj->ops->busy(obj) : NULL;
 		xa_unlock(&ictx->objects);
 		return refuse(&ictx->refusal, -EBUSY,
-			      "destroy: %s %u is in use", name, id);
+			      "destroy: %s %u is in use%s%s", name, id,
+			      why ? ": " : "", why ?: "");
 	}
 	xa_unlock(&ictx->objects);
 

@@ -29,6 +29,9 @@ enum iommufd_object_type {
  *         the caller was killed, after which the object lives on with the rest
  * @destroy: release what the object holds, not its memory. The object
  *           cannot be reached any more
+ * @busy: why a destroy that finds the object in use is refused, in words, or NULL if
+ *        it is for the objects that need it; under the xa_lock of the ids. May be
+ *        NULL
  * @forget: clear what refers to the object without holding it, because its id is
  *          gone; under the xa_lock of the ids. May be NULL
  * @show: add to the line that fdinfo has of the object. It and the following ones
@@ -43,6 +46,7 @@ struct iommufd_object_ops {
 	const char *name;
 	int (*empty)(struct iommufd_object *obj);
 	void (*destroy)(struct iommufd_object *obj);
+	const char *(*busy)(struct iommufd_object *obj);
 	void (*forget)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 	void (*show)(struct iommufd_object *obj, struct seq_file *m);
 	void (*show_more)(struct iommufd_ctx *ictx, struct iommufd_object *obj,

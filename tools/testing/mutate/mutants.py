@@ -138,6 +138,9 @@ uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", "iommu
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = iommufd_object_remove(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = iommufd_object_remove(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
+F = IOMMUFD + "queue_file.c"
+uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
+uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")
 F = IOMMUFD + "main.c"
 uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{ABI}:size_rules")
 uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{ABI}:fdinfo_objects")
