@@ -466,6 +466,15 @@ def tools(here, arch="x86_64"):
                what="building the programs in tools/", stdout=2)
 
 
+def testdev():
+    """The PCI test device that QEMU loads; gives its path."""
+    here = mirror()
+    with lock(f"{CLONE.name}-build"):
+        chroot(["make", "-s", "-C", f"{inside(here)}/tools/testing/pasid-testdev", f"O={inside(here)}/build/testdev"],
+               what="building the PCI test device", stdout=2)
+    return here / "build/testdev/pasid-testdev.so"
+
+
 def vfioctl():
     """vfioctl as it is and with sanitizers, built where a guest finds it below /repo."""
     debian.root()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import arm64
+import build
 import debian
 from kernels import KERNELS
 from util import CACHE, CLONE, HERE, ROOT, Fail, chroot, inside, lock, run
@@ -20,19 +21,27 @@ VTD = "intel-iommu,caching-mode=on,aw-bits=48"
 # With eim (xtsup) the guest reaches its interrupt controllers by registers of the processor instead of memory, which
 # is faster, and cannot get lost where each processor has a thread of its own: see processors().
 REMAP = "intremap=on,eim=on"
+# QEMU 11.1's, which has PASIDs, and with first-stage tables page requests
+PASID = f"intel-iommu,aw-bits=48,{REMAP},scalable-mode=on,pasid-bits=8,device-iotlb=on"
 IOMMUS = {
     "intel": ["-device", f"{VTD},{REMAP},snoop-control=on"],
     "intel-scalable": ["-device", f"{VTD},{REMAP},snoop-control=on,x-scalable-mode=on"],
     "intel-flts": ["-device", f"{VTD},{REMAP},x-scalable-mode=on,x-flts=on"],	# first-stage tables only
     "intel-nosc": ["-device", f"{VTD},{REMAP}"],	# cannot force DMA to be coherent
     "intel-nointremap": ["-device", f"{VTD},intremap=off,snoop-control=on"],
+    "intel-pasid": ["-device", f"{PASID},fsts=on,svm=on"],
+    "intel-pasid-second": ["-device", PASID],	# second-stage tables only
+    "intel-nested": ["-device", f"{PASID},fsts=on,svm=on"],	# with what NESTED says
     "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],	# devices cannot do DMA
     "amd-remap": ["-device", "amd-iommu,intremap=on,xtsup=on,dma-remap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=1b"],
     "smmuv3": ["-machine", "iommu=smmuv3"],
     "none": [],
 }
-NEEDS_NEWER_QEMU = ["amd-remap"]
+NEEDS_NEWER_QEMU = ["amd-remap", "intel-pasid", "intel-pasid-second", "intel-nested"]
+# The device that we bring along, which needs it, too; for an IOMMU that it extends it is loaded in any case
+TESTDEV = "pasid-testdev"
+NESTED = {"intel-nested": {"PASID_TESTDEV_NESTED": "1"}}
 
 
 @dataclass(frozen=True)
@@ -152,15 +161,25 @@ def addresses(devices):
     return found
 
 
-def qemu(newer, program):
+def has_testdev(opts):
+    return opts.iommu in NESTED or any(re.match(rf"{TESTDEV}\b", spec) for spec in opts.devices)
+
+
+def needs_newer_qemu(opts):
+    return opts.iommu in NEEDS_NEWER_QEMU or has_testdev(opts)
+
+
+def qemu(opts):
     """
     QEMU of the Debian root, or a newer one, started by that root's own loader instead of by chroot: its 9p server needs
     /proc, which a chroot has only where mounting is allowed.
     """
     lib = ROOT / "usr/lib/x86_64-linux-gnu"
-    usr = (debian.newer_qemu() if newer else ROOT) / "usr"
-    return ["env", f"QEMU_MODULE_DIR={lib}/qemu", f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}",
-            f"{usr}/bin/{program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
+    usr = (debian.newer_qemu() if needs_newer_qemu(opts) else ROOT) / "usr"
+    preload = ["--preload", f"{build.testdev()}"] if has_testdev(opts) else []
+    settings = {"QEMU_MODULE_DIR": f"{lib}/qemu", **NESTED.get(opts.iommu, {})}
+    return ["env", *[f"{name}={value}" for name, value in settings.items()],
+            f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}", *preload, f"{usr}/bin/{opts.machine.program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
             "-L", f"{ROOT}/usr/share/qemu"]
 
 
@@ -185,7 +204,7 @@ def qemu_argv(opts, kernel, folder, accel, channels):
     append += ["root=/dev/vda", "rw"] if opts.disk else [f"vm.run={inside(folder)}"]
     if machine is MACHINES["arm64"]:
         append.append(f"vm.root={inside(arm64.root())}")
-    argv = [*qemu(opts.iommu in NEEDS_NEWER_QEMU, machine.program), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+    argv = [*qemu(opts), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"iommufd-vfio-{folder.name}", "-cpu", machine.cpu, "-m", opts.memory,
             "-smp", "1" if opts.icount else str(opts.smp), "-rtc", "base=utc",
             "-kernel", str(kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]

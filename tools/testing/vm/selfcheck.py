@@ -158,6 +158,13 @@ class Parsers(unittest.TestCase):
         self.assertEqual(len(static.private_prototypes(ours.replace("unsigned int type", "unsigned long type"))), 1)
         self.assertEqual(len(static.private_prototypes("")), len(static.prototypes(ours)))
 
+    def test_who_needs_a_newer_qemu(self):
+        for options, newer, testdev in (({}, False, False), ({"iommu": "amd-remap"}, True, False),
+                                        ({"iommu": "intel-pasid"}, True, False), ({"iommu": "intel-nested"}, True, True),
+                                        ({"devices": ["edu", "pasid-testdev,addr=5"]}, True, True)):
+            opts = machine.Options(**options)
+            self.assertEqual((machine.needs_newer_qemu(opts), machine.has_testdev(opts)), (newer, testdev), options)
+
     def test_iommus_of_each_machine(self):
         self.assertEqual(machine.Options().iommu, "intel")
         self.assertEqual(machine.Options(kernel="arm64").iommu, "smmuv3")
