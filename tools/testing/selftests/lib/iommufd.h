@@ -273,6 +273,71 @@ static inline int hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags,
 	return rc;
 }
 
+/* With a fault queue, if the flags say so */
+static inline int hwpt_alloc_fault(int fd, __u32 dev, __u32 pt, __u32 flags,
+				   __u32 fault, __u32 *hwpt)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dev_id = dev,
+		.pt_id = pt,
+		.fault_id = fault,
+	};
+	int rc = call(fd, IOMMU_HWPT_ALLOC, &cmd);
+
+	*hwpt = cmd.out_hwpt_id;
+	return rc;
+}
+
+/* A table of the user, on a parent or a vIOMMU */
+static inline int hwpt_alloc_nested(int fd, __u32 dev, __u32 pt, __u32 flags,
+				    __u32 type, const void *data, __u32 len,
+				    __u32 *hwpt)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dev_id = dev,
+		.pt_id = pt,
+		.data_type = type,
+		.data_len = len,
+		.data_uptr = (uintptr_t)data,
+	};
+	int rc = call(fd, IOMMU_HWPT_ALLOC, &cmd);
+
+	*hwpt = cmd.out_hwpt_id;
+	return rc;
+}
+
+/* *@num: entries; afterwards those that were carried out */
+static inline int hwpt_invalidate(int fd, __u32 hwpt, __u32 type,
+				  const void *data, __u32 len, __u32 *num)
+{
+	struct iommu_hwpt_invalidate cmd = {
+		.size = sizeof(cmd),
+		.hwpt_id = hwpt,
+		.data_uptr = (uintptr_t)data,
+		.data_type = type,
+		.entry_len = len,
+		.entry_num = *num,
+	};
+	int rc = call(fd, IOMMU_HWPT_INVALIDATE, &cmd);
+
+	*num = cmd.entry_num;
+	return rc;
+}
+
+static inline int fault_queue_alloc(int fd, __u32 *id, int *file)
+{
+	struct iommu_fault_alloc cmd = { .size = sizeof(cmd) };
+	int rc = call(fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd);
+
+	*id = cmd.out_fault_id;
+	*file = cmd.out_fault_fd;
+	return rc;
+}
+
 static inline int get_hw_info(int fd, __u32 dev, void *data, __u32 len,
 			      struct iommu_hw_info *cmd)
 {

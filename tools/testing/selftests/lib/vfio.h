@@ -97,6 +97,42 @@ static inline int cdev_detach(int dev)
 	return call(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
 }
 
+/* With a PASID, which headers before those of 6.15 do not have */
+
+#define CDEV_PT_PASID	(1 << 0)
+
+static inline int cdev_attach_pasid(int dev, __u32 pasid, __u32 pt)
+{
+	struct {
+		__u32 argsz;
+		__u32 flags;
+		__u32 pt_id;
+		__u32 pasid;
+	} cmd = {
+		.argsz = sizeof(cmd),
+		.flags = CDEV_PT_PASID,
+		.pt_id = pt,
+		.pasid = pasid,
+	};
+
+	return call(dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+static inline int cdev_detach_pasid(int dev, __u32 pasid)
+{
+	struct {
+		__u32 argsz;
+		__u32 flags;
+		__u32 pasid;
+	} cmd = {
+		.argsz = sizeof(cmd),
+		.flags = CDEV_PT_PASID,
+		.pasid = pasid,
+	};
+
+	return call(dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
 static inline int cdev_region(int dev, __u32 index, __u64 *offset, __u64 *size)
 {
 	struct vfio_region_info info = {
