@@ -71,6 +71,7 @@ compat-flags += $(compat-differences)
 compat-flags += -DCOMPAT_NAMESPACE=\"IOMMUFD_VFIO_OOT\"
 
 # Ours first. compat/iommu/iommufd exists so that "../iommu-priv.h", which sources in drivers/iommu/iommufd include from
-# the kernel's private directory, is found as compat/iommu/iommu-priv.h.
+# the kernel's private directory, is found as compat/iommu/iommu-priv.h; and compat/iommu/iommufd/mock for "../../iommu-priv.h".
 NOSTDINC_FLAGS += -I$(src)/compat/include -I$(src)/include -I$(src)/include/uapi
-subdir-ccflags-y += $(compat-flags) -include $(src)/compat/compat.h -I$(src)/compat/iommu/iommufd
+subdir-ccflags-y += $(compat-flags) -include $(src)/compat/compat.h -I$(src)/compat/iommu/iommufd \
+	-I$(src)/compat/iommu/iommufd/mock

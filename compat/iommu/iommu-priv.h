@@ -25,6 +25,12 @@ int iommu_replace_group_handle(struct iommu_group *group,
 			       struct iommu_domain *new_domain,
 			       struct iommu_attach_handle *handle);
 
+#ifndef COMPAT_LACKS_PASID_REPLACE
+int iommu_replace_device_pasid(struct iommu_domain *domain,
+			       struct device *dev, ioasid_t pasid,
+			       struct iommu_attach_handle *handle);
+#endif
+
 /* The driver of a device that is known to be behind an IOMMU. */
 static inline const struct iommu_ops *dev_iommu_ops(struct device *dev)
 {

@@ -113,9 +113,11 @@ int vfio_iommufd_physical_attach_ioas(struct vfio_device *vdev, u32 *pt_id)
 		return -EINVAL;
 
 	if (vdev->iommufd_attached)
-		ret = iommufd_device_replace(vdev->iommufd_device, pt_id);
+		ret = iommufd_device_replace(vdev->iommufd_device,
+					     IOMMU_NO_PASID, pt_id);
 	else
-		ret = iommufd_device_attach(vdev->iommufd_device, pt_id);
+		ret = iommufd_device_attach(vdev->iommufd_device,
+					    IOMMU_NO_PASID, pt_id);
 	if (ret)
 		return ret;
 	vdev->iommufd_attached = true;
@@ -133,7 +135,7 @@ void vfio_iommufd_physical_detach_ioas(struct vfio_device *vdev)
 
 	if (WARN_ON(!vdev->iommufd_device) || !vdev->iommufd_attached)
 		return;
-	iommufd_device_detach(vdev->iommufd_device);
+	iommufd_device_detach(vdev->iommufd_device, IOMMU_NO_PASID);
 	vdev->iommufd_attached = false;
 }
 EXPORT_SYMBOL_GPL(vfio_iommufd_physical_detach_ioas);

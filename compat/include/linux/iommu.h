@@ -7,12 +7,89 @@
 
 /* Until 6.13 one operation made paging and nested domains. */
 #ifdef COMPAT_LACKS_PAGING_FLAGS
+/*
+ * And no driver knew of IOMMU_HWPT_ALLOC_PASID. One that can attach PASIDs can do so
+ * to what it gives without that flag; the others refuse it as they do all that they
+ * do not know.
+ */
+#define compat_driver_alloc_flags(dev, flags)				      \
+	((dev)->iommu->iommu_dev->ops->default_domain_ops->set_dev_pasid ?    \
+	 (flags) & ~IOMMU_HWPT_ALLOC_PASID : (flags))
 #define domain_alloc_paging_flags	domain_alloc_user
-#define domain_alloc_user(dev, flags, user_data) \
-	domain_alloc_user(dev, flags, NULL, user_data)
+#define domain_alloc_user(dev, flags, user_data)			      \
+	domain_alloc_user(dev, compat_driver_alloc_flags(dev, flags), NULL, \
+			  user_data)
 #define mock_domain_alloc_paging_flags(dev, flags, user_data) \
 	mock_domain_alloc_paging_flags(dev, flags,	      \
 				       struct iommu_domain *parent, user_data)
+#endif
+
+/*
+ * Until 6.15 a PASID could not be moved to another domain, and a driver had an
+ * operation of its own that blocked it.
+ */
+#ifdef COMPAT_LACKS_PASID_REPLACE
+struct iommu_attach_handle *
+iommu_attach_handle_get(struct iommu_group *group, ioasid_t pasid,
+			unsigned int type);
+
+/*
+ * Takes two steps, between which DMA with the PASID is refused. If the second one
+ * fails it is undone; if that fails as well the PASID is left without a domain, and
+ * iommu_attach_handle_get() tells.
+ */
+static inline int
+iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev,
+			   ioasid_t pasid, struct iommu_attach_handle *handle)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	struct iommu_attach_handle *old;
+	int rc;
+
+	if (!group)
+		return -ENODEV;
+	old = iommu_attach_handle_get(group, pasid, 0);
+	iommu_group_put(group);
+	/* This is refused without a step */
+	if (!domain->ops->set_dev_pasid)
+		return -EOPNOTSUPP;
+	if (!IS_ERR(old))
+		iommu_detach_device_pasid(old->domain, dev, pasid);
+	rc = iommu_attach_device_pasid(domain, dev, pasid, handle);
+	if (rc && !IS_ERR(old))
+		iommu_attach_device_pasid(old->domain, dev, pasid, old);
+	return rc;
+}
+
+static inline void compat_remove_dev_pasid(struct device *dev, ioasid_t pasid,
+					   struct iommu_domain *domain)
+{
+	struct iommu_domain *blocked =
+		dev->iommu->iommu_dev->ops->blocked_domain;
+
+	blocked->ops->set_dev_pasid(blocked, dev, pasid, domain);
+}
+
+/* What a driver says of the one says the other as well */
+#define blocked_domain \
+	remove_dev_pasid = compat_remove_dev_pasid, .blocked_domain
+#endif
+
+/* Until 7.0 a driver did not say whether it may use ATS, but ATS was never off. */
+#ifdef COMPAT_LACKS_ATS_CAPABILITY
+#include <linux/pci-ats.h>
+
+#define IOMMU_CAP_PCI_ATS_SUPPORTED ((enum iommu_cap)~0U)
+
+static inline bool compat_device_iommu_capable(struct device *dev,
+					       enum iommu_cap cap)
+{
+	if (cap == IOMMU_CAP_PCI_ATS_SUPPORTED)
+		return dev_is_pci(dev) && pci_ats_supported(to_pci_dev(dev));
+	return device_iommu_capable(dev, cap);
+}
+
+#define device_iommu_capable(dev, cap) compat_device_iommu_capable(dev, cap)
 #endif
 
 /* Until 6.18 a driver was not told what a device leaves. */

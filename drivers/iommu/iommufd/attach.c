@@ -19,21 +19,6 @@ static void iommufd_unreserve_device(struct iommufd_hwpt *hwpt,
 	iopt_unreserve(&hwpt->paging->ioas->iopt, dev);
 }
 
-static int iommufd_check_coherency(struct iommufd_device *idev,
-				   struct iommufd_hwpt *hwpt)
-{
-	int rc;
-
-	if (!idev->enforce_coherency)
-		return 0;
-	rc = iommufd_hwpt_enforce_coherency(hwpt->paging);
-	if (rc && !hwpt->paging->automatic)
-		refuse(&idev->ictx->refusal, rc,
-		       "attach: hwpt %u does not enforce cache coherency, which %s needs",
-		       hwpt->obj.id, dev_name(idev->dev));
-	return rc;
-}
-
 /* Attach a device; the first one of a group attaches the group */
 static int iommufd_attach_hwpt(struct iommufd_device *idev,
 			       struct iommufd_hwpt *hwpt)
@@ -47,12 +32,15 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 
 	if (idev->attached)
 		return -EBUSY;
-	attachment = iommufd_attachment_get(igroup);
+	attachment = iommufd_attachment_get(igroup, IOMMU_NO_PASID);
 	if (attachment && attachment->hwpt != hwpt)
 		return refuse(&idev->ictx->refusal, -EINVAL,
 			      "attach: the group of %s is attached to hwpt %u",
 			      dev_name(idev->dev), attachment->hwpt->obj.id);
-	rc = iommufd_check_coherency(idev, hwpt);
+	rc = iommufd_pasid_check_rid(idev, hwpt);
+	if (rc)
+		return rc;
+	rc = iommufd_hwpt_check_coherency(hwpt, idev);
 	if (rc)
 		return rc;
 	rc = iopt_reserve_device(&hwpt->paging->ioas->iopt, idev->dev,
@@ -70,7 +58,8 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 		rc = iommufd_msi_prepare(igroup, hwpt->paging);
 		if (rc)
 			goto err_release;
-		attachment = iommufd_attachment_create(igroup, hwpt);
+		attachment = iommufd_attachment_create(igroup, idev,
+						       IOMMU_NO_PASID, hwpt);
 		if (IS_ERR(attachment)) {
 			rc = PTR_ERR(attachment);
 			goto err_release;
@@ -104,16 +93,19 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 
 	if (!idev->attached)
 		return -EINVAL;
-	attachment = iommufd_attachment_get(igroup);
+	attachment = iommufd_attachment_get(igroup, IOMMU_NO_PASID);
 	old = attachment->hwpt;
 	if (old == hwpt)
 		return 0;
 	/* The core sees to that for the first attach only */
 	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
+	rc = iommufd_pasid_check_rid(idev, hwpt);
+	if (rc)
+		return rc;
 
 	list_for_each_entry(cur, &attachment->devices, entry) {
-		rc = iommufd_check_coherency(cur, hwpt);
+		rc = iommufd_hwpt_check_coherency(hwpt, cur);
 		if (rc)
 			return rc;
 	}
@@ -175,10 +167,14 @@ static void iommufd_release_hwpt(struct iommufd_ctx *ictx,
 		iommufd_object_release(&hwpt->obj);
 }
 
-static int iommufd_change_hwpt(struct iommufd_device *idev,
+static int iommufd_change_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			       struct iommufd_hwpt *hwpt, bool replace,
 			       struct iommufd_hwpt **old_hwpt)
 {
+	if (pasid != IOMMU_NO_PASID)
+		return replace ? iommufd_pasid_replace(idev, pasid, hwpt,
+						       old_hwpt) :
+				 iommufd_pasid_attach(idev, pasid, hwpt);
 	return replace ? iommufd_replace_hwpt(idev, hwpt, old_hwpt) :
 			 iommufd_attach_hwpt(idev, hwpt);
 }
@@ -197,7 +193,8 @@ static int iommufd_change_to_existing(struct iommufd_device *idev,
 
 		if (!hwpt->automatic || !iommufd_object_tryget(obj))
 			continue;
-		rc = iommufd_change_hwpt(idev, &hwpt->common, replace, old);
+		rc = iommufd_change_hwpt(idev, IOMMU_NO_PASID, &hwpt->common,
+					 replace, old);
 		iommufd_object_put(idev->ictx, obj);
 		if (!rc)
 			*pt_id = id;
@@ -240,7 +237,8 @@ static int iommufd_change_ioas(struct iommufd_device *idev,
 	 */
 	rc = iommufd_hwpt_fill(hwpt);
 	if (!rc)
-		rc = iommufd_change_hwpt(idev, &hwpt->common, replace, old);
+		rc = iommufd_change_hwpt(idev, IOMMU_NO_PASID, &hwpt->common,
+					 replace, old);
 	if (rc) {
 		/* It must not be found once the lock is released */
 		list_del_init(&hwpt->entry);
@@ -255,8 +253,8 @@ out_unlock:
 	return rc;
 }
 
-static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
-			     bool replace)
+static int iommufd_change_pt(struct iommufd_device *idev, ioasid_t pasid,
+			     u32 *pt_id, bool replace)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
 	struct iommufd_hwpt *old = NULL;
@@ -270,10 +268,16 @@ static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
 	switch (obj->ops->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
 		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
-			rc = iommufd_change_hwpt(idev, to_hwpt(obj), replace,
-						 &old);
+			rc = iommufd_change_hwpt(idev, pasid, to_hwpt(obj),
+						 replace, &old);
 		break;
 	case IOMMUFD_OBJ_IOAS:
+		if (pasid != IOMMU_NO_PASID) {
+			rc = refuse(&ictx->refusal, -EINVAL,
+				    "pasid %u: %u is an IOAS, which has no hwpt for PASIDs of its own accord",
+				    pasid, *pt_id);
+			break;
+		}
 		rc = iommufd_change_ioas(idev, to_ioas(obj), replace, &old,
 					 pt_id);
 		break;
@@ -289,72 +293,92 @@ static int iommufd_change_pt(struct iommufd_device *idev, u32 *pt_id,
 }
 
 /**
- * iommufd_device_attach - connect a device to an address space
- * @idev: a bound device that is not attached
+ * iommufd_device_attach - connect a device, or a PASID of it, to an address space
+ * @idev: a bound device
+ * @pasid: the PASID, or IOMMU_NO_PASID for the device itself; not attached
  * @pt_id: in: id of an IOAS or of a hwpt; out: id of the hwpt
  *
  * An IOAS gives the device one of its automatic hwpts, or a new one. All
- * devices of a group are attached to the same hwpt.
+ * devices of a group are attached to the same hwpt. A PASID needs a hwpt that was
+ * allocated for PASIDs.
  *
  * Return: 0; or with nothing changed: -ENOENT if there is no such object,
  * -EINVAL if it is no page table, if the group is attached to another one, or
  * if the hwpt does not suit the device, -EADDRINUSE if a reserved range of the
- * device is mapped, -EBUSY if the device is attached, or an error
- * of iommufd_hwpt_fill().
+ * device is mapped, -EBUSY if the device or the PASID is attached, or an error
+ * of iommufd_hwpt_fill() or of iommufd_pasid_attach().
  */
-int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
+			  u32 *pt_id)
 {
-	int rc = iommufd_change_pt(idev, pt_id, false);
+	int rc = iommufd_change_pt(idev, pasid, pt_id, false);
 
-	trace_iommufd_attach(idev->dev, idev->obj.id, *pt_id, rc);
+	trace_iommufd_attach(idev->dev, idev->obj.id, pasid, *pt_id, rc);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
 
 /**
- * iommufd_device_replace - move a device to another address space
- * @idev: an attached device
+ * iommufd_device_replace - move a device, or a PASID of it, to another address space
+ * @idev: a bound device
+ * @pasid: the PASID, or IOMMU_NO_PASID for the device itself; attached
  * @pt_id: in: id of an IOAS or of a hwpt; out: id of the hwpt
  *
  * Takes the whole group along. The device is never without the old or the new
- * hwpt, if the IOMMU driver can do that.
+ * hwpt, if the IOMMU driver can do that. Before 6.15 none can for a PASID: what the
+ * device does with it meanwhile is refused, see iommufd_attachment_replace().
  *
  * Return: 0, or an error of iommufd_device_attach() with nothing changed;
- * -EINVAL also if the device is not attached.
+ * -EINVAL also if the device or the PASID is not attached.
  */
-int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
+			   u32 *pt_id)
 {
-	int rc = iommufd_change_pt(idev, pt_id, true);
+	int rc = iommufd_change_pt(idev, pasid, pt_id, true);
 
-	trace_iommufd_replace(idev->dev, idev->obj.id, *pt_id, rc);
+	trace_iommufd_replace(idev->dev, idev->obj.id, pasid, *pt_id, rc);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 
-/**
- * iommufd_device_detach - disconnect a device from its address space
- * @idev: an attached device
- *
- * With the last device of the group, DMA of the group is blocked.
- */
-void iommufd_device_detach(struct iommufd_device *idev)
+/* Returns what the device was attached to, for the caller to release */
+static struct iommufd_hwpt *iommufd_detach_rid(struct iommufd_device *idev)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attachment *attachment;
 	struct iommufd_hwpt *hwpt;
 
-	scoped_guard(mutex, &igroup->lock) {
-		if (WARN_ON(!idev->attached))
-			return;
-		attachment = iommufd_attachment_get(igroup);
-		hwpt = attachment->hwpt;
-		list_del(&idev->entry);
-		idev->attached = false;
-		if (list_empty(&attachment->devices))
-			iommufd_attachment_destroy(attachment);
-		iommufd_unreserve_device(hwpt, idev->dev);
-	}
-	trace_iommufd_detach(idev->dev, idev->obj.id, hwpt->obj.id, 0);
+	guard(mutex)(&igroup->lock);
+
+	if (WARN_ON(!idev->attached))
+		return NULL;
+	attachment = iommufd_attachment_get(igroup, IOMMU_NO_PASID);
+	hwpt = attachment->hwpt;
+	list_del(&idev->entry);
+	idev->attached = false;
+	if (list_empty(&attachment->devices))
+		iommufd_attachment_destroy(attachment);
+	iommufd_unreserve_device(hwpt, idev->dev);
+	return hwpt;
+}
+
+/**
+ * iommufd_device_detach - disconnect a device, or a PASID, from its address space
+ * @idev: a bound device
+ * @pasid: a PASID, attached or not; or IOMMU_NO_PASID for the device itself, which
+ *         is attached
+ *
+ * DMA with the PASID is blocked; that of the group, with its last device.
+ */
+void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
+{
+	struct iommufd_hwpt *hwpt;
+
+	hwpt = pasid == IOMMU_NO_PASID ? iommufd_detach_rid(idev) :
+					 iommufd_pasid_detach(idev, pasid);
+	if (!hwpt)
+		return;
+	trace_iommufd_detach(idev->dev, idev->obj.id, pasid, hwpt->obj.id, 0);
 	iommufd_release_hwpt(idev->ictx, hwpt);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");

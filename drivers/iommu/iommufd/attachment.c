@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What groups are attached to, see attachment.h. The only file that has the IOMMU
- * core attach, replace and detach.
+ * What groups and PASIDs are attached to, see attachment.h. The only file that has
+ * the IOMMU core attach, replace and detach.
  */
 #include <linux/err.h>
 #include <linux/iommu.h>
@@ -15,6 +15,7 @@
 
 static struct iommufd_attachment *
 iommufd_attachment_alloc(struct iommufd_group *igroup,
+			 struct iommufd_device *idev, ioasid_t pasid,
 			 struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_attachment *attachment;
@@ -23,36 +24,123 @@ iommufd_attachment_alloc(struct iommufd_group *igroup,
 	if (!attachment)
 		return NULL;
 	attachment->igroup = igroup;
-	attachment->pasid = IOMMU_NO_PASID;
+	attachment->idev = pasid == IOMMU_NO_PASID ? NULL : idev;
+	attachment->pasid = pasid;
 	attachment->hwpt = hwpt;
 	INIT_LIST_HEAD(&attachment->devices);
 	return attachment;
 }
 
-/**
- * iommufd_attachment_get - find out what a group is attached to
- * @igroup: the group; its lock is held
- *
- * Return: the attachment of DMA without a PASID, valid as long as the lock is
- * held, or NULL if there is none.
- */
-struct iommufd_attachment *iommufd_attachment_get(struct iommufd_group *igroup)
+/* Does the IOMMU core know of it? */
+static bool iommufd_attachment_is_known(struct iommufd_attachment *attachment)
 {
-	lockdep_assert_held(&igroup->lock);
+	return iommu_attach_handle_get(attachment->igroup->group,
+				       attachment->pasid,
+				       0) == &attachment->handle;
+}
 
-	return xa_load(&igroup->attachments, IOMMU_NO_PASID);
+/*
+ * The next three are all that the IOMMU core is asked for. The hardware may report
+ * something to an attachment from before the first two return until the core has
+ * gone on to another one, or to none.
+ */
+static int iommufd_attachment_enter(struct iommufd_attachment *attachment)
+{
+	struct iommu_domain *domain = attachment->hwpt->domain;
+
+	if (attachment->pasid == IOMMU_NO_PASID)
+		return iommu_attach_group_handle(domain,
+						 attachment->igroup->group,
+						 &attachment->handle);
+	return iommu_attach_device_pasid(domain, attachment->idev->dev,
+					 attachment->pasid,
+					 &attachment->handle);
+}
+
+static int iommufd_attachment_take_over(struct iommufd_attachment *attachment)
+{
+	struct iommu_domain *domain = attachment->hwpt->domain;
+
+	if (attachment->pasid == IOMMU_NO_PASID)
+		return iommu_replace_group_handle(attachment->igroup->group,
+						  domain, &attachment->handle);
+	return iommu_replace_device_pasid(domain, attachment->idev->dev,
+					  attachment->pasid,
+					  &attachment->handle);
+}
+
+static void iommufd_attachment_leave(struct iommufd_attachment *attachment)
+{
+	struct iommu_domain *domain = attachment->hwpt->domain;
+
+	if (attachment->pasid == IOMMU_NO_PASID)
+		iommu_detach_group_handle(domain, attachment->igroup->group);
+	/* It has left already if a replacement could not be undone */
+	else if (iommufd_attachment_is_known(attachment))
+		iommu_detach_device_pasid(domain, attachment->idev->dev,
+					  attachment->pasid);
+}
+
+/*
+ * Free one that the IOMMU core does not know any more. This is the one way out of
+ * all that have been entered: the hardware reports nothing new to it, and what it
+ * has reported and nobody has answered has to be disposed of here.
+ */
+static void iommufd_attachment_free(struct iommufd_attachment *attachment)
+{
+	lockdep_assert_held(&attachment->igroup->lock);
+
+	kfree(attachment);
 }
 
 /**
- * iommufd_attachment_create - attach a group
- * @igroup: the group, attached to nothing; its lock is held
+ * iommufd_attachment_get - find out what a group or a PASID is attached to
+ * @igroup: the group; its lock is held
+ * @pasid: the PASID, or IOMMU_NO_PASID
+ *
+ * Return: the attachment of DMA with that PASID, or without one, valid as long as
+ * the lock is held; or NULL if there is none.
+ */
+struct iommufd_attachment *iommufd_attachment_get(struct iommufd_group *igroup,
+						  ioasid_t pasid)
+{
+	lockdep_assert_held(&igroup->lock);
+
+	return xa_load(&igroup->attachments, pasid);
+}
+
+/**
+ * iommufd_attachment_has_pasids - are any PASIDs attached?
+ * @igroup: the group; its lock is held
+ *
+ * Return: true if so.
+ */
+bool iommufd_attachment_has_pasids(struct iommufd_group *igroup)
+{
+	unsigned long pasid = IOMMU_NO_PASID;
+
+	lockdep_assert_held(&igroup->lock);
+
+	return xa_find_after(&igroup->attachments, &pasid, ULONG_MAX,
+			     XA_PRESENT);
+}
+
+/**
+ * iommufd_attachment_create - attach a group or a PASID
+ * @igroup: the group; its lock is held
+ * @idev: the device that has the PASID; not looked at without one
+ * @pasid: the PASID, or IOMMU_NO_PASID for the group; attached to nothing
  * @hwpt: what to attach it to
  *
+ * The attachment is complete, and found by its handle, before DMA passes the hwpt.
+ *
  * Return: the attachment, for iommufd_attachment_destroy(); or an ERR_PTR, with
- * nothing changed: -ENOMEM, or an error of iommu_attach_group_handle().
+ * nothing changed: -ENOMEM, or an error of iommu_attach_group_handle() or
+ * iommu_attach_device_pasid().
  */
 struct iommufd_attachment *
 iommufd_attachment_create(struct iommufd_group *igroup,
+			  struct iommufd_device *idev, ioasid_t pasid,
 			  struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_attachment *attachment;
@@ -60,37 +148,38 @@ iommufd_attachment_create(struct iommufd_group *igroup,
 
 	lockdep_assert_held(&igroup->lock);
 
-	attachment = iommufd_attachment_alloc(igroup, hwpt);
+	attachment = iommufd_attachment_alloc(igroup, idev, pasid, hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
-	rc = xa_insert(&igroup->attachments, attachment->pasid, attachment,
+	rc = xa_insert(&igroup->attachments, pasid, attachment,
 		       GFP_KERNEL_ACCOUNT);
 	if (rc)
 		goto err_free;
-	rc = iommu_attach_group_handle(hwpt->domain, igroup->group,
-				       &attachment->handle);
+	rc = iommufd_attachment_enter(attachment);
 	if (rc)
 		goto err_erase;
 	return attachment;
 
 err_erase:
-	xa_erase(&igroup->attachments, attachment->pasid);
+	xa_erase(&igroup->attachments, pasid);
 err_free:
-	kfree(attachment);
+	iommufd_attachment_free(attachment);
 	return ERR_PTR(rc);
 }
 
 /**
- * iommufd_attachment_replace - attach a group to something else
+ * iommufd_attachment_replace - attach a group or a PASID to something else
  * @old: what it is attached to, freed if this succeeds; the lock of the group is
  *       held
  * @hwpt: what to attach it to
  *
  * The devices go along. DMA is never blocked in between, if the IOMMU driver can
- * do that.
+ * do that. For a PASID, kernels before 6.15 cannot: DMA that comes meanwhile is
+ * refused. Should the driver then take neither @hwpt nor the old one, the PASID
+ * stays blocked, and @old can only be replaced or destroyed.
  *
  * Return: the new attachment; or an ERR_PTR, with nothing changed: -ENOMEM, or an
- * error of iommu_replace_group_handle().
+ * error of iommu_replace_group_handle() or iommu_replace_device_pasid().
  */
 struct iommufd_attachment *
 iommufd_attachment_replace(struct iommufd_attachment *old,
@@ -102,29 +191,34 @@ iommufd_attachment_replace(struct iommufd_attachment *old,
 
 	lockdep_assert_held(&igroup->lock);
 
-	attachment = iommufd_attachment_alloc(igroup, hwpt);
+	attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,
+					      hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
-	rc = iommu_replace_group_handle(igroup->group, hwpt->domain,
-					&attachment->handle);
+	rc = iommufd_attachment_take_over(attachment);
 	if (rc) {
-		kfree(attachment);
+		iommufd_attachment_free(attachment);
+		if (old->pasid != IOMMU_NO_PASID &&
+		    !iommufd_attachment_is_known(old))
+			refuse(&igroup->ictx->refusal, rc,
+			       "pasid %u: the IOMMU driver cannot go back to hwpt %u; DMA is blocked until the PASID is replaced or detached",
+			       old->pasid, old->hwpt->obj.id);
 		return ERR_PTR(rc);
 	}
 	list_splice_init(&old->devices, &attachment->devices);
 	/* The slot is there, so that this needs no memory */
 	WARN_ON(xa_store(&igroup->attachments, attachment->pasid, attachment,
 			 GFP_KERNEL_ACCOUNT) != old);
-	kfree(old);
+	iommufd_attachment_free(old);
 	return attachment;
 }
 
 /**
- * iommufd_attachment_destroy - detach a group
+ * iommufd_attachment_destroy - detach a group or a PASID
  * @attachment: what it is attached to, freed; no device is on it, and the lock of
  *              the group is held
  *
- * DMA of the group is blocked when this returns.
+ * DMA of the group, or with the PASID, is blocked when this returns.
  */
 void iommufd_attachment_destroy(struct iommufd_attachment *attachment)
 {
@@ -133,9 +227,9 @@ void iommufd_attachment_destroy(struct iommufd_attachment *attachment)
 	lockdep_assert_held(&igroup->lock);
 
 	WARN_ON(!list_empty(&attachment->devices));
-	iommu_detach_group_handle(attachment->hwpt->domain, igroup->group);
+	iommufd_attachment_leave(attachment);
 	xa_erase(&igroup->attachments, attachment->pasid);
-	kfree(attachment);
+	iommufd_attachment_free(attachment);
 }
 
 /*
@@ -171,11 +265,13 @@ static int iommufd_attachment_restore(struct iommufd_attachment *attachment,
 int iommufd_attachment_try(struct iommufd_group *igroup,
 			   struct iommu_domain *domain)
 {
-	struct iommufd_attachment *old = iommufd_attachment_get(igroup);
+	struct iommufd_attachment *old = iommufd_attachment_get(igroup,
+							       IOMMU_NO_PASID);
 	struct iommufd_attachment *attachment;
 	int rc;
 
-	attachment = iommufd_attachment_alloc(igroup, NULL);
+	attachment = iommufd_attachment_alloc(igroup, NULL, IOMMU_NO_PASID,
+					      NULL);
 	if (!attachment)
 		return -ENOMEM;
 	if (old) {

@@ -6,8 +6,10 @@
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/pci-ats.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -26,6 +28,8 @@ static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
+	/* Whoever bound it has to do that */
+	WARN_ON(iommufd_pasid_detach_all(idev));
 	/* The group must not count as the context's once its DMA is released */
 	scoped_guard(mutex, &idev->ictx->groups_lock)
 		idev->igroup->owners--;
@@ -40,22 +44,63 @@ static void iommufd_device_show(struct iommufd_object *obj, struct seq_file *m)
 	seq_printf(m, " %s", dev_name(to_idev(obj)->dev));
 }
 
+/* Is that one of the device's, with a PASID or without? */
+static bool iommufd_device_has(struct iommufd_device *idev,
+			       const struct iommufd_attachment *attachment)
+{
+	return attachment->pasid == IOMMU_NO_PASID ? idev->attached :
+						     attachment->idev == idev;
+}
+
+static void iommufd_device_show_hwpts(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj,
+				      struct seq_file *m)
+{
+	struct iommufd_device *idev = to_idev(obj);
+	const struct iommufd_attachment *attachment;
+	unsigned long pasid;
+	bool any = false;
+
+	/* An attach holds it as long as pinning takes */
+	if (mutex_lock_killable(&idev->igroup->lock))
+		return;
+	xa_for_each(&idev->igroup->attachments, pasid, attachment) {
+		if (!iommufd_device_has(idev, attachment))
+			continue;
+		if (!any)
+			seq_printf(m, "device-%u-hwpts:\t", obj->id);
+		else
+			seq_putc(m, ' ');
+		any = true;
+		if (pasid != IOMMU_NO_PASID)
+			seq_printf(m, "pasid-%lu=", pasid);
+		seq_printf(m, "%u", attachment->hwpt->obj.id);
+		if (seq_has_overflowed(m) || fatal_signal_pending(current))
+			break;
+	}
+	mutex_unlock(&idev->igroup->lock);
+	if (any)
+		seq_putc(m, '\n');
+}
+
 static const char *iommufd_device_on(struct iommufd_object *obj,
 				     const struct iommufd_object *other)
 {
 	struct iommufd_device *idev = to_idev(obj);
-	struct iommufd_group *igroup = idev->igroup;
 	const struct iommufd_attachment *attachment;
-	bool attached;
+	unsigned long pasid;
+	bool on = false;
 
-	/* An attach holds it as long as pinning takes */
-	if (mutex_lock_killable(&igroup->lock))
+	if (mutex_lock_killable(&idev->igroup->lock))
 		return NULL;
-	attachment = iommufd_attachment_get(igroup);
-	attached = idev->attached &&
-		   &attachment->hwpt->paging->ioas->obj == other;
-	mutex_unlock(&igroup->lock);
-	return attached ? dev_name(idev->dev) : NULL;
+	xa_for_each(&idev->igroup->attachments, pasid, attachment) {
+		on = iommufd_device_has(idev, attachment) &&
+		     &attachment->hwpt->paging->ioas->obj == other;
+		if (on)
+			break;
+	}
+	mutex_unlock(&idev->igroup->lock);
+	return on ? dev_name(idev->dev) : NULL;
 }
 
 const struct iommufd_object_ops iommufd_device_object_ops = {
@@ -63,6 +108,7 @@ const struct iommufd_object_ops iommufd_device_object_ops = {
 	.name = "device",
 	.destroy = iommufd_device_destroy,
 	.show = iommufd_device_show,
+	.show_more = iommufd_device_show_hwpts,
 	.device_on = iommufd_device_on,
 };
 
@@ -229,9 +275,25 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-static bool iommufd_device_may_use_ats(struct device *dev)
+/* What struct iommu_hw_info.out_capabilities says of a device */
+static u64 iommufd_device_capabilities(struct device *dev)
 {
-	return dev_is_pci(dev) && pci_ats_supported(to_pci_dev(dev));
+	u64 capabilities = 0;
+	int pasid;
+
+	if (iommufd_dirty_tracking_supported(dev))
+		capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
+	if (!device_iommu_capable(dev, IOMMU_CAP_PCI_ATS_SUPPORTED))
+		capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	if (!dev_is_pci(dev) || !dev->iommu->max_pasids)
+		return capabilities;
+	/* What the IOMMU driver has turned on, since nobody else may */
+	pasid = pci_pasid_status(to_pci_dev(dev));
+	if (pasid > 0 && (pasid & PCI_PASID_CTRL_EXEC))
+		capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
+	if (pasid > 0 && (pasid & PCI_PASID_CTRL_PRIV))
+		capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
+	return capabilities;
 }
 
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
@@ -282,11 +344,11 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->data_len = data_len;
 	cmd->out_data_type = type;
 	cmd->out_max_pasid_log2 = 0;
-	cmd->out_capabilities = 0;
-	if (iommufd_dirty_tracking_supported(to_idev(obj)->dev))
-		cmd->out_capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
-	if (!iommufd_device_may_use_ats(to_idev(obj)->dev))
-		cmd->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	if (to_idev(obj)->dev->iommu->max_pasids)
+		cmd->out_max_pasid_log2 =
+			ilog2(to_idev(obj)->dev->iommu->max_pasids);
+	cmd->out_capabilities =
+		iommufd_device_capabilities(to_idev(obj)->dev);
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_free:
 	kfree(data);

@@ -51,6 +51,8 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 			    u32 flags, const struct iommu_user_data *user_data)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	/* No driver is concerned with how its faults are answered */
+	u32 driver_flags = flags & ~IOMMU_HWPT_FAULT_ID_VALID;
 	bool must = flags || user_data;
 	struct iommu_domain *domain;
 
@@ -58,7 +60,8 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 		return ERR_PTR(-EOPNOTSUPP);
 	if (ops->domain_alloc_paging_flags &&
 	    (must || !READ_ONCE(igroup->no_user_domain))) {
-		domain = ops->domain_alloc_paging_flags(dev, flags, user_data);
+		domain = ops->domain_alloc_paging_flags(dev, driver_flags,
+							user_data);
 		/* What the IOMMU core does for its own allocations */
 		if (!IS_ERR(domain)) {
 			domain->owner = ops;

@@ -122,7 +122,8 @@ int iommufd_group_try_domain(struct iommufd_group *igroup,
 
 	guard(mutex)(&igroup->lock);
 	if (domain->geometry.aperture_end &&
-	    (igroup->domain_tried || iommufd_attachment_get(igroup)))
+	    (igroup->domain_tried ||
+	     iommufd_attachment_get(igroup, IOMMU_NO_PASID)))
 		return 0;
 	rc = iommufd_attachment_try(igroup, domain);
 	if (!rc)

@@ -51,9 +51,6 @@ static int iommufd_hwpt_check_flags(struct iommufd_ctx *ictx, u32 flags)
 	if (flags & IOMMU_HWPT_FAULT_ID_VALID)
 		return refuse(&ictx->refusal, -EOPNOTSUPP,
 			      "hwpt: page faults are not supported");
-	if (flags & IOMMU_HWPT_ALLOC_PASID)
-		return refuse(&ictx->refusal, -EOPNOTSUPP,
-			      "hwpt: PASIDs are not supported");
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 struct device;
 struct iommufd_ctx;
+struct iommufd_device;
 struct iommufd_group;
 struct iommufd_hwpt_paging;
 struct iommufd_ioas;
@@ -22,6 +23,8 @@ struct iommufd_ucmd;
  * @domain: what the IOMMU core knows of it
  * @paging: the one that translates to memory in the end, which knows the address
  *          space: itself, as long as there is no other kind
+ * @pasid: PASIDs of a device can be attached to it, and to others while the device
+ *         itself is attached to it; constant once visible
  *
  * Embedded as first member in the kinds. Whoever attaches devices needs no more
  * of a hwpt than this.
@@ -30,6 +33,7 @@ struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
 	struct iommufd_hwpt_paging *paging;
+	bool pasid;
 };
 
 static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
@@ -90,6 +94,8 @@ u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
 			    struct device *dev);
 int iommufd_hwpt_fill(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt);
+int iommufd_hwpt_check_coherency(struct iommufd_hwpt *hwpt,
+				 struct iommufd_device *idev);
 
 /* hwpt.c */
 void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt);

@@ -67,6 +67,29 @@ int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt)
 }
 
 /**
+ * iommufd_hwpt_check_coherency - make a hwpt as coherent as a device needs it
+ * @hwpt: what the device, or a PASID of it, is about to be attached to; the mutex of
+ *        its address space is held
+ * @idev: the device
+ *
+ * Return: 0, or an error of iommufd_hwpt_enforce_coherency().
+ */
+int iommufd_hwpt_check_coherency(struct iommufd_hwpt *hwpt,
+				 struct iommufd_device *idev)
+{
+	int rc;
+
+	if (!idev->enforce_coherency)
+		return 0;
+	rc = iommufd_hwpt_enforce_coherency(hwpt->paging);
+	if (rc && !hwpt->paging->automatic)
+		refuse(&idev->ictx->refusal, rc,
+		       "attach: hwpt %u does not enforce cache coherency, which %s needs",
+		       hwpt->obj.id, dev_name(idev->dev));
+	return rc;
+}
+
+/**
  * iommufd_hwpt_auto_flags - how to allocate an automatic hwpt
  * @ictx: the context
  * @ioas: what it is for
@@ -122,6 +145,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 	hwpt = to_hwpt_paging(obj);
 	INIT_LIST_HEAD(&hwpt->entry);
 	hwpt->common.paging = hwpt;
+	hwpt->common.pasid = flags & IOMMU_HWPT_ALLOC_PASID;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->ioas = ioas;
 	rc = iommufd_object_hold(&ioas->obj);

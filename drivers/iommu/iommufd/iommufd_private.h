@@ -138,6 +138,18 @@ int iommufd_group_try_domain(struct iommufd_group *igroup,
 int iommufd_msi_prepare(struct iommufd_group *igroup,
 			struct iommufd_hwpt_paging *hwpt);
 
+/* pasid.c */
+int iommufd_pasid_check_rid(struct iommufd_device *idev,
+			    struct iommufd_hwpt *hwpt);
+int iommufd_pasid_attach(struct iommufd_device *idev, ioasid_t pasid,
+			 struct iommufd_hwpt *hwpt);
+int iommufd_pasid_replace(struct iommufd_device *idev, ioasid_t pasid,
+			  struct iommufd_hwpt *hwpt,
+			  struct iommufd_hwpt **old_hwpt);
+struct iommufd_hwpt *iommufd_pasid_detach(struct iommufd_device *idev,
+					  ioasid_t pasid);
+bool iommufd_pasid_detach_all(struct iommufd_device *idev);
+
 /**
  * struct iommufd_access - an in-kernel user of IOVA
  * @obj: the object; held like a device's

@@ -72,35 +72,41 @@ DEFINE_EVENT(iommufd_pages, iommufd_unpin,
 	TP_ARGS(file, start, npages));
 
 DECLARE_EVENT_CLASS(iommufd_device,
-	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
-	TP_ARGS(dev, dev_id, pt_id, rc),
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pasid, u32 pt_id,
+		 int rc),
+	TP_ARGS(dev, dev_id, pasid, pt_id, rc),
 	TP_STRUCT__entry(
 		__string(name, dev_name(dev))
 		__field(u32, dev_id)
+		__field(u32, pasid)
 		__field(u32, pt_id)
 		__field(int, rc)
 	),
 	TP_fast_assign(
 		__assign_str(name);
 		__entry->dev_id = dev_id;
+		__entry->pasid = pasid;
 		__entry->pt_id = pt_id;
 		__entry->rc = rc;
 	),
-	TP_printk("device=%s id=%u pt=%u rc=%d", __get_str(name),
-		  __entry->dev_id, __entry->pt_id, __entry->rc)
+	TP_printk("device=%s id=%u pasid=%u pt=%u rc=%d", __get_str(name),
+		  __entry->dev_id, __entry->pasid, __entry->pt_id, __entry->rc)
 );
 
 DEFINE_EVENT(iommufd_device, iommufd_attach,
-	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
-	TP_ARGS(dev, dev_id, pt_id, rc));
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pasid, u32 pt_id,
+		 int rc),
+	TP_ARGS(dev, dev_id, pasid, pt_id, rc));
 
 DEFINE_EVENT(iommufd_device, iommufd_replace,
-	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
-	TP_ARGS(dev, dev_id, pt_id, rc));
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pasid, u32 pt_id,
+		 int rc),
+	TP_ARGS(dev, dev_id, pasid, pt_id, rc));
 
 DEFINE_EVENT(iommufd_device, iommufd_detach,
-	TP_PROTO(struct device *dev, u32 dev_id, u32 pt_id, int rc),
-	TP_ARGS(dev, dev_id, pt_id, rc));
+	TP_PROTO(struct device *dev, u32 dev_id, u32 pasid, u32 pt_id,
+		 int rc),
+	TP_ARGS(dev, dev_id, pasid, pt_id, rc));
 
 TRACE_EVENT(iommufd_refuse,
 	TP_PROTO(int error, const char *reason),

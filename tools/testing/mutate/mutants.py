@@ -164,7 +164,12 @@ uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_all
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "(cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || must ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
-uml("replace-with-the-old-handle", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "\t\t\t\t\t&attachment->handle);\n", "\t\t\t\t\t&old->handle);\n", "iommufd_attachment")
+uml("replace-with-the-old-table", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      hwpt);", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      old->hwpt);", "iommufd_attachment")
+uml("lost-pasid-detached-again", IOMMUFD + "attachment.c", "iommufd_attachment_leave", "else if (iommufd_attachment_is_known(attachment))", "else", "iommufd_attachment")
+uml("pasid-beside-a-table-without", IOMMUFD + "pasid.c", "iommufd_pasid_check", "if (rid && !rid->hwpt->pasid)", "if (0)", None, "iommu/iommufd_mock_pasid:rid_rules")
+uml("table-without-beside-a-pasid", IOMMUFD + "pasid.c", "iommufd_pasid_check_rid", "hwpt->pasid ||", "1 ||", None, "iommu/iommufd_mock_pasid:rid_rules")
+uml("failed-pasid-keeps-table", IOMMUFD + "pasid.c", "iommufd_pasid_attach", "\tiommufd_object_release(&hwpt->obj);\n", "", None, "iommu/iommufd_mock_pasid:attach_fails")
+uml("failed-pasid-replace-keeps-table", IOMMUFD + "pasid.c", "iommufd_pasid_replace", "\t\tiommufd_object_release(&hwpt->obj);\n", "", None, "iommu/iommufd_mock_pasid:replace_fails")
 uml("try-leaves-its-handle", IOMMUFD + "attachment.c", "iommufd_attachment_restore", "rc = iommu_replace_group_handle(igroup->group, old,\n\t\t\t\t\t&attachment->handle);", "rc = 0;", "iommufd_attachment")
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "iommufd_dirty_read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
@@ -184,7 +189,7 @@ uml("attach-error-keeps-hwpt", IOMMUFD + "attach.c", "iommufd_attach_hwpt", "err
 uml("group-replace-keeps-table", IOMMUFD + "attach.c", "iommufd_replace_hwpt", "\t\tif (cur != idev)\n\t\t\tiommufd_object_release(&old->obj);\n", "", None, f"{DEV}:group")
 uml("group-replace-error-keeps-table", IOMMUFD + "attach.c", "iommufd_replace_hwpt", "\twhile (held--)\n", "\twhile (held-- > 1)\n", None, f"{DEV}:group_replace_fails")
 uml("group-replace-error-keeps-reserved", IOMMUFD + "attach.c", "iommufd_replace_hwpt", "list_for_each_entry_continue_reverse", "if (0) list_for_each_entry_continue_reverse", None, f"{DEV}:group_replace_fails")
-stock("detach-keeps-reserved", IOMMUFD + "attach.c", "iommufd_device_detach", "\t\tiommufd_unreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
+stock("detach-keeps-reserved", IOMMUFD + "attach.c", "iommufd_detach_rid", "\tiommufd_unreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
 uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK_HWPT}:get_hw_info")
 F = IOMMUFD + "vfio_compat.c"
 stock("type1-map-without-flags", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")

@@ -13,6 +13,7 @@
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 
+#include "../../iommu-priv.h"
 #include "../iommufd_private.h"
 #include "hooks.h"
 #include "hardware.h"
@@ -69,6 +70,7 @@ struct mock_device *mock_device_create(u32 flags)
 	if (!mdev)
 		return ERR_PTR(-ENOMEM);
 	mdev->flags = flags;
+	xa_init_flags(&mdev->pasids, XA_FLAGS_ACCOUNT);
 	for (i = 0; i != ARRAY_SIZE(mdev->cache); i++)
 		mdev->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
 
@@ -105,6 +107,8 @@ void mock_device_destroy(struct mock_device *mdev)
 {
 	scoped_guard(mutex, &mock_group_lock)
 		platform_device_unregister(mdev->pdev);
+	WARN_ON(!xa_empty(&mdev->pasids));
+	xa_destroy(&mdev->pasids);
 	kfree(mdev);
 }
 
@@ -124,7 +128,8 @@ static void mock_object_destroy(struct iommufd_object *obj)
 {
 	struct mock_object *mobj = container_of(obj, struct mock_object, obj);
 
-	iommufd_device_detach(mobj->idev);
+	iommufd_pasid_detach_all(mobj->idev);
+	iommufd_device_detach(mobj->idev, IOMMU_NO_PASID);
 	iommufd_device_unbind(mobj->idev);
 	mock_device_destroy(mobj->mdev);
 }
@@ -162,7 +167,7 @@ int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags)
 		rc = PTR_ERR(mobj->idev);
 		goto err_device;
 	}
-	rc = iommufd_device_attach(mobj->idev, &pt_id);
+	rc = iommufd_device_attach(mobj->idev, IOMMU_NO_PASID, &pt_id);
 	if (rc)
 		goto err_unbind;
 
@@ -198,10 +203,73 @@ int mock_test_mock_domain_replace(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = iommufd_device_replace(container_of(obj, struct mock_object,
-						 obj)->idev, &pt_id);
+						 obj)->idev,
+				    IOMMU_NO_PASID, &pt_id);
 	iommufd_object_put(ucmd->ictx, obj);
 	if (rc)
 		return rc;
 	cmd->mock_domain_replace.pt_id = pt_id;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+/* 0 if the IOMMU core has this hwpt for the PASID, or none if @hwpt_id is 0 */
+static int mock_check_pasid(struct iommufd_ucmd *ucmd, struct device *dev,
+			    ioasid_t pasid, u32 hwpt_id)
+{
+	struct iommu_attach_handle *handle;
+	struct iommu_domain *domain = NULL;
+	struct iommufd_hwpt *hwpt;
+
+	if (hwpt_id) {
+		hwpt = mock_get_hwpt(ucmd, hwpt_id);
+		if (IS_ERR(hwpt))
+			return PTR_ERR(hwpt);
+		domain = hwpt->domain;
+		iommufd_object_put(ucmd->ictx, &hwpt->obj);
+	}
+	handle = iommu_attach_handle_get(dev->iommu_group, pasid, 0);
+	if (IS_ERR(handle))
+		return hwpt_id ? PTR_ERR(handle) : 0;
+	return handle->domain == domain ? 0 : -EINVAL;
+}
+
+int mock_test_pasid(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	struct iommufd_device *idev;
+	struct iommufd_object *obj;
+	u32 pasid, pt_id;
+	int rc;
+
+	/* All four have the same two members, but for the one that detaches */
+	pasid = cmd->pasid_attach.pasid;
+	pt_id = cmd->pasid_attach.pt_id;
+	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_TEST);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	idev = container_of(obj, struct mock_object, obj)->idev;
+
+	switch (cmd->op) {
+	case IOMMU_TEST_OP_PASID_ATTACH:
+		rc = iommufd_device_attach(idev, pasid, &pt_id);
+		break;
+	case IOMMU_TEST_OP_PASID_REPLACE:
+		rc = iommufd_device_replace(idev, pasid, &pt_id);
+		break;
+	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
+		rc = mock_check_pasid(ucmd, idev->dev, pasid, pt_id);
+		break;
+	default:
+		/* The device itself is detached when it is unplugged */
+		if (pasid != IOMMU_NO_PASID)
+			iommufd_device_detach(idev, pasid);
+		rc = 0;
+		break;
+	}
+	iommufd_object_put(ucmd->ictx, obj);
+	if (rc || cmd->op == IOMMU_TEST_OP_PASID_CHECK_HWPT ||
+	    cmd->op == IOMMU_TEST_OP_PASID_DETACH)
+		return rc;
+	cmd->pasid_attach.pt_id = pt_id;
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

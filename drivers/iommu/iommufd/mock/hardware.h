@@ -5,16 +5,15 @@
 #ifndef __IOMMUFD_MOCK_HARDWARE_H
 #define __IOMMUFD_MOCK_HARDWARE_H
 
+#include <linux/iommu.h>
 #include <linux/types.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+#include <linux/xarray.h>
 
 #include "../iommufd_test.h"
 
 struct device;
-struct iommu_device;
-struct iommu_domain;
-struct iommu_domain_ops;
 struct iommu_user_data;
 struct mutex;
 struct platform_device;
@@ -32,11 +31,16 @@ struct platform_device;
  * @pdev: the device as the kernel knows it
  * @flags: MOCK_FLAGS_DEVICE_*
  * @cache: what virtual IOMMUs invalidate
+ * @pasids: domains that PASIDs are attached to
+ * @refuse_pasid: IOMMU_TEST_PASID_RESERVED cannot be attached next time; under the
+ *                lock of the group
  */
 struct mock_device {
 	struct platform_device *pdev;
 	u32 flags;
 	u32 cache[MOCK_DEV_CACHE_NUM];
+	struct xarray pasids;
+	bool refuse_pasid;
 };
 
 extern const struct iommu_domain_ops mock_domain_ops;
@@ -47,6 +51,10 @@ struct mock_device *mock_device_create(u32 flags);
 void mock_device_destroy(struct mock_device *mdev);
 struct mock_device *mock_device_of(struct device *dev);
 
+int mock_move_pasid(struct device *dev, ioasid_t pasid,
+		    struct iommu_domain *old, struct iommu_domain *new);
+int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
+		       ioasid_t pasid, struct iommu_domain *old);
 struct iommu_domain *
 mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 			       const struct iommu_user_data *user_data);

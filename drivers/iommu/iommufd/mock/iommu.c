@@ -30,9 +30,20 @@ static struct iommu_domain mock_identity_domain = {
 	.ops = &mock_static_domain_ops,
 };
 
+static int mock_block_pasid(struct iommu_domain *domain, struct device *dev,
+			    ioasid_t pasid, struct iommu_domain *old)
+{
+	return mock_move_pasid(dev, pasid, old, NULL);
+}
+
+static const struct iommu_domain_ops mock_blocked_domain_ops = {
+	.attach_dev = mock_attach_static,
+	.set_dev_pasid = mock_block_pasid,
+};
+
 static struct iommu_domain mock_blocked_domain = {
 	.type = IOMMU_DOMAIN_BLOCKED,
-	.ops = &mock_static_domain_ops,
+	.ops = &mock_blocked_domain_ops,
 };
 
 static bool mock_capable(struct device *dev, enum iommu_cap cap)

@@ -30,6 +30,11 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 					     cmd->mock_domain_flags.dev_flags);
 	case IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE:
 		return mock_test_mock_domain_replace(ucmd);
+	case IOMMU_TEST_OP_PASID_ATTACH:
+	case IOMMU_TEST_OP_PASID_REPLACE:
+	case IOMMU_TEST_OP_PASID_DETACH:
+	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
+		return mock_test_pasid(ucmd);
 	case IOMMU_TEST_OP_ADD_RESERVED:
 		return mock_test_add_reserved(ucmd);
 	case IOMMU_TEST_OP_MD_CHECK_MAP:

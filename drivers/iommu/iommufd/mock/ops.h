@@ -19,6 +19,7 @@ struct page;
 
 int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags);
 int mock_test_mock_domain_replace(struct iommufd_ucmd *ucmd);
+int mock_test_pasid(struct iommufd_ucmd *ucmd);
 
 int mock_test_add_reserved(struct iommufd_ucmd *ucmd);
 int mock_test_check_map(struct iommufd_ucmd *ucmd);

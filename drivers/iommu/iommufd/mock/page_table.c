@@ -258,6 +258,53 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
+/**
+ * mock_move_pasid - note what a PASID is attached to
+ * @dev: a mock device
+ * @pasid: the PASID
+ * @old: what it has been attached to, or NULL
+ * @new: what it is attached to from now on, or NULL
+ *
+ * Return: 0, or -ENOMEM, which there is not if @new is NULL.
+ */
+int mock_move_pasid(struct device *dev, ioasid_t pasid,
+		    struct iommu_domain *old, struct iommu_domain *new)
+{
+	struct mock_device *mdev = dev_get_drvdata(dev);
+
+	MISUSE(xa_load(&mdev->pasids, pasid) != old);
+	if (new)
+		return xa_err(xa_store(&mdev->pasids, pasid, new,
+				       GFP_KERNEL_ACCOUNT));
+	xa_erase(&mdev->pasids, pasid);
+	return 0;
+}
+
+/**
+ * mock_set_dev_pasid - attach a PASID, for &iommu_domain_ops.set_dev_pasid
+ * @domain: a domain of the mock IOMMU that devices can be attached to
+ * @dev: a mock device
+ * @pasid: the PASID
+ * @old: what it is attached to now, or NULL
+ *
+ * Return: 0; -EINVAL if the domain does not suit the device; or -ENOMEM, also for
+ * every other attach of IOMMU_TEST_PASID_RESERVED.
+ */
+int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
+		       ioasid_t pasid, struct iommu_domain *old)
+{
+	struct mock_device *mdev = dev_get_drvdata(dev);
+
+	if (domain->dirty_ops && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
+		return -EINVAL;
+	if (pasid == IOMMU_TEST_PASID_RESERVED) {
+		mdev->refuse_pasid = !mdev->refuse_pasid;
+		if (!mdev->refuse_pasid)
+			return -ENOMEM;
+	}
+	return mock_move_pasid(dev, pasid, old, domain);
+}
+
 /*
  * Hardware that notes the mode in each translation as it is made would keep the
  * old one in those that are there.
@@ -278,6 +325,7 @@ static void mock_domain_free(struct iommu_domain *domain)
 
 const struct iommu_domain_ops mock_domain_ops = {
 	.attach_dev = mock_attach_dev,
+	.set_dev_pasid = mock_set_dev_pasid,
 	.map_pages = mock_map_pages,
 	.unmap_pages = mock_unmap_pages,
 	.flush_iotlb_all = mock_flush_iotlb_all,
@@ -361,7 +409,7 @@ mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 	int rc;
 
 	if (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
-		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_ALLOC_PASID))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (dirty && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
 		return ERR_PTR(-EOPNOTSUPP);

@@ -19,7 +19,8 @@
  * struct attachment_test - what every test starts with
  * @ictx: as much of a context as it takes
  * @igroup: the group of @mdev, attached to nothing
- * @mdev: a device that does not take domains with dirty tracking
+ * @idev: @mdev, as much of it as it takes
+ * @mdev: a device that has PASIDs, and does not take domains with dirty tracking
  * @other: one that does
  * @first: a hwpt that suits @mdev
  * @second: another one
@@ -28,6 +29,7 @@
 struct attachment_test {
 	struct iommufd_ctx ictx;
 	struct iommufd_group igroup;
+	struct iommufd_device idev;
 	struct mock_device *mdev;
 	struct mock_device *other;
 	struct iommufd_hwpt first;
@@ -57,7 +59,8 @@ static int attachment_test_init(struct kunit *test)
 		return -ENOMEM;
 	test->priv = t;
 	refusal_init(&t->ictx.refusal);
-	t->mdev = mock_device_create(MOCK_FLAGS_DEVICE_NO_DIRTY);
+	t->mdev = mock_device_create(MOCK_FLAGS_DEVICE_NO_DIRTY |
+				     MOCK_FLAGS_DEVICE_PASID);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(t->mdev));
 	t->other = mock_device_create(0);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(t->other));
@@ -66,6 +69,9 @@ static int attachment_test_init(struct kunit *test)
 	attachment_test_alloc(test, &t->refused, t->other,
 			      IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 
+	t->idev.ictx = &t->ictx;
+	t->idev.igroup = &t->igroup;
+	t->idev.dev = &t->mdev->pdev->dev;
 	t->igroup.ictx = &t->ictx;
 	t->igroup.group = iommu_group_get(&t->mdev->pdev->dev);
 	mutex_init(&t->igroup.lock);
@@ -99,7 +105,7 @@ static void attachment_test_expect(struct kunit *test,
 {
 	struct attachment_test *t = test->priv;
 
-	KUNIT_EXPECT_PTR_EQ(test, iommufd_attachment_get(&t->igroup),
+	KUNIT_EXPECT_PTR_EQ(test, iommufd_attachment_get(&t->igroup, IOMMU_NO_PASID),
 			    attachment);
 	KUNIT_EXPECT_PTR_EQ(test,
 			    iommu_attach_handle_get(t->igroup.group,
@@ -117,7 +123,7 @@ static void attachment_test_expect_none(struct kunit *test)
 	struct iommu_attach_handle *handle =
 		iommu_attach_handle_get(t->igroup.group, IOMMU_NO_PASID, 0);
 
-	KUNIT_EXPECT_NULL(test, iommufd_attachment_get(&t->igroup));
+	KUNIT_EXPECT_NULL(test, iommufd_attachment_get(&t->igroup, IOMMU_NO_PASID));
 	KUNIT_EXPECT_EQ(test, -ENOENT, PTR_ERR_OR_ZERO(handle));
 }
 
@@ -127,7 +133,8 @@ static void attachment_test_create(struct kunit *test)
 	struct iommufd_attachment *attachment;
 
 	guard(mutex)(&t->igroup.lock);
-	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	attachment = iommufd_attachment_create(&t->igroup, NULL,
+					       IOMMU_NO_PASID, &t->first);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
 	attachment_test_expect(test, attachment, &t->first);
 	iommufd_attachment_destroy(attachment);
@@ -140,7 +147,8 @@ static void attachment_test_create_fails(struct kunit *test)
 	struct iommufd_attachment *attachment;
 
 	guard(mutex)(&t->igroup.lock);
-	attachment = iommufd_attachment_create(&t->igroup, &t->refused);
+	attachment = iommufd_attachment_create(&t->igroup, NULL,
+					       IOMMU_NO_PASID, &t->refused);
 	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(attachment));
 	attachment_test_expect_none(test);
 }
@@ -152,7 +160,8 @@ static void attachment_test_replace(struct kunit *test)
 	struct iommufd_device idev = { .attached = true };
 
 	guard(mutex)(&t->igroup.lock);
-	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	attachment = iommufd_attachment_create(&t->igroup, NULL,
+					       IOMMU_NO_PASID, &t->first);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
 	list_add(&idev.entry, &attachment->devices);
 
@@ -187,7 +196,8 @@ static void attachment_test_try(struct kunit *test)
 			iommufd_attachment_try(&t->igroup, t->refused.domain));
 	attachment_test_expect_none(test);
 
-	attachment = iommufd_attachment_create(&t->igroup, &t->first);
+	attachment = iommufd_attachment_create(&t->igroup, NULL,
+					       IOMMU_NO_PASID, &t->first);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
 	KUNIT_EXPECT_EQ(test, 0,
 			iommufd_attachment_try(&t->igroup, t->second.domain));
@@ -198,11 +208,132 @@ static void attachment_test_try(struct kunit *test)
 	iommufd_attachment_destroy(attachment);
 }
 
+/* The core has the handle of @attachment for @pasid, and that describes @hwpt */
+static void attachment_test_expect_pasid(struct kunit *test, ioasid_t pasid,
+					 struct iommufd_attachment *attachment,
+					 struct iommufd_hwpt *hwpt)
+{
+	struct attachment_test *t = test->priv;
+
+	KUNIT_EXPECT_PTR_EQ(test, iommufd_attachment_get(&t->igroup, pasid),
+			    attachment);
+	KUNIT_EXPECT_PTR_EQ(test,
+			    iommu_attach_handle_get(t->igroup.group, pasid, 0),
+			    &attachment->handle);
+	KUNIT_EXPECT_PTR_EQ(test, attachment->handle.domain, hwpt->domain);
+	KUNIT_EXPECT_PTR_EQ(test, attachment->hwpt, hwpt);
+	KUNIT_EXPECT_PTR_EQ(test, attachment->idev, &t->idev);
+	KUNIT_EXPECT_EQ(test, attachment->pasid, pasid);
+}
+
+static void attachment_test_expect_no_pasid(struct kunit *test, ioasid_t pasid)
+{
+	struct attachment_test *t = test->priv;
+	struct iommu_attach_handle *handle =
+		iommu_attach_handle_get(t->igroup.group, pasid, 0);
+
+	KUNIT_EXPECT_NULL(test, iommufd_attachment_get(&t->igroup, pasid));
+	KUNIT_EXPECT_EQ(test, -ENOENT, PTR_ERR_OR_ZERO(handle));
+}
+
+static void attachment_test_pasid(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *rid, *first, *second, *new;
+
+	guard(mutex)(&t->igroup.lock);
+	rid = iommufd_attachment_create(&t->igroup, NULL, IOMMU_NO_PASID,
+					&t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(rid));
+	KUNIT_EXPECT_FALSE(test, iommufd_attachment_has_pasids(&t->igroup));
+	first = iommufd_attachment_create(&t->igroup, &t->idev, 7, &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(first));
+	second = iommufd_attachment_create(&t->igroup, &t->idev, 8,
+					   &t->second);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(second));
+	KUNIT_EXPECT_TRUE(test, iommufd_attachment_has_pasids(&t->igroup));
+
+	new = iommufd_attachment_replace(first, &t->second);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(new));
+	attachment_test_expect(test, rid, &t->first);
+	attachment_test_expect_pasid(test, 7, new, &t->second);
+	attachment_test_expect_pasid(test, 8, second, &t->second);
+
+	iommufd_attachment_destroy(new);
+	attachment_test_expect_no_pasid(test, 7);
+	attachment_test_expect_pasid(test, 8, second, &t->second);
+	KUNIT_EXPECT_TRUE(test, iommufd_attachment_has_pasids(&t->igroup));
+	iommufd_attachment_destroy(second);
+	KUNIT_EXPECT_FALSE(test, iommufd_attachment_has_pasids(&t->igroup));
+	attachment_test_expect(test, rid, &t->first);
+	iommufd_attachment_destroy(rid);
+}
+
+static void attachment_test_pasid_fails(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment, *new;
+
+	guard(mutex)(&t->igroup.lock);
+	/* The driver refuses, and so does the core */
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev, 7,
+					       &t->refused);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(attachment));
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev,
+					       1U << MOCK_PASID_WIDTH,
+					       &t->first);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(attachment));
+	attachment_test_expect_no_pasid(test, 7);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->igroup.attachments));
+
+	/* Nothing has changed after a failure */
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev,
+					       IOMMU_TEST_PASID_RESERVED,
+					       &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	new = iommufd_attachment_replace(attachment, &t->second);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, PTR_ERR_OR_ZERO(new));
+	attachment_test_expect_pasid(test, IOMMU_TEST_PASID_RESERVED,
+				     attachment, &t->first);
+	iommufd_attachment_destroy(attachment);
+	attachment_test_expect_no_pasid(test, IOMMU_TEST_PASID_RESERVED);
+
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev, 7,
+					       &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	new = iommufd_attachment_replace(attachment, &t->refused);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(new));
+	attachment_test_expect_pasid(test, 7, attachment, &t->first);
+	iommufd_attachment_destroy(attachment);
+	attachment_test_expect_no_pasid(test, 7);
+}
+
+/* What a replacement in two steps may come to: the core knows nothing any more */
+static void attachment_test_pasid_lost(struct kunit *test)
+{
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment;
+
+	guard(mutex)(&t->igroup.lock);
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev, 7,
+					       &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	iommu_detach_device_pasid(t->first.domain, t->idev.dev, 7);
+	mock_iommu_expect_misuse(true);
+	iommufd_attachment_destroy(attachment);
+	/* It was not detached twice */
+	KUNIT_EXPECT_EQ(test, 0, mock_iommu_expect_misuse(false));
+	attachment_test_expect_no_pasid(test, 7);
+}
+
 static struct kunit_case attachment_cases[] = {
 	KUNIT_CASE(attachment_test_create),
 	KUNIT_CASE(attachment_test_create_fails),
 	KUNIT_CASE(attachment_test_replace),
 	KUNIT_CASE(attachment_test_try),
+	KUNIT_CASE(attachment_test_pasid),
+	KUNIT_CASE(attachment_test_pasid_fails),
+	KUNIT_CASE(attachment_test_pasid_lost),
 	{}
 };
 

@@ -11,6 +11,8 @@
 
 #define MOCK_PAGE	(page_size() / 2)
 
+/* Of 7.2 */
+#define MOCK_DEVICE_PASID	(1U << 2)
 /* Device flags of our own, see drivers/iommu/iommufd/iommufd_test.h */
 #define MOCK_DEVICE_GROUPED	(1U << 28)
 #define MOCK_DEVICE_COHERENT	(1U << 29)
@@ -71,6 +73,56 @@ static inline int mock_replace(int fd, struct mock_device *dev, __u32 pt)
 	if (!rc)
 		dev->hwpt = cmd.mock_domain_replace.pt_id;
 	return rc;
+}
+
+/* Operations on PASIDs, which the iommufd_test.h of 6.12 does not have */
+#define MOCK_OP_PASID_ATTACH	18
+#define MOCK_OP_PASID_REPLACE	19
+#define MOCK_OP_PASID_DETACH	20
+#define MOCK_OP_PASID_CHECK	21
+
+/* Every other attach of this one fails with -ENOMEM */
+#define MOCK_PASID_RESERVED	1024
+
+static inline int mock_pasid_call(int fd, __u32 op, struct mock_device *dev,
+				  __u32 pasid, __u32 pt)
+{
+	union {
+		struct iommu_test_cmd cmd;
+		struct {
+			__u32 head[4];
+			__u32 arg[2];
+		};
+	} u = { .cmd = { .id = dev->stdev } };
+
+	u.arg[0] = pasid;
+	u.arg[1] = pt;
+	return mock_call(fd, op, &u.cmd);
+}
+
+static inline int mock_pasid_attach(int fd, struct mock_device *dev,
+				    __u32 pasid, __u32 pt)
+{
+	return mock_pasid_call(fd, MOCK_OP_PASID_ATTACH, dev, pasid, pt);
+}
+
+static inline int mock_pasid_replace(int fd, struct mock_device *dev,
+				     __u32 pasid, __u32 pt)
+{
+	return mock_pasid_call(fd, MOCK_OP_PASID_REPLACE, dev, pasid, pt);
+}
+
+static inline int mock_pasid_detach(int fd, struct mock_device *dev,
+				    __u32 pasid)
+{
+	return mock_pasid_call(fd, MOCK_OP_PASID_DETACH, dev, pasid, 0);
+}
+
+/* 0 if the IOMMU core has @hwpt for the PASID, or nothing if that is 0 */
+static inline int mock_pasid_check(int fd, struct mock_device *dev,
+				   __u32 pasid, __u32 hwpt)
+{
+	return mock_pasid_call(fd, MOCK_OP_PASID_CHECK, dev, pasid, hwpt);
 }
 
 static inline int mock_reserve(int fd, __u32 ioas, __u64 start, __u64 length)
