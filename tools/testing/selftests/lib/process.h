@@ -50,4 +50,7 @@ int fdinfo_get(int fd, const char *key, char *buf, size_t size);
 /* By the monotonic clock */
 double seconds_now(void);
 
+/* Take CAP_SYS_RAWIO from this process, or give it back; 0 or a negative errno */
+int set_rawio(bool have);
+
 #endif
