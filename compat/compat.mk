@@ -12,8 +12,13 @@
 #   linux/iommufd.h, linux/vfio.h, linux/vfio_pci_core.h    are replaced by ours.
 # So a symbol that is defined here cannot change the layout of anything shared with the kernel.
 compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_VFIO_CONTAINER=y \
-	VFIO=m VFIO_GROUP=y VFIO_NOIOMMU=y VFIO_DEVICE_CDEV=y VFIO_VIRQFD=y VFIO_DEBUGFS=y \
+	VFIO=m VFIO_GROUP=y VFIO_DEVICE_CDEV=y VFIO_VIRQFD=y VFIO_DEBUGFS=y \
 	VFIO_PCI_CORE=m VFIO_PCI=m VFIO_PCI_MMAP=y VFIO_PCI_INTX=y VFIO_MDEV=m
+
+# "make VFIO_NOIOMMU=n": nobody can drive a device that no IOMMU confines, whatever the administrator asks for.
+ifneq ($(VFIO_NOIOMMU),n)
+compat-config += IOMMUFD_NOIOMMU=y VFIO_NOIOMMU=y
+endif
 
 ifeq ($(CONFIG_X86),y)
 compat-config += VFIO_PCI_VGA=y VFIO_PCI_IGD=y

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "vfio: " fmt
 
+#include <linux/capability.h>
 #include <linux/iommufd.h>
 #include <linux/uaccess.h>
 
@@ -29,10 +30,21 @@ void vfio_cdev_cleanup(void)
 	unregister_chrdev_region(vfio_cdev_devt, MINORMASK + 1);
 }
 
-/* A device that nothing confines is for the group interface only */
+/*
+ * A device that nothing confines has a character device only where iommufd can
+ * tell its user physical addresses.
+ */
 static bool vfio_device_has_cdev(struct vfio_device *device)
 {
-	return device->iommu_kind != VFIO_IOMMU_NONE;
+	return IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU) ||
+	       device->iommu_kind != VFIO_IOMMU_NONE;
+}
+
+/* A device that nothing confines is as good as all of the machine */
+static bool vfio_device_is_allowed(struct vfio_device *device)
+{
+	return device->iommu_kind != VFIO_IOMMU_NONE ||
+	       (capable(CAP_SYS_RAWIO) && vfio_noiommu_allowed());
 }
 
 /**
@@ -77,6 +89,8 @@ int vfio_device_cdev_open(struct inode *inode, struct file *file)
 		container_of(inode->i_cdev, struct vfio_device, cdev);
 	struct vfio_device_file *df;
 
+	if (!vfio_device_is_allowed(device))
+		return -EPERM;
 	if (!vfio_device_try_get_registration(device))
 		return -ENODEV;
 
@@ -204,7 +218,8 @@ void vfio_df_cdev_close(struct vfio_device_file *df)
  *
  * Return: 0; -EINVAL for a malformed request, a device that is bound, a file that
  * came through a group, or a token that is not wanted; -EACCES for one that is
- * missing or wrong; -EBUSY while the group is open; -EBADF or -EBADFD if there is
+ * missing or wrong; -EPERM for a device that no IOMMU confines, unless the user is
+ * privileged and the administrator still allows it; -EBUSY while the group is open; -EBADF or -EBADFD if there is
  * no iommufd behind the fd; else what the driver returns.
  */
 long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
@@ -238,6 +253,9 @@ long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 	/* Through a group, binding is the container's business */
 	if (df->group)
 		return -EINVAL;
+	if (!vfio_device_is_allowed(device))
+		return vfio_df_refuse(df, -EPERM,
+				      "bind: no IOMMU confines the device: needs CAP_SYS_RAWIO, and enable_unsafe_noiommu_mode still on");
 
 	/*
 	 * User memory may never arrive, and others need the lock of the set: so

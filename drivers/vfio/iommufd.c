@@ -57,8 +57,9 @@ int vfio_iommufd_get_dev_id(struct vfio_device *vdev, struct iommufd_ctx *ictx)
 EXPORT_SYMBOL_GPL(vfio_iommufd_get_dev_id);
 
 /**
- * vfio_iommufd_physical_bind - &vfio_device_ops.bind_iommufd behind an IOMMU
- * @vdev: the device
+ * vfio_iommufd_physical_bind - &vfio_device_ops.bind_iommufd of a real device
+ * @vdev: the device, behind an IOMMU or, if the caller has made sure that this is
+ *        allowed, without one
  * @ictx: the iommufd, kept alive by the binding
  * @out_device_id: the new id of the device in @ictx
  *
@@ -72,7 +73,11 @@ int vfio_iommufd_physical_bind(struct vfio_device *vdev,
 
 	lockdep_assert_held(&vdev->dev_set->lock);
 
-	idev = iommufd_device_bind(ictx, vdev->dev, out_device_id);
+	if (vdev->iommu_kind == VFIO_IOMMU_NONE)
+		idev = iommufd_device_bind_noiommu(ictx, vdev->dev,
+						   out_device_id);
+	else
+		idev = iommufd_device_bind(ictx, vdev->dev, out_device_id);
 	if (IS_ERR(idev))
 		return PTR_ERR(idev);
 	vdev->iommufd_device = idev;

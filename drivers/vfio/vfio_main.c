@@ -142,13 +142,17 @@ static int vfio_device_publish(struct vfio_device *device,
 {
 	int ret;
 
-	ret = dev_set_name(&device->device, "vfio%u", device->index);
-	if (ret)
-		return ret;
-
 	ret = vfio_device_join_group(device, kind);
 	if (ret)
 		return ret;
+
+	/* The name tells programs what they are in for */
+	ret = dev_set_name(&device->device, "%svfio%u",
+			   device->iommu_kind == VFIO_IOMMU_NONE ? "noiommu-" :
+								   "",
+			   device->index);
+	if (ret)
+		goto err_leave_group;
 
 	/*
 	 * User space has no means to make memory coherent with the CPU's caches

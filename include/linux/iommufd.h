@@ -24,6 +24,8 @@ struct vm_area_struct;
 
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id);
+struct iommufd_device *iommufd_device_bind_noiommu(struct iommufd_ctx *ictx,
+						   struct device *dev, u32 *id);
 void iommufd_device_unbind(struct iommufd_device *idev);
 int iommufd_device_isolation(struct device *dev);
 bool iommufd_device_blocks(struct device *dev, char *name, size_t size);

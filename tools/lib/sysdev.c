@@ -180,7 +180,7 @@ static int sysdev_cdev_name(const char *dev, char name[SYSDEV_NAME_MAX])
 	if (!dir)
 		return -errno;
 	while (err && (entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, "vfio", 4)) {
+		if (entry->d_name[0] != '.') {
 			snprintf(name, SYSDEV_NAME_MAX, "%.60s", entry->d_name);
 			err = 0;
 		}
@@ -189,7 +189,7 @@ static int sysdev_cdev_name(const char *dev, char name[SYSDEV_NAME_MAX])
 	return err;
 }
 
-/* "/dev/vfio/devices/vfioN"; -ENOENT if the device is not bound to a VFIO driver */
+/* "/dev/vfio/devices/vfioN", or noiommu-vfioN; -ENOENT if the device is not bound to a VFIO driver */
 int sysdev_cdev_path(const char *dev, char path[PATH_MAX])
 {
 	char name[SYSDEV_NAME_MAX];

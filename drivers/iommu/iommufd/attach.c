@@ -98,7 +98,8 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 	if (old == hwpt)
 		return 0;
 	/* The core sees to that for the first attach only */
-	if (hwpt->domain->owner != dev_iommu_ops(idev->dev))
+	if (!igroup->noiommu &&
+	    hwpt->domain->owner != dev_iommu_ops(idev->dev))
 		return -EINVAL;
 	rc = iommufd_pasid_check_rid(idev, hwpt);
 	if (rc)

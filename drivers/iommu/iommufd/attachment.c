@@ -12,6 +12,7 @@
 #include "../iommu-priv.h"
 #include "attachment.h"
 #include "iommufd_private.h"
+#include "software_domain.h"
 
 static struct iommufd_attachment *
 iommufd_attachment_alloc(struct iommufd_group *igroup,
@@ -31,6 +32,18 @@ iommufd_attachment_alloc(struct iommufd_group *igroup,
 	return attachment;
 }
 
+/*
+ * Nothing needs to be told that a device without an IOMMU is attached, but it
+ * cannot do anything with a page table that hardware would have to read.
+ */
+static int iommufd_attachment_check_noiommu(struct iommufd_attachment *attachment)
+{
+	if (attachment->pasid != IOMMU_NO_PASID ||
+	    !iommufd_domain_is_software(attachment->hwpt->domain))
+		return -EINVAL;
+	return 0;
+}
+
 /* Does the IOMMU core know of it? */
 static bool iommufd_attachment_is_known(struct iommufd_attachment *attachment)
 {
@@ -48,6 +61,8 @@ static int iommufd_attachment_enter(struct iommufd_attachment *attachment)
 {
 	struct iommu_domain *domain = attachment->hwpt->domain;
 
+	if (attachment->igroup->noiommu)
+		return iommufd_attachment_check_noiommu(attachment);
 	if (attachment->pasid == IOMMU_NO_PASID)
 		return iommu_attach_group_handle(domain,
 						 attachment->igroup->group,
@@ -61,6 +76,8 @@ static int iommufd_attachment_take_over(struct iommufd_attachment *attachment)
 {
 	struct iommu_domain *domain = attachment->hwpt->domain;
 
+	if (attachment->igroup->noiommu)
+		return iommufd_attachment_check_noiommu(attachment);
 	if (attachment->pasid == IOMMU_NO_PASID)
 		return iommu_replace_group_handle(attachment->igroup->group,
 						  domain, &attachment->handle);
@@ -73,6 +90,8 @@ static void iommufd_attachment_leave(struct iommufd_attachment *attachment)
 {
 	struct iommu_domain *domain = attachment->hwpt->domain;
 
+	if (attachment->igroup->noiommu)
+		return;
 	if (attachment->pasid == IOMMU_NO_PASID)
 		iommu_detach_group_handle(domain, attachment->igroup->group);
 	/* It has left already if a replacement could not be undone */

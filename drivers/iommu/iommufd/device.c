@@ -33,7 +33,8 @@ static void iommufd_device_destroy(struct iommufd_object *obj)
 	/* The group must not count as the context's once its DMA is released */
 	scoped_guard(mutex, &idev->ictx->groups_lock)
 		idev->igroup->owners--;
-	iommu_device_release_dma_owner(idev->dev);
+	if (!idev->igroup->noiommu)
+		iommu_device_release_dma_owner(idev->dev);
 	iommufd_group_put(idev->igroup);
 	if (!iommufd_selftest_is_mock_dev(idev->dev))
 		iommufd_ctx_put(idev->ictx);
@@ -176,6 +177,32 @@ int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev)
 	return 0;
 }
 
+static struct iommufd_device *
+iommufd_device_create(struct iommufd_group *igroup, struct device *dev, u32 *id)
+{
+	struct iommufd_ctx *ictx = igroup->ictx;
+	struct iommufd_device *idev;
+
+	idev = iommufd_object_alloc(ictx, iommufd_device,
+				    &iommufd_device_object_ops);
+	if (IS_ERR(idev))
+		return idev;
+	idev->ictx = ictx;
+	if (!iommufd_selftest_is_mock_dev(dev))
+		iommufd_ctx_get(ictx);
+	idev->dev = dev;
+	idev->igroup = igroup;
+	idev->enforce_coherency =
+		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
+	scoped_guard(mutex, &ictx->groups_lock)
+		igroup->owners++;
+	/* The caller's, so that only unbind can destroy the object */
+	iommufd_object_hold(&idev->obj);
+	*id = idev->obj.id;
+	iommufd_object_finalize(ictx, &idev->obj);
+	return idev;
+}
+
 /**
  * iommufd_device_bind - bind a device to a context
  * @ictx: the context; a reference is taken
@@ -199,6 +226,11 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 	igroup = iommufd_group_get(ictx, dev);
 	if (IS_ERR(igroup))
 		return ERR_CAST(igroup);
+	if (igroup->noiommu) {
+		rc = refuse(&ictx->refusal, -ENODEV,
+			    "bind: %s is not behind an IOMMU", dev_name(dev));
+		goto err_group;
+	}
 
 	rc = iommufd_check_isolation(ictx, dev);
 	if (rc)
@@ -210,25 +242,11 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 		goto err_group;
 	}
 
-	idev = iommufd_object_alloc(ictx, iommufd_device,
-				    &iommufd_device_object_ops);
+	idev = iommufd_device_create(igroup, dev, id);
 	if (IS_ERR(idev)) {
 		rc = PTR_ERR(idev);
 		goto err_owner;
 	}
-	idev->ictx = ictx;
-	if (!iommufd_selftest_is_mock_dev(dev))
-		iommufd_ctx_get(ictx);
-	idev->dev = dev;
-	idev->igroup = igroup;
-	idev->enforce_coherency =
-		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
-	scoped_guard(mutex, &ictx->groups_lock)
-		igroup->owners++;
-	/* The caller's, so that only unbind can destroy the object */
-	iommufd_object_hold(&idev->obj);
-	*id = idev->obj.id;
-	iommufd_object_finalize(ictx, &idev->obj);
 	return idev;
 
 err_owner:
@@ -238,6 +256,40 @@ err_group:
 	return ERR_PTR(rc);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, "IOMMUFD");
+
+/**
+ * iommufd_device_bind_noiommu - bind a device that no IOMMU confines
+ * @ictx: the context; a reference is taken
+ * @dev: a device in an iommu_group of its own, which no IOMMU driver knows. The
+ *       caller sees to it that one user has it at a time, and that this user may
+ *       have all of the machine
+ * @id: receives the id of the device object
+ *
+ * What the device is attached to is pinned for it, and its user can ask for the
+ * physical addresses. Nothing keeps the device from others.
+ *
+ * Return: the device, for iommufd_device_unbind(); or an ERR_PTR: -EOPNOTSUPP if
+ * this was built without CONFIG_IOMMUFD_NOIOMMU, -EINVAL for a device that is
+ * behind an IOMMU, -ENODEV without a group, or -ENOMEM.
+ */
+struct iommufd_device *iommufd_device_bind_noiommu(struct iommufd_ctx *ictx,
+						   struct device *dev, u32 *id)
+{
+	struct iommufd_device *idev;
+	struct iommufd_group *igroup;
+
+	if (!IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU))
+		return ERR_PTR(-EOPNOTSUPP);
+	igroup = iommufd_group_get(ictx, dev);
+	if (IS_ERR(igroup))
+		return ERR_CAST(igroup);
+	idev = igroup->noiommu ? iommufd_device_create(igroup, dev, id) :
+				 ERR_PTR(-EINVAL);
+	if (IS_ERR(idev))
+		iommufd_group_put(igroup);
+	return idev;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_bind_noiommu, "IOMMUFD");
 
 /**
  * iommufd_device_unbind - undo iommufd_device_bind()
@@ -275,9 +327,22 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-/* What struct iommu_hw_info.out_capabilities says of a device */
-static u64 iommufd_device_capabilities(struct device *dev)
+/**
+ * iommufd_device_max_pasids - how many PASIDs a device has
+ * @idev: the device
+ *
+ * Return: the number, PASIDs being below it; 0 if the device or its IOMMU has
+ * none.
+ */
+u32 iommufd_device_max_pasids(const struct iommufd_device *idev)
 {
+	return idev->igroup->noiommu ? 0 : idev->dev->iommu->max_pasids;
+}
+
+/* What struct iommu_hw_info.out_capabilities says of a device */
+static u64 iommufd_device_capabilities(const struct iommufd_device *idev)
+{
+	struct device *dev = idev->dev;
 	u64 capabilities = 0;
 	int pasid;
 
@@ -285,7 +350,7 @@ static u64 iommufd_device_capabilities(struct device *dev)
 		capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	if (!device_iommu_capable(dev, IOMMU_CAP_PCI_ATS_SUPPORTED))
 		capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	if (!dev_is_pci(dev) || !dev->iommu->max_pasids)
+	if (!dev_is_pci(dev) || !iommufd_device_max_pasids(idev))
 		return capabilities;
 	/* What the IOMMU driver has turned on, since nobody else may */
 	pasid = pci_pasid_status(to_pci_dev(dev));
@@ -294,6 +359,13 @@ static u64 iommufd_device_capabilities(struct device *dev)
 	if (pasid > 0 && (pasid & PCI_PASID_CTRL_PRIV))
 		capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
 	return capabilities;
+}
+
+/* NULL without an IOMMU */
+static const struct iommu_ops *
+iommufd_device_iommu_ops(struct iommufd_device *idev)
+{
+	return idev->igroup->noiommu ? NULL : dev_iommu_ops(idev->dev);
 }
 
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
@@ -316,8 +388,8 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 
-	ops = dev_iommu_ops(to_idev(obj)->dev);
-	if (ops->hw_info) {
+	ops = iommufd_device_iommu_ops(to_idev(obj));
+	if (ops && ops->hw_info) {
 		/* Older drivers have one type and do not look at this */
 		if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
 			type = cmd->in_data_type;
@@ -344,11 +416,10 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->data_len = data_len;
 	cmd->out_data_type = type;
 	cmd->out_max_pasid_log2 = 0;
-	if (to_idev(obj)->dev->iommu->max_pasids)
+	if (iommufd_device_max_pasids(to_idev(obj)))
 		cmd->out_max_pasid_log2 =
-			ilog2(to_idev(obj)->dev->iommu->max_pasids);
-	cmd->out_capabilities =
-		iommufd_device_capabilities(to_idev(obj)->dev);
+			ilog2(iommufd_device_max_pasids(to_idev(obj)));
+	cmd->out_capabilities = iommufd_device_capabilities(to_idev(obj));
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_free:
 	kfree(data);

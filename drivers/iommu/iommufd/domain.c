@@ -9,6 +9,7 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
+#include "software_domain.h"
 
 static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
 					       struct iommu_domain *domain)
@@ -50,12 +51,16 @@ struct iommu_domain *
 iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 			    u32 flags, const struct iommu_user_data *user_data)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	/* No driver is concerned with how its faults are answered */
 	u32 driver_flags = flags & ~IOMMU_HWPT_FAULT_ID_VALID;
 	bool must = flags || user_data;
+	const struct iommu_ops *ops;
 	struct iommu_domain *domain;
 
+	if (igroup->noiommu)
+		return must ? ERR_PTR(-EOPNOTSUPP) :
+			      iommufd_software_domain_alloc();
+	ops = dev_iommu_ops(dev);
 	if (!ops->domain_alloc_paging_flags && must)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (ops->domain_alloc_paging_flags &&

@@ -72,6 +72,7 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 	xa_init_flags(&igroup->attachments, XA_FLAGS_ACCOUNT);
 	igroup->ictx = ictx;
 	igroup->group = group;
+	igroup->noiommu = !iopt_has_iommu(dev);
 	igroup->sw_msi_start = PHYS_ADDR_MAX;
 	list_add_tail(&igroup->entry, &ictx->groups);
 	return igroup;

@@ -450,6 +450,36 @@ bool iopt_area_ready(struct iopt_area *area)
 }
 
 /**
+ * iopt_lock_to_look - keep the areas and domains as they are
+ * @iopt: the address space
+ *
+ * For a short look, because it keeps others from mapping and unmapping.
+ *
+ * Return: 0, or -EINTR if the caller was killed: another task may be pinning a
+ * lot.
+ */
+int iopt_lock_to_look(struct io_pagetable *iopt)
+{
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (down_read_killable(&iopt->iova_rwsem)) {
+		up_read(&iopt->domains_rwsem);
+		return -EINTR;
+	}
+	return 0;
+}
+
+/**
+ * iopt_unlock_after_look - undo iopt_lock_to_look()
+ * @iopt: the address space
+ */
+void iopt_unlock_after_look(struct io_pagetable *iopt)
+{
+	up_read(&iopt->iova_rwsem);
+	up_read(&iopt->domains_rwsem);
+}
+
+/**
  * iopt_area_at - find the area that covers an IOVA
  * @iopt: the address space; iova_rwsem is held
  * @iova: the IOVA

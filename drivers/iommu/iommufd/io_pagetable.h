@@ -279,6 +279,8 @@ void iopt_free_allowed(struct rb_root_cached *allowed);
 bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from,
 		      unsigned long *start, unsigned long *last);
 
+int iopt_lock_to_look(struct io_pagetable *iopt);
+void iopt_unlock_after_look(struct io_pagetable *iopt);
 struct iopt_area *iopt_area_at(struct io_pagetable *iopt, unsigned long iova);
 int iopt_get_stats(struct io_pagetable *iopt, struct iopt_stats *stats);
 /* Pages that a walk over runs looks at before it lets others in */

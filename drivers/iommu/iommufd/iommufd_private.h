@@ -71,6 +71,14 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
+#if IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU)
+int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd);
+#else
+static inline int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 int iommufd_option(struct iommufd_ucmd *ucmd);
 
 /**
@@ -79,6 +87,7 @@ int iommufd_option(struct iommufd_ucmd *ucmd);
  * @entry: link in ictx->groups
  * @ictx: the context
  * @group: the group; holds a reference
+ * @noiommu: no IOMMU confines its only device; constant
  * @owners: devices that are bound, each of which owns the DMA of the group for
  *          the context; under ictx->groups_lock
  * @lock: protects all that follows. Taken inside ioas->mutex, outside the
@@ -93,6 +102,7 @@ struct iommufd_group {
 	struct list_head entry;
 	struct iommufd_ctx *ictx;
 	struct iommu_group *group;
+	bool noiommu;
 	unsigned int owners;
 
 	struct mutex lock; /* See above */
@@ -133,6 +143,7 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 void iommufd_group_put(struct iommufd_group *igroup);
 int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+u32 iommufd_device_max_pasids(const struct iommufd_device *idev);
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain);
 int iommufd_msi_prepare(struct iommufd_group *igroup,

@@ -156,6 +156,18 @@ phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio)
 	return mmio->phys;
 }
 
+/**
+ * iommufd_mmio_is_lent - may anything translate to device memory now?
+ * @mmio: the memory
+ *
+ * Return: false if the device has taken it back.
+ */
+bool iommufd_mmio_is_lent(struct iommufd_mmio *mmio)
+{
+	guard(mutex)(&mmio->lock);
+	return !mmio->revoked;
+}
+
 /* The next one of all, or the first after NULL */
 static struct mmio_map *iommufd_mmio_map_next(struct iommufd_mmio *mmio,
 					      struct mmio_map *map)

@@ -37,6 +37,7 @@ struct iommufd_mmio *iommufd_mmio_get_file(struct file *file, u64 start,
 					   u64 *length, int prot, u64 *offset,
 					   struct refusal *refusal);
 phys_addr_t iommufd_mmio_phys(const struct iommufd_mmio *mmio);
+bool iommufd_mmio_is_lent(struct iommufd_mmio *mmio);
 
 int iommufd_mmio_map(struct iommufd_mmio *mmio, struct iopt_domain *item,
 		     unsigned long iova, u64 offset, size_t length, int prot,

@@ -321,3 +321,45 @@ int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 	mutex_unlock(&pages->mutex);
 	return 0;
 }
+
+/**
+ * iopt_pages_phys - where memory that is pinned is
+ * @pages: the pages; the caller has a reference and no lock
+ * @index: the first page
+ * @last: the last page of interest, inclusive; the mutex of the pages is held as
+ *        long as it takes to look at all up to it
+ * @phys: receives the physical address of the first page
+ * @npages: receives how many pages, at least 1, are one behind the other there
+ *
+ * Return: 0; -ENOENT if the memory is not, or no longer, pinned, or is the memory
+ * of a device that has taken it back; -EINTR if the caller was killed.
+ */
+int iopt_pages_phys(struct iopt_pages *pages, unsigned long index,
+		    unsigned long last, phys_addr_t *phys,
+		    unsigned long *npages)
+{
+	struct interval_tree_node *user;
+	unsigned long pfn;
+
+	if (pages->source == IOPT_PAGES_MMIO) {
+		if (!iommufd_mmio_is_lent(pages->mmio))
+			return -ENOENT;
+		*phys = iommufd_mmio_phys(pages->mmio) + index * PAGE_SIZE;
+		*npages = last - index + 1;
+		return 0;
+	}
+
+	/* Another task may be pinning a lot */
+	if (mutex_lock_killable(&pages->mutex))
+		return -EINTR;
+	/* Any that covers the first page; others may reach further */
+	user = interval_tree_iter_first(&pages->users, index, index);
+	if (user)
+		*npages = pfn_store_run(&pages->store, index,
+					min(user->last, last), &pfn);
+	mutex_unlock(&pages->mutex);
+	if (!user)
+		return -ENOENT;
+	*phys = PFN_PHYS(pfn);
+	return 0;
+}

@@ -185,6 +185,9 @@ void iopt_pages_unuse(struct iopt_pages *pages,
 int iopt_pages_count_runs(struct iopt_pages *pages, unsigned long index,
 			  unsigned long last, struct iopt_runs *runs);
 void iopt_runs_finish(struct iopt_runs *runs);
+int iopt_pages_phys(struct iopt_pages *pages, unsigned long index,
+		    unsigned long last, phys_addr_t *phys,
+		    unsigned long *npages);
 
 int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 		   unsigned long iova, int prot, bool small_pages);

@@ -55,7 +55,7 @@ static int iommufd_pasid_check(struct iommufd_device *idev, ioasid_t pasid,
 			       struct iommufd_hwpt *hwpt)
 {
 	struct refusal *refusal = &idev->ictx->refusal;
-	u32 max_pasids = idev->dev->iommu->max_pasids;
+	u32 max_pasids = iommufd_device_max_pasids(idev);
 	struct iommufd_attachment *rid;
 
 	if (!max_pasids)

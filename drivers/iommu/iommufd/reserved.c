@@ -114,6 +114,9 @@ int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 	LIST_HEAD(regions);
 	int rc = 0;
 
+	/* Without an IOMMU, IOVA are names for the user's memory and no more */
+	if (!iopt_has_iommu(dev))
+		return 0;
 	/* The IOMMU core may sleep in here, so before the lock */
 	iommu_get_resv_regions(dev, &regions);
 

@@ -12,27 +12,6 @@
 #define IOPT_STATS_STEP 4096
 
 /*
- * The user whose memory is pinned under the locks decides how long that takes,
- * and the reader of fdinfo may be another user.
- */
-static int iopt_lock_to_look(struct io_pagetable *iopt)
-{
-	if (down_read_killable(&iopt->domains_rwsem))
-		return -EINTR;
-	if (down_read_killable(&iopt->iova_rwsem)) {
-		up_read(&iopt->domains_rwsem);
-		return -EINTR;
-	}
-	return 0;
-}
-
-static void iopt_unlock_after_look(struct io_pagetable *iopt)
-{
-	up_read(&iopt->iova_rwsem);
-	up_read(&iopt->domains_rwsem);
-}
-
-/*
  * Add the next areas from *iova on, and move on. Return false if there are no
  * more.
  */

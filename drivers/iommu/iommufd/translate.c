@@ -47,13 +47,16 @@ unsigned long iopt_leaf_sizes(const struct iommu_domain *domain)
  */
 unsigned long iopt_flush_max(struct device *dev)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(dev);
 	const struct iommu_hw_info_vtd *vtd;
+	const struct iommu_ops *ops;
 	unsigned long max = 0;
 	enum iommu_hw_info_type type = IOMMU_HW_INFO_TYPE_DEFAULT;
 	u32 length;
 	void *info;
 
+	if (!iopt_has_iommu(dev))
+		return 0;
+	ops = dev_iommu_ops(dev);
 	if (!ops->hw_info)
 		return 0;
 	info = ops->hw_info(dev, &length, &type);

@@ -2,6 +2,7 @@
 #ifndef __IOMMUFD_TRANSLATE_H
 #define __IOMMUFD_TRANSLATE_H
 
+#include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/types.h>
@@ -61,6 +62,18 @@ static inline void iopt_gather_init(struct iopt_gather *gather,
 	gather->item = item;
 	gather->pending = false;
 	iommu_iotlb_gather_init(&gather->iotlb);
+}
+
+/**
+ * iopt_has_iommu - is a device behind an IOMMU?
+ * @dev: the device
+ *
+ * Return: false if nothing can be asked of its IOMMU driver, because there is
+ * none.
+ */
+static inline bool iopt_has_iommu(struct device *dev)
+{
+	return dev->iommu && dev->iommu->iommu_dev;
 }
 
 void iopt_gather_flush(struct iopt_gather *gather);

@@ -30,6 +30,8 @@ WITHOUT = {
     "drivers/vfio/pci/igd.c": "needs the fake graphics device of the selftests",
     "drivers/vfio/external.c": "its one caller is KVM, which runs in 'make check-clients'",
     "drivers/vfio/kvm.c": "it calls KVM, which runs in 'make check-clients'",
+    "drivers/iommu/iommufd/phys.c": "needs a machine without an IOMMU, of 'make check-models'",
+    "drivers/iommu/iommufd/software_domain.c": "needs a machine without an IOMMU, of 'make check-models'",
     "drivers/vfio/noiommu.c": "needs a machine without an IOMMU, of 'make check-models'",
     **{f"drivers/vfio/platform/{name}.c": "needs a machine with an Arm processor, of 'make check-kernels'"
        for name in ("amba", "core", "irqs", "platform", "regions", "reset", "reset/virtio_mmio")},

@@ -50,7 +50,7 @@ MODELS = {
     "virtio": ([*USUAL, *RELEASE], UNSAFE),
     # One MSI vector at a time, for want of remapping
     "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
-    "none": ([("vfio", "vfio_group_noiommu")], ""),
+    "none": ([("vfio", "vfio_cdev_noiommu"), ("vfio", "vfio_group_noiommu")], ""),
 }
 # What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
 # and on the debug kernel devices whose configuration space is like that of others.
