@@ -304,7 +304,7 @@ err_unblock:
 	return ret;
 }
 
-/* Copy in a request that starts with argsz and flags and may have a tail */
+/* Copy in a request that starts with argsz and flags, and ends with a PASID */
 static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
 				void __user *arg, u32 pasid_flag)
 {
@@ -318,12 +318,31 @@ static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
 		return -EFAULT;
 	if (head->argsz < minsz || head->flags & ~pasid_flag)
 		return -EINVAL;
+	/* The tail is there only with the flag */
 	if (!(head->flags & pasid_flag))
 		return 0;
-	/* The tail is there only with the flag */
 	if (head->argsz < size)
 		return -EINVAL;
-	return -EOPNOTSUPP;
+	return copy_from_user(req + minsz, arg + minsz, size - minsz) ?
+		       -EFAULT : 0;
+}
+
+/* The two operations of a driver for a PASID, or for the device itself */
+static int vfio_device_attach_pt(struct vfio_device *device, bool has_pasid,
+				 u32 pasid, u32 *pt_id)
+{
+	return has_pasid ? device->ops->pasid_attach_ioas(device, pasid, pt_id) :
+			   device->ops->attach_ioas(device, pt_id);
+}
+
+static void vfio_device_detach_pt(struct vfio_device *device, bool has_pasid,
+				  u32 pasid)
+{
+	if (has_pasid)
+		device->ops->pasid_detach_ioas(device, pasid);
+	else
+		device->ops->detach_ioas(device);
+	trace_vfio_device_detach(device, pasid);
 }
 
 /**
@@ -331,10 +350,11 @@ static int vfio_copy_pt_request(void *req, size_t size, size_t minsz,
  * @df: a bound file of the character device
  * @arg: struct vfio_device_attach_iommufd_pt, of any age
  *
- * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID; -EINTR if
- * the caller is killed while another thread attaches or detaches; -EBUSY while
- * the device or another one of its IOMMU group is being reset; else what
- * &vfio_device_ops.attach_ioas returns.
+ * Return: 0; -EINVAL for a malformed request; -EOPNOTSUPP for a PASID if the driver
+ * does not attach any; -EINTR if the caller is killed while another thread attaches
+ * or detaches; -EBUSY while the device or another one of its IOMMU group is being
+ * reset; else what &vfio_device_ops.attach_ioas or
+ * &vfio_device_ops.pasid_attach_ioas returns.
  */
 long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 {
@@ -343,6 +363,7 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 	struct vfio_device_attach_iommufd_pt_ext __user *uarg = arg;
 	struct vfio_device_attach_iommufd_pt_ext attach;
 	struct vfio_device *device = df->device;
+	bool has_pasid;
 	u32 pt_id;
 	int ret;
 
@@ -350,6 +371,10 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 				   VFIO_DEVICE_ATTACH_PASID);
 	if (ret)
 		return ret;
+	has_pasid = attach.flags & VFIO_DEVICE_ATTACH_PASID;
+	if (has_pasid && !device->ops->pasid_attach_ioas)
+		return vfio_df_refuse(df, -EOPNOTSUPP,
+				      "attach: the driver of the device attaches no PASIDs");
 
 	/*
 	 * An attached device that moves cannot be moved back for sure. So learn
@@ -367,14 +392,14 @@ long vfio_df_ioctl_attach(struct vfio_device_file *df, void __user *arg)
 				     "attach: the device or one of its group is being reset");
 		goto out_unlock;
 	}
-	ret = device->ops->attach_ioas(device, &pt_id);
-	trace_vfio_device_attach(device, attach.pt_id, pt_id, ret);
+	ret = vfio_device_attach_pt(device, has_pasid, attach.pasid, &pt_id);
+	trace_vfio_device_attach(device, attach.pasid, attach.pt_id, pt_id,
+				 ret);
 	if (ret)
 		vfio_df_refuse(df, ret,
 			       "attach: refused by the iommufd (see its fdinfo)");
 	if (!ret && put_user(pt_id, &uarg->pt_id)) {
-		device->ops->detach_ioas(device);
-		trace_vfio_device_detach(device);
+		vfio_device_detach_pt(device, has_pasid, attach.pasid);
 		ret = -EFAULT;
 	}
 out_unlock:
@@ -387,8 +412,8 @@ out_unlock:
  * @df: a bound file of the character device
  * @arg: struct vfio_device_detach_iommufd_pt, of any age
  *
- * Return: 0, also if the device is not attached; -EINVAL for a malformed request;
- * -EOPNOTSUPP for a PASID; -EINTR as for vfio_df_ioctl_attach().
+ * Return: 0, also if the device or the PASID is not attached; -EINVAL for a
+ * malformed request; -EOPNOTSUPP and -EINTR as for vfio_df_ioctl_attach().
  */
 long vfio_df_ioctl_detach(struct vfio_device_file *df, void __user *arg)
 {
@@ -396,17 +421,21 @@ long vfio_df_ioctl_detach(struct vfio_device_file *df, void __user *arg)
 					 flags);
 	struct vfio_device_detach_iommufd_pt_ext detach;
 	struct vfio_device *device = df->device;
+	bool has_pasid;
 	int ret;
 
 	ret = vfio_copy_pt_request(&detach, sizeof(detach), minsz, arg,
 				   VFIO_DEVICE_DETACH_PASID);
 	if (ret)
 		return ret;
+	has_pasid = detach.flags & VFIO_DEVICE_DETACH_PASID;
+	if (has_pasid && !device->ops->pasid_detach_ioas)
+		return vfio_df_refuse(df, -EOPNOTSUPP,
+				      "detach: the driver of the device attaches no PASIDs");
 
 	if (mutex_lock_killable(&device->attach_lock))
 		return -EINTR;
-	device->ops->detach_ioas(device);
-	trace_vfio_device_detach(device);
+	vfio_device_detach_pt(device, has_pasid, detach.pasid);
 	mutex_unlock(&device->attach_lock);
 	return 0;
 }

@@ -85,6 +85,16 @@ int vfio_iommufd_physical_bind(struct vfio_device *vdev,
 }
 EXPORT_SYMBOL_GPL(vfio_iommufd_physical_bind);
 
+/* Before the device itself, whose page table is what makes them possible */
+static void vfio_iommufd_physical_detach_pasids(struct vfio_device *vdev)
+{
+	unsigned long pasid;
+	void *entry;
+
+	xa_for_each(&vdev->pasids, pasid, entry)
+		vfio_iommufd_physical_pasid_detach_ioas(vdev, pasid);
+}
+
 /**
  * vfio_iommufd_physical_unbind - &vfio_device_ops.unbind_iommufd behind an IOMMU
  * @vdev: a bound device, attached or not
@@ -93,6 +103,7 @@ void vfio_iommufd_physical_unbind(struct vfio_device *vdev)
 {
 	struct iommufd_device *idev = vdev->iommufd_device;
 
+	vfio_iommufd_physical_detach_pasids(vdev);
 	vfio_iommufd_physical_detach_ioas(vdev);
 	/* From here on, other devices of the set do not find it */
 	scoped_guard(mutex, &vdev->dev_set->lock)
@@ -144,6 +155,62 @@ void vfio_iommufd_physical_detach_ioas(struct vfio_device *vdev)
 	vdev->iommufd_attached = false;
 }
 EXPORT_SYMBOL_GPL(vfio_iommufd_physical_detach_ioas);
+
+/**
+ * vfio_iommufd_physical_pasid_attach_ioas - &vfio_device_ops.pasid_attach_ioas behind
+ *                                           an IOMMU
+ * @vdev: a bound device
+ * @pasid: a PASID of it; if it is attached already, it moves as
+ *         iommufd_device_replace() says
+ * @pt_id: hwpt to attach to
+ *
+ * Return: 0; -EBUSY for IOMMU_NO_PASID, which is the device itself; -ENOMEM; else
+ * what iommufd_device_attach() or iommufd_device_replace() returns.
+ */
+int vfio_iommufd_physical_pasid_attach_ioas(struct vfio_device *vdev, u32 pasid,
+					    u32 *pt_id)
+{
+	int ret;
+
+	lockdep_assert_held(&vdev->attach_lock);
+
+	if (WARN_ON(!vdev->iommufd_device))
+		return -EINVAL;
+	if (pasid == IOMMU_NO_PASID)
+		return -EBUSY;
+
+	if (xa_load(&vdev->pasids, pasid))
+		return iommufd_device_replace(vdev->iommufd_device, pasid,
+					      pt_id);
+	/* What can fail comes first */
+	ret = xa_insert(&vdev->pasids, pasid, xa_mk_value(0),
+			GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	ret = iommufd_device_attach(vdev->iommufd_device, pasid, pt_id);
+	if (ret)
+		xa_erase(&vdev->pasids, pasid);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vfio_iommufd_physical_pasid_attach_ioas);
+
+/**
+ * vfio_iommufd_physical_pasid_detach_ioas - &vfio_device_ops.pasid_detach_ioas behind
+ *                                           an IOMMU
+ * @vdev: a bound device
+ * @pasid: a PASID of it, attached or not
+ */
+void vfio_iommufd_physical_pasid_detach_ioas(struct vfio_device *vdev,
+					     u32 pasid)
+{
+	lockdep_assert_held(&vdev->attach_lock);
+
+	if (WARN_ON(!vdev->iommufd_device) || !xa_load(&vdev->pasids, pasid))
+		return;
+	iommufd_device_detach(vdev->iommufd_device, pasid);
+	xa_erase(&vdev->pasids, pasid);
+}
+EXPORT_SYMBOL_GPL(vfio_iommufd_physical_pasid_detach_ioas);
 
 static void vfio_emulated_unmap(void *data, unsigned long iova,
 				unsigned long length)

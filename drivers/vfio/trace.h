@@ -54,33 +54,41 @@ TRACE_EVENT(vfio_device_bind,
 		      __entry->ret)
 );
 
-/* pt_id: what the user asked for; hwpt_id: what the device is attached to */
+/*
+ * pasid: 0 is the device itself; pt_id: what the user asked for; hwpt_id: what the
+ * device is attached to
+ */
 TRACE_EVENT(vfio_device_attach,
-	    TP_PROTO(struct vfio_device *device, u32 pt_id, u32 hwpt_id,
-		     int ret),
-	    TP_ARGS(device, pt_id, hwpt_id, ret),
+	    TP_PROTO(struct vfio_device *device, u32 pasid, u32 pt_id,
+		     u32 hwpt_id, int ret),
+	    TP_ARGS(device, pasid, pt_id, hwpt_id, ret),
 	    TP_STRUCT__entry(__string(name, dev_name(device->dev))
+			     __field(u32, pasid)
 			     __field(u32, pt_id)
 			     __field(u32, hwpt_id)
 			     __field(int, ret)
 	    ),
 	    TP_fast_assign(__assign_str(name);
+			   __entry->pasid = pasid;
 			   __entry->pt_id = pt_id;
 			   __entry->hwpt_id = hwpt_id;
 			   __entry->ret = ret;
 	    ),
-	    TP_printk("%s pt_id=%u hwpt_id=%u ret=%d", __get_str(name),
-		      __entry->pt_id, __entry->hwpt_id, __entry->ret)
+	    TP_printk("%s pasid=%u pt_id=%u hwpt_id=%u ret=%d", __get_str(name),
+		      __entry->pasid, __entry->pt_id, __entry->hwpt_id,
+		      __entry->ret)
 );
 
 TRACE_EVENT(vfio_device_detach,
-	    TP_PROTO(struct vfio_device *device),
-	    TP_ARGS(device),
+	    TP_PROTO(struct vfio_device *device, u32 pasid),
+	    TP_ARGS(device, pasid),
 	    TP_STRUCT__entry(__string(name, dev_name(device->dev))
+			     __field(u32, pasid)
 	    ),
 	    TP_fast_assign(__assign_str(name);
+			   __entry->pasid = pasid;
 	    ),
-	    TP_printk("%s", __get_str(name))
+	    TP_printk("%s pasid=%u", __get_str(name), __entry->pasid)
 );
 
 #endif /* _VFIO_TRACE_H */

@@ -56,6 +56,7 @@ static void vfio_device_release(struct device *dev)
 	vfio_release_device_set(device);
 	if (device->ops->release)
 		device->ops->release(device);
+	xa_destroy(&device->pasids);
 	mutex_destroy(&device->attach_lock);
 	iput(device->inode);
 	ida_free(&vfio_device_ida, device->index);
@@ -82,6 +83,7 @@ static int vfio_device_init(struct vfio_device *device, struct device *dev,
 	device->ops = ops;
 	init_completion(&device->comp);
 	mutex_init(&device->attach_lock);
+	xa_init_flags(&device->pasids, XA_FLAGS_ACCOUNT);
 
 	if (ops->init) {
 		ret = ops->init(device);
@@ -98,6 +100,7 @@ static int vfio_device_init(struct vfio_device *device, struct device *dev,
 err_put_inode:
 	/* A driver's init() may have joined a set before it failed */
 	vfio_release_device_set(device);
+	xa_destroy(&device->pasids);
 	mutex_destroy(&device->attach_lock);
 	iput(device->inode);
 err_free_index:
@@ -191,7 +194,8 @@ static int vfio_device_register(struct vfio_device *device,
 	int ret;
 
 	if (WARN_ON(!ops->bind_iommufd || !ops->unbind_iommufd ||
-		    !ops->attach_ioas || !ops->detach_ioas))
+		    !ops->attach_ioas || !ops->detach_ioas ||
+		    !ops->pasid_attach_ioas != !ops->pasid_detach_ioas))
 		return -EINVAL;
 
 	/* A driver that shares with nobody has a set of its own */

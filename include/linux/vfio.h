@@ -22,6 +22,7 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <uapi/linux/vfio.h>
 
 struct dentry;
@@ -79,8 +80,8 @@ struct vfio_device_set {
  * @cdev: /dev/vfio/devices/vfioN
  * @refcount: registration plus every open file; zero once unregistered
  * @open_count: number of files that use the device. &vfio_device_set.lock
- * @attach_lock: held around @attach_ioas, @detach_ioas and @unbind_iommufd of
- *               &vfio_device_ops. It may be held until the user's memory
+ * @attach_lock: held around @attach_ioas, @detach_ioas, their likes for PASIDs and
+ *               @unbind_iommufd of &vfio_device_ops. It may be held until the user's memory
  *               arrives, so only the device's own user takes it. Outside of
  *               &vfio_device_set.lock
  * @comp: completed when @refcount falls to zero
@@ -95,6 +96,7 @@ struct vfio_device_set {
  * @iommufd_bound: bound to an iommufd, physical or emulated; for a moment longer
  *                 than it is open. &vfio_device_set.lock
  * @iommufd_attached: attached to a page table. @attach_lock
+ * @pasids: the PASIDs that are attached, as indices. @attach_lock
  * @cdev_opened: in use through the character device rather than through the
  *               group. &vfio_device_set.lock
  * @resetting_entry: member of the list of devices that a user resets; see
@@ -141,6 +143,7 @@ struct vfio_device {
 	u32 iommufd_devid;
 	bool iommufd_bound;
 	bool iommufd_attached;
+	struct xarray pasids;
 	bool cdev_opened;
 	struct list_head resetting_entry;
 	unsigned int iommu_kind;
@@ -157,11 +160,15 @@ struct vfio_device {
  * @init: prepare the driver's structure around a new vfio_device
  * @release: undo @init, after the last reference is gone
  * @bind_iommufd: tie the device to an iommufd and report the device id
- * @unbind_iommufd: undo @bind_iommufd, and @attach_ioas if still attached
+ * @unbind_iommufd: undo @bind_iommufd, and @attach_ioas and @pasid_attach_ioas for
+ *                  what is still attached
  * @attach_ioas: attach the device to the IOAS or hwpt whose id is in @pt_id, or move
  *               it there from where it is attached; the id of the hwpt is left
  *               there
  * @detach_ioas: undo @attach_ioas
+ * @pasid_attach_ioas: as @attach_ioas, for a PASID of the device. Optional, as
+ *                     @pasid_detach_ioas, but both or neither
+ * @pasid_detach_ioas: undo @pasid_attach_ioas, if the PASID is attached
  * @open_device: the device gets its first user
  * @close_device: the device lost its last user
  * @read: read from the device file
@@ -187,8 +194,9 @@ struct vfio_device {
  *               the device open
  *
  * @bind_iommufd, @open_device and @close_device are called with
- * &vfio_device_set.lock held, @unbind_iommufd, @attach_ioas and @detach_ioas with
- * &vfio_device.attach_lock instead, because they may wait for the user's memory.
+ * &vfio_device_set.lock held, @unbind_iommufd, @attach_ioas, @detach_ioas,
+ * @pasid_attach_ioas and @pasid_detach_ioas with &vfio_device.attach_lock instead,
+ * because they may wait for the user's memory.
  */
 struct vfio_device_ops {
 	char	*name;
@@ -199,6 +207,9 @@ struct vfio_device_ops {
 	void	(*unbind_iommufd)(struct vfio_device *vdev);
 	int	(*attach_ioas)(struct vfio_device *vdev, u32 *pt_id);
 	void	(*detach_ioas)(struct vfio_device *vdev);
+	int	(*pasid_attach_ioas)(struct vfio_device *vdev, u32 pasid,
+				     u32 *pt_id);
+	void	(*pasid_detach_ioas)(struct vfio_device *vdev, u32 pasid);
 	int	(*open_device)(struct vfio_device *vdev);
 	void	(*close_device)(struct vfio_device *vdev);
 	ssize_t	(*read)(struct vfio_device *vdev, char __user *buf,
@@ -225,6 +236,10 @@ int vfio_iommufd_physical_bind(struct vfio_device *vdev,
 void vfio_iommufd_physical_unbind(struct vfio_device *vdev);
 int vfio_iommufd_physical_attach_ioas(struct vfio_device *vdev, u32 *pt_id);
 void vfio_iommufd_physical_detach_ioas(struct vfio_device *vdev);
+int vfio_iommufd_physical_pasid_attach_ioas(struct vfio_device *vdev, u32 pasid,
+					    u32 *pt_id);
+void vfio_iommufd_physical_pasid_detach_ioas(struct vfio_device *vdev,
+					     u32 pasid);
 int vfio_iommufd_emulated_bind(struct vfio_device *vdev,
 			       struct iommufd_ctx *ictx, u32 *out_device_id);
 void vfio_iommufd_emulated_unbind(struct vfio_device *vdev);

@@ -167,6 +167,8 @@ static const struct vfio_device_ops vfio_pci_ops = {
 	.unbind_iommufd		= vfio_iommufd_physical_unbind,
 	.attach_ioas		= vfio_iommufd_physical_attach_ioas,
 	.detach_ioas		= vfio_iommufd_physical_detach_ioas,
+	.pasid_attach_ioas	= vfio_iommufd_physical_pasid_attach_ioas,
+	.pasid_detach_ioas	= vfio_iommufd_physical_pasid_detach_ioas,
 };
 
 static int vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)

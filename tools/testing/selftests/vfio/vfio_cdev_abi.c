@@ -281,7 +281,7 @@ TEST_F(cdev, attach_errors)
 {
 	struct pt_ext arg = { .argsz = 0xc, .pt_id = self->ioas };
 	struct pt_ext *ro;
-	__u32 devid, bad;
+	__u32 devid, hwpt, bad;
 
 	ASSERT_EQ(0, cdev_bind(self->dev, self->iommufd, &devid));
 	EXPECT_EQ(-EFAULT, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
@@ -293,9 +293,20 @@ TEST_F(cdev, attach_errors)
 	arg.flags = PT_FLAG_PASID;
 	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
 				&arg));
+	/* A PASID, of a device that has none; 0 is none */
 	arg.argsz = 0x10;
-	EXPECT_EQ(-EOPNOTSUPP, call(self->dev,
-				    VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg));
+	EXPECT_EQ(-EBUSY, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+			       &arg));
+	arg.pasid = 5;
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, devid, self->ioas, 0, &hwpt));
+	arg.pt_id = hwpt;
+	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
+	EXPECT_EQ(0, obj_destroy(self->iommufd, hwpt));
+	EXPECT_EQ(-ENOENT, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				&arg));
 	arg.flags = 1 << 1;
 	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_ATTACH_IOMMUFD_PT,
 				&arg));
@@ -346,9 +357,11 @@ TEST_F(cdev, detach_errors)
 	arg.flags = PT_FLAG_PASID;
 	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
 				&arg));
+	/* PASIDs that are not attached, which the device itself is not one of */
 	arg.argsz = 0xc;
-	EXPECT_EQ(-EOPNOTSUPP, call(self->dev,
-				    VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
+	arg.pt_id = 5;
+	EXPECT_EQ(0, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg));
 	arg.flags = 1 << 1;
 	EXPECT_EQ(-EINVAL, call(self->dev, VFIO_DEVICE_DETACH_IOMMUFD_PT,
 				&arg));
