@@ -25,6 +25,35 @@ static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
 	return ERR_PTR(rc);
 }
 
+/* What a driver gives for flags; not yet known to suit the hardware */
+static struct iommu_domain *
+iommufd_domain_alloc_flags(struct device *dev, u32 flags,
+			   const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	struct iommu_domain *domain;
+
+	domain = ops->domain_alloc_paging_flags(dev, flags, user_data);
+	/* What the IOMMU core does for its own allocations */
+	if (!IS_ERR(domain)) {
+		domain->owner = ops;
+		domain->type = IOMMU_DOMAIN_UNMANAGED;
+	}
+	return domain;
+}
+
+/* Does a driver know these flags, whatever the stage of what it gives for them? */
+static int iommufd_domain_check_flags(struct device *dev, u32 flags)
+{
+	struct iommu_domain *domain;
+
+	domain = iommufd_domain_alloc_flags(dev, flags, NULL);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	iommu_domain_free(domain);
+	return 0;
+}
+
 /* What drivers answer when a kind of domain does not suit the hardware */
 static bool iommufd_domain_unsuitable(int rc)
 {
@@ -41,7 +70,8 @@ static bool iommufd_domain_unsuitable(int rc)
  * Drivers have two ways to give us a domain. The one that takes flags is
  * preferred, because it gives a second-stage page table where the hardware has
  * both stages. Where it has only the first stage that one does not suit, and the
- * driver may notice only at the attach.
+ * driver may notice only at the attach. PASIDs and faults go with either stage,
+ * so such flags are no reason not to fall back on the other way.
  *
  * Return: the domain, empty and attached to nothing, or an ERR_PTR: -EOPNOTSUPP
  * if the driver does not know what the flags or the data ask for, another error of
@@ -53,31 +83,34 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 {
 	/* No driver is concerned with how its faults are answered */
 	u32 driver_flags = flags & ~IOMMU_HWPT_FAULT_ID_VALID;
-	bool must = flags || user_data;
+	bool either_stage = !(driver_flags & ~IOMMU_HWPT_ALLOC_PASID) &&
+			    !user_data;
 	const struct iommu_ops *ops;
 	struct iommu_domain *domain;
+	int rc;
 
 	if (igroup->noiommu)
-		return must ? ERR_PTR(-EOPNOTSUPP) :
-			      iommufd_software_domain_alloc();
+		return flags || user_data ? ERR_PTR(-EOPNOTSUPP) :
+					    iommufd_software_domain_alloc();
 	ops = dev_iommu_ops(dev);
-	if (!ops->domain_alloc_paging_flags && must)
+	if (!ops->domain_alloc_paging_flags && (driver_flags || user_data))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (ops->domain_alloc_paging_flags &&
-	    (must || !READ_ONCE(igroup->no_user_domain))) {
-		domain = ops->domain_alloc_paging_flags(dev, driver_flags,
-							user_data);
-		/* What the IOMMU core does for its own allocations */
-		if (!IS_ERR(domain)) {
-			domain->owner = ops;
-			domain->type = IOMMU_DOMAIN_UNMANAGED;
-		}
+	    (!either_stage || !READ_ONCE(igroup->no_user_domain))) {
+		domain = iommufd_domain_alloc_flags(dev, driver_flags,
+						    user_data);
 		domain = iommufd_domain_try(igroup, domain);
-		if (!IS_ERR(domain) || must ||
+		if (!IS_ERR(domain) || !either_stage ||
 		    !iommufd_domain_unsuitable(PTR_ERR(domain)))
 			return domain;
-		WRITE_ONCE(igroup->no_user_domain, true);
 	}
+	if (driver_flags) {
+		rc = iommufd_domain_check_flags(dev, driver_flags);
+		if (rc)
+			return ERR_PTR(rc);
+	}
+	if (ops->domain_alloc_paging_flags)
+		WRITE_ONCE(igroup->no_user_domain, true);
 	return iommufd_domain_try(igroup, iommu_paging_domain_alloc(dev));
 }
 

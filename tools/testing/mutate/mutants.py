@@ -165,7 +165,7 @@ F = IOMMUFD + "hwpt.c"
 uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "(cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
-uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || must ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || !either_stage ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("replace-with-the-old-table", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      hwpt);", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      old->hwpt);", "iommufd_attachment")
 uml("lost-pasid-detached-again", IOMMUFD + "attachment.c", "iommufd_attachment_leave", "else if (iommufd_attachment_is_known(attachment))", "else", "iommufd_attachment")
 uml("pasid-beside-a-table-without", IOMMUFD + "pasid.c", "iommufd_pasid_check", "if (rid && !rid->hwpt->pasid)", "if (0)", None, "iommu/iommufd_mock_pasid:rid_rules")
