@@ -186,6 +186,23 @@ def models(results, part, iommu, without=(), options=None):
     single(results, f"{iommu}: kernel log, taint and pinned pages", result.problems)
 
 
+def proofs(results, part, iommu):
+    """What our own PCI device shows behind that IOMMU; the programs say it in words."""
+    if not has_emulator(results, iommu):
+        return
+    tests = plan.PROOFS[iommu]
+    missing = set(tests) - set(build.userspace())
+    if missing:
+        raise Fail(f"no such selftests: {missing}")
+    outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", iommu=iommu, timeout=900,
+                                 load=["iommufd", "vfio-pci"], devices=[machine.TESTDEV])
+    for (_, program), found in outcomes.items():
+        found.failed += [f"{case}: skipped: {reason}" for case, reason in found.skipped]
+        found.skipped = []
+        collect(results, found, f"{iommu}: {program}: ")
+    single(results, f"{iommu}: kernel log, taint and pinned pages", result.problems)
+
+
 def fuzzing(results, part):
     """The corpus, and a fixed number of inputs made of it."""
     problems = fuzz.fuzz(runs=plan.FUZZ_RUNS, jobs=1, fresh=True)

@@ -52,6 +52,12 @@ MODELS = {
     "intel-nointremap": ([("vfio", "vfio_cdev_isolation"), ("vfio", "vfio_pci_msi"), *USUAL], UNSAFE),
     "none": ([("vfio", "vfio_cdev_noiommu"), ("vfio", "vfio_group_noiommu")], ""),
 }
+# What takes a device of our own to show, see tools/testing/pasid-testdev; nothing may be skipped there.
+PROOFS = {
+    "intel-pasid": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_fault")],
+    "intel-pasid-second": [("vfio", "vfio_pci_pasid")],
+    "intel-nested": [("vfio", "vfio_pci_nested")],
+}
 # What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
 # and on the debug kernel devices whose configuration space is like that of others.
 LARGE_SIZES = {
@@ -197,6 +203,7 @@ PLAN = [
     Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),
     *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
       for iommu in MODELS],
+    *[Part(f"proof-{iommu}", "proofs", "stock", arguments={"iommu": iommu}, groups=("more", "ci"), seconds=60) for iommu in PROOFS],
     # The stock selftests have one of the three on intel.
     *[Part(f"short-models-{iommu}", "models", "stock", arguments={"iommu": iommu, "without": without, "options": LARGE_SIZES},
            groups=("ci",), seconds=100, short_for=f"models-{iommu}")
