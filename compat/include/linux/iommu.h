@@ -7,6 +7,8 @@
 
 /* Until 6.13 one operation made paging and nested domains. */
 #ifdef COMPAT_LACKS_PAGING_FLAGS
+#include <linux/args.h>
+
 /*
  * And no driver knew of IOMMU_HWPT_ALLOC_PASID. One that can attach PASIDs can do so
  * to what it gives without that flag; the others refuse it as they do all that they
@@ -16,12 +18,34 @@
 	((dev)->iommu->iommu_dev->ops->default_domain_ops->set_dev_pasid ?    \
 	 (flags) & ~IOMMU_HWPT_ALLOC_PASID : (flags))
 #define domain_alloc_paging_flags	domain_alloc_user
-#define domain_alloc_user(dev, flags, user_data)			      \
+#define domain_alloc_nested		domain_alloc_user
+#define domain_alloc_user(...) \
+	CONCATENATE(COMPAT_ALLOC_USER_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
+#define COMPAT_ALLOC_USER_3(dev, flags, user_data) \
 	domain_alloc_user(dev, compat_driver_alloc_flags(dev, flags), NULL, \
 			  user_data)
-#define mock_domain_alloc_paging_flags(dev, flags, user_data) \
-	mock_domain_alloc_paging_flags(dev, flags,	      \
-				       struct iommu_domain *parent, user_data)
+#define COMPAT_ALLOC_USER_4(dev, parent, flags, user_data) \
+	domain_alloc_user(dev, compat_driver_alloc_flags(dev, flags), parent, \
+			  user_data)
+
+struct iommu_domain *
+mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
+			       const struct iommu_user_data *user_data);
+struct iommu_domain *
+mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
+			 u32 flags, const struct iommu_user_data *user_data);
+
+static inline struct iommu_domain *
+compat_mock_domain_alloc(struct device *dev, u32 flags,
+			 struct iommu_domain *parent,
+			 const struct iommu_user_data *user_data)
+{
+	return parent ? mock_domain_alloc_nested(dev, parent, flags,
+						 user_data) :
+			mock_domain_alloc_paging_flags(dev, flags, user_data);
+}
+
+#define MOCK_DOMAIN_ALLOC_OPS .domain_alloc_user = compat_mock_domain_alloc
 #endif
 
 /*
@@ -96,6 +120,8 @@ static inline bool compat_device_iommu_capable(struct device *dev,
 #ifdef COMPAT_LACKS_ATTACH_FROM
 #define mock_attach_dev(domain, dev, old) \
 	mock_attach_dev(domain, dev)
+#define mock_nested_attach_dev(domain, dev, old) \
+	mock_nested_attach_dev(domain, dev)
 #define mock_attach_static(domain, dev, old) \
 	mock_attach_static(domain, dev)
 #endif

@@ -19,6 +19,17 @@ static void iommufd_unreserve_device(struct iommufd_hwpt *hwpt,
 	iopt_unreserve(&hwpt->paging->ioas->iopt, dev);
 }
 
+/* Automatic ones are tried until one suits, which is no refusal */
+static int iommufd_refuse_hwpt(struct iommufd_device *idev,
+			       struct iommufd_hwpt *hwpt, int rc)
+{
+	if (hwpt->paging->automatic)
+		return rc;
+	return refuse(&idev->ictx->refusal, rc,
+		      "attach: the IOMMU driver refuses hwpt %u for %s",
+		      hwpt->obj.id, dev_name(idev->dev));
+}
+
 /* Attach a device; the first one of a group attaches the group */
 static int iommufd_attach_hwpt(struct iommufd_device *idev,
 			       struct iommufd_hwpt *hwpt)
@@ -61,7 +72,8 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 		attachment = iommufd_attachment_create(igroup, idev,
 						       IOMMU_NO_PASID, hwpt);
 		if (IS_ERR(attachment)) {
-			rc = PTR_ERR(attachment);
+			rc = iommufd_refuse_hwpt(idev, hwpt,
+						 PTR_ERR(attachment));
 			goto err_release;
 		}
 	}
@@ -132,7 +144,7 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 			     iopt_flush_max(idev->dev));
 	new = iommufd_attachment_replace(attachment, hwpt);
 	if (IS_ERR(new)) {
-		rc = PTR_ERR(new);
+		rc = iommufd_refuse_hwpt(idev, hwpt, PTR_ERR(new));
 		goto err_release;
 	}
 
@@ -268,6 +280,7 @@ static int iommufd_change_pt(struct iommufd_device *idev, ioasid_t pasid,
 
 	switch (obj->ops->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
+	case IOMMUFD_OBJ_HWPT_NESTED:
 		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
 			rc = iommufd_change_hwpt(idev, pasid, to_hwpt(obj),
 						 replace, &old);

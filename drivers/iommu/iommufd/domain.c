@@ -115,6 +115,39 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 }
 
 /**
+ * iommufd_domain_alloc_nested - allocate a domain that is nested in another one
+ * @dev: a device that will be attached to it
+ * @parent: what it is nested in, made to be a parent
+ * @flags: IOMMU_HWPT_ALLOC_PASID and IOMMU_HWPT_FAULT_ID_VALID
+ * @user_data: what the user tells the IOMMU driver
+ *
+ * Nothing is attached to it to find out whether it suits, because it translates
+ * as soon as a device is attached: it is not empty.
+ *
+ * Return: the domain or an ERR_PTR: -EOPNOTSUPP if the driver cannot nest, or does
+ * not know what the flags or the data ask for, -EINVAL if the parent is not of
+ * that driver, or another error of the driver.
+ */
+struct iommu_domain *
+iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
+			    u32 flags, const struct iommu_user_data *user_data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	struct iommu_domain *domain;
+
+	if (!ops->domain_alloc_nested)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (parent->owner != ops)
+		return ERR_PTR(-EINVAL);
+	domain = ops->domain_alloc_nested(dev, parent,
+					  flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+					  user_data);
+	if (!IS_ERR(domain))
+		domain->owner = ops;
+	return domain;
+}
+
+/**
  * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
  * @dev: the device
  *

@@ -8,16 +8,6 @@
 
 #include "iommufd_private.h"
 
-/**
- * iommufd_hwpt_free_domain - release what hwpts of all kinds hold
- * @hwpt: a hwpt that is being destroyed, or that was made in part
- */
-void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt)
-{
-	if (hwpt->domain)
-		iommu_domain_free(hwpt->domain);
-}
-
 static struct iommufd_hwpt *
 iommufd_hwpt_alloc_paging(struct iommufd_device *idev,
 			  struct iommufd_ioas *ioas, u32 flags,
@@ -67,16 +57,20 @@ iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
 	const struct iommu_user_data *user_data = cmd->data_len ? &data : NULL;
 	int rc;
 
+	rc = iommufd_hwpt_check_flags(idev->ictx, cmd->flags);
+	if (rc)
+		return ERR_PTR(rc);
 	switch (pt->ops->type) {
 	case IOMMUFD_OBJ_IOAS:
-		rc = iommufd_hwpt_check_flags(idev->ictx, cmd->flags);
-		if (rc)
-			return ERR_PTR(rc);
 		return iommufd_hwpt_alloc_paging(idev, to_ioas(pt), cmd->flags,
 						 user_data);
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		return ERR_PTR(refuse(&idev->ictx->refusal, -EOPNOTSUPP,
-				      "hwpt: nested page tables are not supported"));
+		return iommufd_hwpt_nested_alloc(idev, to_hwpt_paging(pt),
+						 cmd->flags, user_data);
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		return ERR_PTR(refuse(&idev->ictx->refusal, -EINVAL,
+				      "hwpt: hwpt %u is nested itself",
+				      pt->id));
 	default:
 		return ERR_PTR(-EINVAL);
 	}

@@ -22,7 +22,7 @@ struct iommufd_ucmd;
  * @obj: the object
  * @domain: what the IOMMU core knows of it
  * @paging: the one that translates to memory in the end, which knows the address
- *          space: itself, as long as there is no other kind
+ *          space: itself, or the parent of a nested one
  * @pasid: PASIDs of a device can be attached to it, and to others while the device
  *         itself is attached to it; constant once visible
  *
@@ -35,6 +35,13 @@ struct iommufd_hwpt {
 	struct iommufd_hwpt_paging *paging;
 	bool pasid;
 };
+
+/* Release what hwpts of all kinds hold, also if it was made in part */
+static inline void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->domain)
+		iommu_domain_free(hwpt->domain);
+}
 
 static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
 {
@@ -53,7 +60,6 @@ static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
  *                     ioas->mutex
  * @msi_cookie: the domain maps a window for software-managed MSI; under
  *              ioas->mutex
- * @nest_parent: allocated to be the parent of nested hwpts
  * @dirty_tracking: the IOMMU notes what devices write; written under ioas->mutex
  *                  and the domains_rwsem of the IOVA map
  * @dirty_logged: it does so for ioas->dirty_log; under ioas->mutex
@@ -67,7 +73,6 @@ struct iommufd_hwpt_paging {
 	bool automatic;
 	bool enforce_coherency;
 	bool msi_cookie;
-	bool nest_parent;
 	bool dirty_tracking;
 	bool dirty_logged;
 };
@@ -78,9 +83,28 @@ to_hwpt_paging(struct iommufd_object *obj)
 	return container_of(obj, struct iommufd_hwpt_paging, common.obj);
 }
 
+/**
+ * struct iommufd_hwpt_nested - a hwpt that translates to the IOVA of another one
+ * @common: what every hwpt has; @common.paging is the parent
+ * @from: what it was made of, which holds the parent or is it; holds a reference
+ */
+struct iommufd_hwpt_nested {
+	struct iommufd_hwpt common;
+	struct iommufd_object *from;
+};
+
+static inline struct iommufd_hwpt_nested *
+to_hwpt_nested(struct iommufd_object *obj)
+{
+	return container_of(obj, struct iommufd_hwpt_nested, common.obj);
+}
+
 /* domain.c */
 struct iommu_domain *
 iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
+			    u32 flags, const struct iommu_user_data *user_data);
+struct iommu_domain *
+iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 			    u32 flags, const struct iommu_user_data *user_data);
 bool iommufd_dirty_tracking_supported(struct device *dev);
 
@@ -97,8 +121,18 @@ int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_check_coherency(struct iommufd_hwpt *hwpt,
 				 struct iommufd_device *idev);
 
+/* hwpt_nested.c */
+struct iommufd_hwpt *
+iommufd_hwpt_nested_alloc(struct iommufd_device *idev,
+			  struct iommufd_hwpt_paging *parent, u32 flags,
+			  const struct iommu_user_data *user_data);
+
+/* invalidate.c */
+int iommufd_invalidate_entries(struct iommufd_object *obj,
+			       struct iommu_user_data_array *array);
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
+
 /* hwpt.c */
-void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
 
 /* dirty.c */

@@ -146,7 +146,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 	INIT_LIST_HEAD(&hwpt->entry);
 	hwpt->common.paging = hwpt;
 	hwpt->common.pasid = flags & IOMMU_HWPT_ALLOC_PASID;
-	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->item.nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->ioas = ioas;
 	rc = iommufd_object_hold(&ioas->obj);
 	if (rc) {

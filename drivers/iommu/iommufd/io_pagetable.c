@@ -89,6 +89,11 @@ int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		refuse(iopt->refusal, rc,
 		       "map: the device memory is mapped in %u places already, which is the limit",
 		       IOMMUFD_MMIO_MAPS_MAX);
+	/* Hardware that sets bits in them needs them writable: 772415 of Intel */
+	if (rc == -EINVAL && item->nest_parent && !(area->prot & IOMMU_WRITE))
+		refuse(iopt->refusal, rc,
+		       "map: a nest parent cannot have the read-only mapping at 0x%lx-0x%lx with this IOMMU driver; make it writable",
+		       area->node.start, area->node.last);
 	return rc;
 }
 

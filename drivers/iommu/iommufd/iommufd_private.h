@@ -187,6 +187,7 @@ extern const struct iopt_access_ops iommufd_access_iopt_ops;
 /* What objects of each type do; see struct iommufd_object_ops */
 extern const struct iommufd_object_ops iommufd_ioas_object_ops;
 extern const struct iommufd_object_ops iommufd_hwpt_paging_object_ops;
+extern const struct iommufd_object_ops iommufd_hwpt_nested_object_ops;
 extern const struct iommufd_object_ops iommufd_device_object_ops;
 extern const struct iommufd_object_ops iommufd_access_object_ops;
 

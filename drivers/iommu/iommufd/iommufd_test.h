@@ -75,6 +75,8 @@ enum {
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
 	/* Ours, at the other end: */
+	/* Its nest parents take only memory that it may write to */
+	MOCK_FLAGS_DEVICE_NO_RO_NEST = 1 << 27,
 	/* All such devices are in one group */
 	MOCK_FLAGS_DEVICE_GROUPED = 1 << 28,
 	/* Wants its cache coherency enforced, if a table can do that */

@@ -5,6 +5,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+struct iommu_user_data_array;
 struct iommufd_ctx;
 struct iommufd_object;
 struct seq_file;
@@ -14,6 +15,7 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_ANY,
 	IOMMUFD_OBJ_DEVICE,
 	IOMMUFD_OBJ_HWPT_PAGING,
+	IOMMUFD_OBJ_HWPT_NESTED,
 	IOMMUFD_OBJ_IOAS,
 	IOMMUFD_OBJ_ACCESS,
 	IOMMUFD_OBJ_TEST,
@@ -34,6 +36,9 @@ enum iommufd_object_type {
  *        NULL
  * @forget: clear what refers to the object without holding it, because its id is
  *          gone; under the xa_lock of the ids. May be NULL
+ * @invalidate: carry out entries of IOMMU_HWPT_INVALIDATE, and say in the array
+ *              how many were. NULL if there is nothing that the user could
+ *              invalidate. The object is in use
  * @show: add to the line that fdinfo has of the object. It and the following ones
  *        are called while the object is in use, and may be NULL
  * @show_more: print further lines
@@ -48,6 +53,8 @@ struct iommufd_object_ops {
 	void (*destroy)(struct iommufd_object *obj);
 	const char *(*busy)(struct iommufd_object *obj);
 	void (*forget)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+	int (*invalidate)(struct iommufd_object *obj,
+			  struct iommu_user_data_array *array);
 	void (*show)(struct iommufd_object *obj, struct seq_file *m);
 	void (*show_more)(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 			  struct seq_file *m);

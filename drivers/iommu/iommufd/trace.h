@@ -108,6 +108,27 @@ DEFINE_EVENT(iommufd_device, iommufd_detach,
 		 int rc),
 	TP_ARGS(dev, dev_id, pasid, pt_id, rc));
 
+TRACE_EVENT(iommufd_invalidate,
+	TP_PROTO(u32 id, u32 type, u32 entries, u32 done, int rc),
+	TP_ARGS(id, type, entries, done, rc),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u32, type)
+		__field(u32, entries)
+		__field(u32, done)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->type = type;
+		__entry->entries = entries;
+		__entry->done = done;
+		__entry->rc = rc;
+	),
+	TP_printk("id=%u type=0x%x entries=%u done=%u rc=%d", __entry->id,
+		  __entry->type, __entry->entries, __entry->done, __entry->rc)
+);
+
 TRACE_EVENT(iommufd_refuse,
 	TP_PROTO(int error, const char *reason),
 	TP_ARGS(error, reason),

@@ -32,11 +32,13 @@
  * @entry: link in io_pagetable.domains
  * @flush_max: bytes that one flush of a range can cover, a power of two, or 0
  *             if there is no limit; only lowered, under domains_rwsem for writing
+ * @nest_parent: made to be the parent of nested page tables; constant
  */
 struct iopt_domain {
 	struct iommu_domain *domain;
 	struct list_head entry;
 	unsigned long flush_max;
+	bool nest_parent;
 };
 
 /**

@@ -569,7 +569,7 @@ const struct op ops[] = {
 		 F("data", ADDRESS, iommu_hwpt_alloc, data_uptr),
 		 F("fault", FAULT, iommu_hwpt_alloc, fault_id)),
 	      OUT(F("", HWPT, iommu_hwpt_alloc, out_hwpt_id))),
-	IOCTL("hwpt_invalidate", 2, IOMMU_HWPT_INVALIDATE,
+	IOCTL("hwpt_invalidate", 5, IOMMU_HWPT_INVALIDATE,
 	      iommu_hwpt_invalidate,
 	      IN(F("hwpt", HWPT, iommu_hwpt_invalidate, hwpt_id),
 		 F("data", ADDRESS, iommu_hwpt_invalidate, data_uptr),

@@ -55,6 +55,7 @@ def debug(name, file, function, old, new, *tests, why=None):
 
 ABI, IOAS, MAP = "iommu/iommufd_abi", "iommu/iommufd_ioas", "iommu/iommufd_map"
 MOCK, MOCK_FILE, MOCK_PROCESS, MOCK_HWPT = "iommu/iommufd_mock", "iommu/iommufd_mock_file", "iommu/iommufd_mock_process", "iommu/iommufd_mock_hwpt"
+MOCK_NESTED = "iommu/iommufd_mock_nested"
 MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_fail", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
@@ -164,6 +165,11 @@ uml("fault-of-wrong-page", F, "iopt_explain_user", "pages->uptr + index * PAGE_S
 F = IOMMUFD + "hwpt.c"
 uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
+uml("nested-keeps-no-parent", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_destroy", "iommufd_object_release(hwpt->from);", ";", None, f"{MOCK_NESTED}:holds")
+uml("nested-in-any-table", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_alloc", "if (!parent->item.nest_parent)", "if (0)", None, f"{MOCK_NESTED}:alloc_bad_parent")
+uml("invalidate-counts-no-batch-before", IOMMUFD + "invalidate.c", "iommufd_invalidate_entries", "array->entry_num += batch.entry_num;", "array->entry_num = batch.entry_num;", None, f"{MOCK_NESTED}:invalidate_many")
+uml("invalidate-stays-at-the-start", IOMMUFD + "invalidate.c", "iommufd_invalidate_entries", "batch.uptr += (size_t)entries * batch.entry_len;", ";", None, f"{MOCK_NESTED}:invalidate_many")
+uml("invalidate-any-length", IOMMUFD + "invalidate.c", "iommufd_invalidate_check", "array->entry_len > PAGE_SIZE ||", "", "iommufd_invalidate")
 uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "(cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || !either_stage ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("replace-with-the-old-table", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      hwpt);", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      old->hwpt);", "iommufd_attachment")

@@ -49,6 +49,15 @@ struct iommufd_hwpt *mock_get_hwpt(struct iommufd_ucmd *ucmd, u32 id)
 	return to_hwpt(obj);
 }
 
+/* The same for those that are nested as well */
+struct iommufd_hwpt *mock_get_any_hwpt(struct iommufd_ucmd *ucmd, u32 id)
+{
+	struct iommufd_object *obj;
+
+	obj = iommufd_object_get(ucmd->ictx, id, IOMMUFD_OBJ_HWPT_NESTED);
+	return IS_ERR(obj) ? mock_get_hwpt(ucmd, id) : to_hwpt(obj);
+}
+
 /* The page at a user address, with a reference to it but without a pin */
 struct page *mock_get_user_page(unsigned long uptr)
 {
@@ -160,4 +169,23 @@ int mock_test_check_dev_cache(struct iommufd_ucmd *ucmd)
 		rc = 0;
 	iommufd_object_put(ucmd->ictx, obj);
 	return rc;
+}
+
+int mock_test_check_iotlb(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_test_cmd *cmd = ucmd->cmd;
+	u32 id = cmd->check_iotlb.id;
+	struct iommufd_object *obj;
+	u32 iotlb;
+	bool ok;
+
+	if (id > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX)
+		return -EINVAL;
+	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_HWPT_NESTED);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	ok = mock_nested_iotlb(to_hwpt(obj)->domain, id, &iotlb) &&
+	     iotlb == cmd->check_iotlb.iotlb;
+	iommufd_object_put(ucmd->ictx, obj);
+	return ok ? 0 : -EINVAL;
 }

@@ -150,7 +150,8 @@ int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags)
 
 	if (flags & ~(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_HUGE_IOVA |
 		      MOCK_FLAGS_DEVICE_PASID | MOCK_FLAGS_DEVICE_GROUPED |
-		      MOCK_FLAGS_DEVICE_COHERENT | MOCK_FLAGS_DEVICE_RESERVES))
+		      MOCK_FLAGS_DEVICE_COHERENT | MOCK_FLAGS_DEVICE_RESERVES |
+		      MOCK_FLAGS_DEVICE_NO_RO_NEST))
 		return -EOPNOTSUPP;
 
 	mobj = iommufd_object_alloc(ucmd->ictx, mock_object, &mock_object_ops);
@@ -221,7 +222,7 @@ static int mock_check_pasid(struct iommufd_ucmd *ucmd, struct device *dev,
 	struct iommufd_hwpt *hwpt;
 
 	if (hwpt_id) {
-		hwpt = mock_get_hwpt(ucmd, hwpt_id);
+		hwpt = mock_get_any_hwpt(ucmd, hwpt_id);
 		if (IS_ERR(hwpt))
 			return PTR_ERR(hwpt);
 		domain = hwpt->domain;

@@ -59,9 +59,22 @@ struct iommu_domain *
 mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 			       const struct iommu_user_data *user_data);
 struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
+struct iommu_domain *
+mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
+			 u32 flags, const struct iommu_user_data *user_data);
+bool mock_nested_iotlb(struct iommu_domain *domain, unsigned int id,
+		       u32 *iotlb);
 bool mock_domain_is(const struct iommu_domain *domain);
+bool mock_domain_suits(const struct iommu_domain *domain, struct device *dev);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);
+
+/* A kernel that has one operation for both defines this otherwise */
+#ifndef MOCK_DOMAIN_ALLOC_OPS
+#define MOCK_DOMAIN_ALLOC_OPS						\
+	.domain_alloc_paging_flags = mock_domain_alloc_paging_flags,	\
+	.domain_alloc_nested = mock_domain_alloc_nested
+#endif
 
 unsigned int mock_iommu_expect_misuse(bool expect);
 

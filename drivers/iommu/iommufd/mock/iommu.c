@@ -165,7 +165,7 @@ static const struct iommu_ops mock_iommu_ops = {
 	.owner = THIS_MODULE,
 	.capable = mock_capable,
 	.hw_info = mock_hw_info,
-	.domain_alloc_paging_flags = mock_domain_alloc_paging_flags,
+	MOCK_DOMAIN_ALLOC_OPS,
 	.domain_alloc_paging = mock_domain_alloc_paging,
 	.probe_device = mock_probe_device,
 	.probe_finalize = mock_probe_finalize,

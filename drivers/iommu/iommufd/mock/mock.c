@@ -41,6 +41,8 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 		return mock_test_check_map(ucmd);
 	case IOMMU_TEST_OP_MD_CHECK_REFS:
 		return mock_test_check_refs(ucmd);
+	case IOMMU_TEST_OP_MD_CHECK_IOTLB:
+		return mock_test_check_iotlb(ucmd);
 	case IOMMU_TEST_OP_DEV_CHECK_CACHE:
 		return mock_test_check_dev_cache(ucmd);
 	case IOMMU_TEST_OP_CREATE_ACCESS:

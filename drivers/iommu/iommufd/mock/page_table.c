@@ -29,11 +29,13 @@
  * @domain: what the IOMMU core sees
  * @slots: a value per MOCK_IO_PAGE_SIZE of IOVA, see mock_slot_value()
  * @track_dirty: note what devices write to
+ * @only_writable: take no memory that devices may only read
  */
 struct mock_domain {
 	struct iommu_domain domain;
 	struct xarray slots;
 	bool track_dirty;
+	bool only_writable;
 };
 
 static bool misuse_expected;
@@ -159,6 +161,8 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 		   length - 1 > domain->geometry.aperture_end - iova))
 		return -EINVAL;
 
+	if (mock->only_writable && !(prot & IOMMU_WRITE))
+		return -EINVAL;
 	while (leaf_slots[flags] * MOCK_IO_PAGE_SIZE != pgsize)
 		flags++;
 	if (prot & IOMMU_MMIO)
@@ -248,14 +252,25 @@ static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
 	return slot ? mock_slot_phys(slot) + iova % MOCK_IO_PAGE_SIZE : 0;
 }
 
-static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
-			   struct iommu_domain *old)
+/**
+ * mock_domain_suits - can a device be attached to a domain?
+ * @domain: a domain of the mock IOMMU
+ * @dev: a mock device
+ *
+ * Return: true if so.
+ */
+bool mock_domain_suits(const struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 
-	if (domain->dirty_ops && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
-		return -EINVAL;
-	return 0;
+	return !domain->dirty_ops ||
+	       !(mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
+}
+
+static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
+			   struct iommu_domain *old)
+{
+	return mock_domain_suits(domain, dev) ? 0 : -EINVAL;
 }
 
 /**
@@ -295,7 +310,7 @@ int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 
-	if (domain->dirty_ops && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
+	if (!mock_domain_suits(domain, dev))
 		return -EINVAL;
 	if (pasid == IOMMU_TEST_PASID_RESERVED) {
 		mdev->refuse_pasid = !mdev->refuse_pasid;
@@ -432,6 +447,8 @@ mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 		return ERR_CAST(mock);
 	if (dirty)
 		mock->domain.dirty_ops = &mock_dirty_ops;
+	mock->only_writable = (flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
+			      (mdev->flags & MOCK_FLAGS_DEVICE_NO_RO_NEST);
 	return &mock->domain;
 }
 

@@ -215,6 +215,72 @@ TEST_F(fail, hwpt_alloc)
 	EXPECT_SWEPT(&self->nth);
 }
 
+TEST_F(fail, hwpt_nested)
+{
+	__u32 parent, hwpt;
+	int rc;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_nested_alloc(self->fd, self->dev.idev,
+						    parent, 1, &hwpt));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, obj_destroy(self->fd, hwpt));
+	}
+	EXPECT_SWEPT(&self->nth);
+	EXPECT_EQ(0, obj_destroy(self->fd, parent));
+}
+
+TEST_F(fail, replace_nested)
+{
+	__u32 parent, hwpt;
+	int rc;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_EQ(0, mock_nested_alloc(self->fd, self->dev.idev, parent, 1,
+				       &hwpt));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_replace(self->fd, &self->dev, hwpt));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		/* It was done, but its answer got lost, if that is EFAULT. */
+		if (rc != -EFAULT)
+			EXPECT_EQ(rc ? 0 : -EBUSY,
+				  rc ? 0 : obj_destroy(self->fd, hwpt));
+		ASSERT_EQ(0, mock_replace(self->fd, &self->dev, self->ioas));
+	}
+	EXPECT_SWEPT(&self->nth);
+	EXPECT_EQ(0, obj_destroy(self->fd, hwpt));
+	EXPECT_EQ(0, obj_destroy(self->fd, parent));
+}
+
+/* Nothing is allocated on the way, but its arguments are copied */
+TEST_F(fail, invalidate)
+{
+	struct iommu_hwpt_invalidate_selftest entry[3] = {};
+	__u32 parent, hwpt, num;
+	int rc;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_EQ(0, mock_nested_alloc(self->fd, self->dev.idev, parent, 1,
+				       &hwpt));
+	while (fail_nth_next(&self->nth)) {
+		num = ARRAY_SIZE(entry);
+		rc = fail_nth_run(&self->nth,
+				  mock_invalidate(self->fd, hwpt, entry, &num));
+		EXPECT_TRUE(rc == 0 || rc == -EFAULT) {
+			TH_LOG("round %u: %d", self->nth.n, rc);
+		}
+		EXPECT_TRUE(rc || num == ARRAY_SIZE(entry));
+	}
+	EXPECT_FALSE(self->nth.injected);
+}
+
 TEST_F(fail, access_pin)
 {
 	long pinned;

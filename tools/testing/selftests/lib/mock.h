@@ -14,6 +14,7 @@
 /* Of 7.2 */
 #define MOCK_DEVICE_PASID	(1U << 2)
 /* Device flags of our own, see drivers/iommu/iommufd/iommufd_test.h */
+#define MOCK_DEVICE_NO_RO_NEST	(1U << 27)
 #define MOCK_DEVICE_GROUPED	(1U << 28)
 #define MOCK_DEVICE_COHERENT	(1U << 29)
 #define MOCK_DEVICE_RESERVES	(1U << 30)
@@ -149,6 +150,35 @@ static inline int mock_check_map(int fd, __u32 hwpt, __u64 iova, __u64 length,
 	};
 
 	return mock_call(fd, IOMMU_TEST_OP_MD_CHECK_MAP, &cmd);
+}
+
+/* A page table of the user: its IOTLB holds @iotlb until it is invalidated */
+static inline int mock_nested_alloc(int fd, __u32 idev, __u32 parent,
+				    __u32 iotlb, __u32 *hwpt)
+{
+	struct iommu_hwpt_selftest data = { .iotlb = iotlb };
+
+	return hwpt_alloc_nested(fd, idev, parent, 0, IOMMU_HWPT_DATA_SELFTEST,
+				 &data, sizeof(data), hwpt);
+}
+
+static inline int mock_invalidate(int fd, __u32 hwpt,
+				  const struct iommu_hwpt_invalidate_selftest *entries,
+				  __u32 *num)
+{
+	return hwpt_invalidate(fd, hwpt, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
+			       entries, sizeof(*entries), num);
+}
+
+/* 0 if that is what entry @id of the IOTLB of @hwpt holds */
+static inline int mock_check_iotlb(int fd, __u32 hwpt, __u32 id, __u32 iotlb)
+{
+	struct iommu_test_cmd cmd = {
+		.id = hwpt,
+		.check_iotlb = { .id = id, .iotlb = iotlb },
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_MD_CHECK_IOTLB, &cmd);
 }
 
 /* 0 if each of the pages at @va is pinned @refs times */
