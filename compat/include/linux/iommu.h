@@ -116,6 +116,38 @@ static inline bool compat_device_iommu_capable(struct device *dev,
 #define device_iommu_capable(dev, cap) compat_device_iommu_capable(dev, cap)
 #endif
 
+/* Until 6.16 drivers had to be told that a device shall report page faults. */
+#ifdef COMPAT_LACKS_IOPF_AT_ATTACH
+#define iommufd_fault_tell_driver(dev, enable)				      \
+	((enable) ? iommu_dev_enable_feature(dev, IOMMU_DEV_FEAT_IOPF) :      \
+		    iommu_dev_disable_feature(dev, IOMMU_DEV_FEAT_IOPF))
+
+int mock_iopf_enable(struct device *dev);
+void mock_iopf_disable(struct device *dev);
+
+static inline int compat_dev_enable_feat(struct device *dev,
+					 enum iommu_dev_features feat)
+{
+	return feat == IOMMU_DEV_FEAT_IOPF ? mock_iopf_enable(dev) : -ENODEV;
+}
+
+static inline int compat_dev_disable_feat(struct device *dev,
+					  enum iommu_dev_features feat)
+{
+	mock_iopf_disable(dev);
+	return 0;
+}
+
+/* A domain for faults is refused if the device was not told */
+#define mock_iopf_at_attach(dev) \
+	(rcu_access_pointer((dev)->iommu->fault_param) ? 0 : -EINVAL)
+#define mock_iopf_at_detach(dev) do { } while (0)
+#define page_response						\
+	dev_enable_feat = compat_dev_enable_feat,		\
+	.dev_disable_feat = compat_dev_disable_feat,		\
+	.page_response
+#endif
+
 /* Until 6.18 a driver was not told what a device leaves. */
 #ifdef COMPAT_LACKS_ATTACH_FROM
 #define mock_attach_dev(domain, dev, old) \

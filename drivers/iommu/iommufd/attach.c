@@ -9,6 +9,7 @@
 
 #include "../iommu-priv.h"
 #include "attachment.h"
+#include "fault.h"
 #include "iommufd_private.h"
 #include "trace.h"
 
@@ -370,6 +371,8 @@ static struct iommufd_hwpt *iommufd_detach_rid(struct iommufd_device *idev)
 	hwpt = attachment->hwpt;
 	list_del(&idev->entry);
 	idev->attached = false;
+	/* Others of the group may stay, and nobody answers for this one */
+	iommufd_fault_forget(attachment, idev->dev);
 	if (list_empty(&attachment->devices))
 		iommufd_attachment_destroy(attachment);
 	iommufd_unreserve_device(hwpt, idev->dev);

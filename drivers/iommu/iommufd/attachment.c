@@ -11,6 +11,7 @@
 
 #include "../iommu-priv.h"
 #include "attachment.h"
+#include "fault.h"
 #include "iommufd_private.h"
 #include "software_domain.h"
 
@@ -103,12 +104,11 @@ static void iommufd_attachment_leave(struct iommufd_attachment *attachment)
 /*
  * Free one that the IOMMU core does not know any more. This is the one way out of
  * all that have been entered: the hardware reports nothing new to it, and what it
- * has reported and nobody has answered has to be disposed of here.
+ * has reported and nobody has answered is answered here.
  */
 static void iommufd_attachment_free(struct iommufd_attachment *attachment)
 {
-	lockdep_assert_held(&attachment->igroup->lock);
-
+	iommufd_fault_close(attachment);
 	kfree(attachment);
 }
 
@@ -170,6 +170,11 @@ iommufd_attachment_create(struct iommufd_group *igroup,
 	attachment = iommufd_attachment_alloc(igroup, idev, pasid, hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
+	rc = iommufd_fault_open(attachment);
+	if (rc) {
+		kfree(attachment);
+		return ERR_PTR(rc);
+	}
 	rc = xa_insert(&igroup->attachments, pasid, attachment,
 		       GFP_KERNEL_ACCOUNT);
 	if (rc)
@@ -214,6 +219,11 @@ iommufd_attachment_replace(struct iommufd_attachment *old,
 					      hwpt);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
+	rc = iommufd_fault_open(attachment);
+	if (rc) {
+		kfree(attachment);
+		return ERR_PTR(rc);
+	}
 	rc = iommufd_attachment_take_over(attachment);
 	if (rc) {
 		iommufd_attachment_free(attachment);

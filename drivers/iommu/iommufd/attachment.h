@@ -19,6 +19,7 @@ struct iommufd_hwpt;
  * @pasid: the PASID of it, or IOMMU_NO_PASID for DMA that has none; constant
  * @hwpt: what it is attached to; constant. Whoever puts a device on @devices, or
  *        attaches a PASID, holds a reference for it
+ * @closed: nobody answers the faults that come by it; under the lock of hwpt->fault
  * @devices: attached struct iommufd_device; under igroup->lock. Empty with a PASID
  *
  * One that is replaced becomes another object, so that the old one goes on
@@ -31,6 +32,7 @@ struct iommufd_attachment {
 	struct iommufd_device *idev;
 	ioasid_t pasid;
 	struct iommufd_hwpt *hwpt;
+	bool closed;
 	struct list_head devices;
 };
 

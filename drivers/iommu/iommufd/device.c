@@ -16,6 +16,7 @@
 
 #include "../iommu-priv.h"
 #include "attachment.h"
+#include "fault.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
 
@@ -24,12 +25,25 @@ module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Accept devices whose interrupts the platform does not isolate: a malicious user can then inject interrupts into the host (default: no)");
 
+/* Nothing can be reported of it any more, also if it never was attached itself */
+static void iommufd_device_forget_faults(struct iommufd_device *idev)
+{
+	struct iommufd_attachment *attachment =
+		iommufd_attachment_get(idev->igroup, IOMMU_NO_PASID);
+
+	iommufd_group_remove_device(idev->igroup, idev);
+	if (attachment)
+		iommufd_fault_forget(attachment, idev->dev);
+}
+
 static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
 	/* Whoever bound it has to do that */
 	WARN_ON(iommufd_pasid_detach_all(idev));
+	scoped_guard(mutex, &idev->igroup->lock)
+		iommufd_device_forget_faults(idev);
 	/* The group must not count as the context's once its DMA is released */
 	scoped_guard(mutex, &idev->ictx->groups_lock)
 		idev->igroup->owners--;
@@ -196,6 +210,7 @@ iommufd_device_create(struct iommufd_group *igroup, struct device *dev, u32 *id)
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
 	scoped_guard(mutex, &ictx->groups_lock)
 		igroup->owners++;
+	iommufd_group_add_device(igroup, idev);
 	/* The caller's, so that only unbind can destroy the object */
 	iommufd_object_hold(&idev->obj);
 	*id = idev->obj.id;

@@ -74,8 +74,36 @@ struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 	igroup->group = group;
 	igroup->noiommu = !iopt_has_iommu(dev);
 	igroup->sw_msi_start = PHYS_ADDR_MAX;
+	spin_lock_init(&igroup->devices_lock);
+	INIT_LIST_HEAD(&igroup->devices);
 	list_add_tail(&igroup->entry, &ictx->groups);
 	return igroup;
+}
+
+/**
+ * iommufd_group_add_device - note that a device is bound
+ * @igroup: the group
+ * @idev: the device, which has its id
+ */
+void iommufd_group_add_device(struct iommufd_group *igroup,
+			      struct iommufd_device *idev)
+{
+	spin_lock(&igroup->devices_lock);
+	list_add_tail(&idev->bound_entry, &igroup->devices);
+	spin_unlock(&igroup->devices_lock);
+}
+
+/**
+ * iommufd_group_remove_device - undo iommufd_group_add_device()
+ * @igroup: the group
+ * @idev: the device
+ */
+void iommufd_group_remove_device(struct iommufd_group *igroup,
+				 struct iommufd_device *idev)
+{
+	spin_lock(&igroup->devices_lock);
+	list_del(&idev->bound_entry);
+	spin_unlock(&igroup->devices_lock);
 }
 
 /**

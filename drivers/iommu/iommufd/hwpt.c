@@ -35,15 +35,6 @@ iommufd_hwpt_alloc_paging(struct iommufd_device *idev,
 	return &hwpt->common;
 }
 
-/* What no kind of hwpt has */
-static int iommufd_hwpt_check_flags(struct iommufd_ctx *ictx, u32 flags)
-{
-	if (flags & IOMMU_HWPT_FAULT_ID_VALID)
-		return refuse(&ictx->refusal, -EOPNOTSUPP,
-			      "hwpt: page faults are not supported");
-	return 0;
-}
-
 /* Which kind of hwpt it is follows from what it is made of */
 static struct iommufd_hwpt *
 iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
@@ -55,13 +46,15 @@ iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
 		.len = cmd->data_len,
 	};
 	const struct iommu_user_data *user_data = cmd->data_len ? &data : NULL;
-	int rc;
 
-	rc = iommufd_hwpt_check_flags(idev->ictx, cmd->flags);
-	if (rc)
-		return ERR_PTR(rc);
 	switch (pt->ops->type) {
 	case IOMMUFD_OBJ_IOAS:
+		/* What faults, and what is left of it then, is the nested ones' */
+		if ((cmd->flags & IOMMU_HWPT_FAULT_ID_VALID) &&
+		    (cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT))
+			return ERR_PTR(refuse(
+				&idev->ictx->refusal, -EOPNOTSUPP,
+				"hwpt: page faults are of nested tables, not of their parent"));
 		return iommufd_hwpt_alloc_paging(idev, to_ioas(pt), cmd->flags,
 						 user_data);
 	case IOMMUFD_OBJ_HWPT_PAGING:
@@ -84,12 +77,14 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_object *dev_obj, *pt_obj;
 	struct iommufd_hwpt *hwpt;
+	bool has_data;
 	int rc;
 
 	/* user ABI: __reserved2 is ignored, and so is a pointer to no data */
 	if ((cmd->flags & ~known) || cmd->__reserved)
 		return -EOPNOTSUPP;
-	if ((cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len)
+	has_data = cmd->data_type != IOMMU_HWPT_DATA_NONE;
+	if (has_data != !!cmd->data_len)
 		return -EINVAL;
 
 	dev_obj = iommufd_object_get(ucmd->ictx, cmd->dev_id,
@@ -108,7 +103,11 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		goto out_put_pt;
 	}
 	cmd->out_hwpt_id = hwpt->obj.id;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	rc = 0;
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		rc = iommufd_fault_connect(ucmd->ictx, hwpt, cmd->fault_id);
+	if (!rc)
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
 		iommufd_object_abort_and_destroy(ucmd->ictx, &hwpt->obj);
 	else

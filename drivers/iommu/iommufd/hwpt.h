@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "fault.h"
 #include "object.h"
 #include "translate.h"
 
@@ -25,6 +26,8 @@ struct iommufd_ucmd;
  *          space: itself, or the parent of a nested one
  * @pasid: PASIDs of a device can be attached to it, and to others while the device
  *         itself is attached to it; constant once visible
+ * @fault: where page faults of what is attached go, or NULL; holds a reference.
+ *         Constant once the hwpt is visible
  *
  * Embedded as first member in the kinds. Whoever attaches devices needs no more
  * of a hwpt than this.
@@ -34,6 +37,7 @@ struct iommufd_hwpt {
 	struct iommu_domain *domain;
 	struct iommufd_hwpt_paging *paging;
 	bool pasid;
+	struct iommufd_fault *fault;
 };
 
 /* Release what hwpts of all kinds hold, also if it was made in part */
@@ -41,6 +45,7 @@ static inline void iommufd_hwpt_free_domain(struct iommufd_hwpt *hwpt)
 {
 	if (hwpt->domain)
 		iommu_domain_free(hwpt->domain);
+	iommufd_fault_disconnect(hwpt);
 }
 
 static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)

@@ -95,7 +95,10 @@ int iommufd_option(struct iommufd_ucmd *ucmd);
  * @attachments: struct iommufd_attachment by PASID
  * @domain_tried: it is known which kind of domain suits the group
  * @no_user_domain: and it is not the one that takes flags
+ * @faulting: number of attachments that page faults come by
  * @sw_msi_start: window for software-managed MSI, or PHYS_ADDR_MAX
+ * @devices_lock: protects @devices; inside all other locks
+ * @devices: struct iommufd_device list by bound_entry
  */
 struct iommufd_group {
 	struct kref kref;
@@ -109,7 +112,11 @@ struct iommufd_group {
 	struct xarray attachments;
 	bool domain_tried;
 	bool no_user_domain;
+	unsigned int faulting;
 	phys_addr_t sw_msi_start;
+
+	spinlock_t devices_lock; /* See above */
+	struct list_head devices;
 };
 
 /**
@@ -119,6 +126,7 @@ struct iommufd_group {
  * @ictx: the context; holds a reference
  * @igroup: its group; holds a reference
  * @dev: the device
+ * @bound_entry: link in igroup->devices
  * @entry: link in the devices of an attachment of @igroup while attached
  * @attached: under igroup->lock
  * @enforce_coherency: its IOMMU can force DMA to be cache coherent
@@ -128,6 +136,7 @@ struct iommufd_device {
 	struct iommufd_ctx *ictx;
 	struct iommufd_group *igroup;
 	struct device *dev;
+	struct list_head bound_entry;
 	struct list_head entry;
 	bool attached;
 	bool enforce_coherency;
@@ -141,6 +150,10 @@ static inline struct iommufd_device *to_idev(struct iommufd_object *obj)
 struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx,
 					struct device *dev);
 void iommufd_group_put(struct iommufd_group *igroup);
+void iommufd_group_add_device(struct iommufd_group *igroup,
+			      struct iommufd_device *idev);
+void iommufd_group_remove_device(struct iommufd_group *igroup,
+				 struct iommufd_device *idev);
 int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
 u32 iommufd_device_max_pasids(const struct iommufd_device *idev);

@@ -36,6 +36,8 @@ enum {
 	IOMMU_TEST_OP_PASID_CHECK_HWPT,
 	IOMMU_TEST_OP_DMABUF_GET,
 	IOMMU_TEST_OP_DMABUF_REVOKE,
+	/* Ours: */
+	IOMMU_TEST_OP_CHECK_RESPONSE = 0x10000,
 };
 
 /* iommu_hwpt_selftest.pagetable_type: which sizes of pages the table has */
@@ -75,6 +77,8 @@ enum {
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
 	/* Ours, at the other end: */
+	/* Has no page faults */
+	MOCK_FLAGS_DEVICE_NO_IOPF = 1 << 26,
 	/* Its nest parents take only memory that it may write to */
 	MOCK_FLAGS_DEVICE_NO_RO_NEST = 1 << 27,
 	/* All such devices are in one group */
@@ -84,6 +88,9 @@ enum {
 	/* Has two reserved ranges, 64 KiB at 1 and at 2 MiB of the aperture */
 	MOCK_FLAGS_DEVICE_RESERVES = 1 << 30,
 };
+
+/* trigger_iopf.perm, of ours: not the last fault of its group */
+#define MOCK_IOPF_NOT_LAST (1U << 31)
 
 enum {
 	MOCK_NESTED_DOMAIN_IOTLB_ID_MAX = 3,
@@ -126,6 +133,8 @@ enum {
  *         bitmap at uptr; says how many of them are mapped
  * @check_iotlb: compare an entry of the IOTLB of the nested hwpt @id
  * @trigger_iopf: the device dev_id has a page fault
+ * @check_response: how often were page faults of the device dev_id answered whose
+ *                  grpid is this, modulo 64, and what was said to the last?
  * @check_dev_cache: compare an entry of the cache of the device @id
  * @trigger_vevent: the virtual IOMMU of the device dev_id has an event
  * @pasid_attach: attach a PASID of the device whose out_stdev_id is @id
@@ -215,6 +224,13 @@ struct iommu_test_cmd {
 			__u32 perm;
 			__u64 addr;
 		} trigger_iopf;
+		struct {
+			__u32 dev_id;
+			__u32 grpid;
+			__u32 out_count;
+			__u32 out_code;
+			__u32 out_pasid;
+		} check_response;
 		struct {
 			__u32 id;
 			__u32 cache;

@@ -6,6 +6,7 @@
 #define __IOMMUFD_TRACE_H
 
 #include <linux/device.h>
+#include <linux/iommu.h>
 #include <linux/tracepoint.h>
 
 /*
@@ -127,6 +128,54 @@ TRACE_EVENT(iommufd_invalidate,
 	),
 	TP_printk("id=%u type=0x%x entries=%u done=%u rc=%d", __entry->id,
 		  __entry->type, __entry->entries, __entry->done, __entry->rc)
+);
+
+/* A group of page faults, by the last of them */
+TRACE_EVENT(iommufd_fault,
+	TP_PROTO(struct device *dev,
+		 const struct iommu_fault_page_request *last,
+		 unsigned long nr),
+	TP_ARGS(dev, last, nr),
+	TP_STRUCT__entry(
+		__string(name, dev_name(dev))
+		__field(u32, pasid)
+		__field(u32, grpid)
+		__field(u32, perm)
+		__field(u64, addr)
+		__field(unsigned long, nr)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->pasid = last->pasid;
+		__entry->grpid = last->grpid;
+		__entry->perm = last->perm;
+		__entry->addr = last->addr;
+		__entry->nr = nr;
+	),
+	TP_printk("device=%s pasid=%u grpid=%u perm=0x%x addr=0x%llx faults=%lu",
+		  __get_str(name), __entry->pasid, __entry->grpid,
+		  __entry->perm, __entry->addr, __entry->nr)
+);
+
+/* The answer to such a group, of a user or in place of one */
+TRACE_EVENT(iommufd_fault_response,
+	TP_PROTO(struct device *dev,
+		 const struct iommu_fault_page_request *last, u32 code),
+	TP_ARGS(dev, last, code),
+	TP_STRUCT__entry(
+		__string(name, dev_name(dev))
+		__field(u32, pasid)
+		__field(u32, grpid)
+		__field(u32, code)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->pasid = last->pasid;
+		__entry->grpid = last->grpid;
+		__entry->code = code;
+	),
+	TP_printk("device=%s pasid=%u grpid=%u code=%u", __get_str(name),
+		  __entry->pasid, __entry->grpid, __entry->code)
 );
 
 TRACE_EVENT(iommufd_refuse,

@@ -55,7 +55,7 @@ def debug(name, file, function, old, new, *tests, why=None):
 
 ABI, IOAS, MAP = "iommu/iommufd_abi", "iommu/iommufd_ioas", "iommu/iommufd_map"
 MOCK, MOCK_FILE, MOCK_PROCESS, MOCK_HWPT = "iommu/iommufd_mock", "iommu/iommufd_mock_file", "iommu/iommufd_mock_process", "iommu/iommufd_mock_hwpt"
-MOCK_NESTED = "iommu/iommufd_mock_nested"
+MOCK_NESTED, MOCK_FAULT = "iommu/iommufd_mock_nested", "iommu/iommufd_mock_fault"
 MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_fail", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
@@ -141,6 +141,12 @@ uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", "iommu
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = iommufd_object_remove(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = iommufd_object_remove(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
+F = IOMMUFD + "fault.c"
+uml("fault-left-on-the-cores-list", F, "iommufd_fault_handler", "\tiopf_group_dequeue(group);\n", "", "iommufd_fault")
+uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc_cyclic(&fault->waiting, &group->cookie, group,\n\t\t\t     XA_LIMIT(1, U32_MAX), &fault->next_cookie,\n\t\t\t     GFP_KERNEL_ACCOUNT);", "group->cookie = ++fault->next_cookie ?: ++fault->next_cookie;\n\trc = xa_err(xa_store(&fault->waiting, group->cookie, group, GFP_KERNEL));", "iommufd_fault")
+uml("fault-comes-when-closed", F, "iommufd_fault_enqueue", "attachment->closed ||", "", "iommufd_fault")
+uml("fault-device-told-for-each", F, "iommufd_fault_open", "!attachment->hwpt->fault || igroup->faulting++", "!attachment->hwpt->fault || (igroup->faulting++, 0)", "iommufd_fault")
+uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault->waiting, cookie);\n", "\t\tcontinue;\n", None, f"{MOCK_FAULT}:detach,replace")
 F = IOMMUFD + "queue_file.c"
 uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")

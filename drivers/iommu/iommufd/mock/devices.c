@@ -70,6 +70,7 @@ struct mock_device *mock_device_create(u32 flags)
 	if (!mdev)
 		return ERR_PTR(-ENOMEM);
 	mdev->flags = flags;
+	xa_init_flags(&mdev->faulting, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&mdev->pasids, XA_FLAGS_ACCOUNT);
 	for (i = 0; i != ARRAY_SIZE(mdev->cache); i++)
 		mdev->cache[i] = IOMMU_TEST_DEV_CACHE_DEFAULT;
@@ -107,8 +108,9 @@ void mock_device_destroy(struct mock_device *mdev)
 {
 	scoped_guard(mutex, &mock_group_lock)
 		platform_device_unregister(mdev->pdev);
-	WARN_ON(!xa_empty(&mdev->pasids));
+	WARN_ON(!xa_empty(&mdev->pasids) || !xa_empty(&mdev->faulting));
 	xa_destroy(&mdev->pasids);
+	xa_destroy(&mdev->faulting);
 	kfree(mdev);
 }
 
@@ -151,7 +153,8 @@ int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags)
 	if (flags & ~(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_HUGE_IOVA |
 		      MOCK_FLAGS_DEVICE_PASID | MOCK_FLAGS_DEVICE_GROUPED |
 		      MOCK_FLAGS_DEVICE_COHERENT | MOCK_FLAGS_DEVICE_RESERVES |
-		      MOCK_FLAGS_DEVICE_NO_RO_NEST))
+		      MOCK_FLAGS_DEVICE_NO_RO_NEST |
+		      MOCK_FLAGS_DEVICE_NO_IOPF))
 		return -EOPNOTSUPP;
 
 	mobj = iommufd_object_alloc(ucmd->ictx, mock_object, &mock_object_ops);

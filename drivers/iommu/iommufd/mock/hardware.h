@@ -5,10 +5,12 @@
 #ifndef __IOMMUFD_MOCK_HARDWARE_H
 #define __IOMMUFD_MOCK_HARDWARE_H
 
+#include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/types.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+#include <linux/xarray.h>
 #include <linux/xarray.h>
 
 #include "../iommufd_test.h"
@@ -27,6 +29,18 @@ struct platform_device;
 #define MOCK_RESERVED_SECOND (MOCK_APERTURE_START + SZ_2M)
 
 /**
+ * struct mock_response - the answers to groups of page faults with the same index
+ * @count: how many
+ * @code: an enum iommu_page_response_code, of the last one
+ * @pasid: of the last one
+ */
+struct mock_response {
+	atomic_t count;
+	u32 code;
+	u32 pasid;
+};
+
+/**
  * struct mock_device - a device that does DMA when it is told to
  * @pdev: the device as the kernel knows it
  * @flags: MOCK_FLAGS_DEVICE_*
@@ -34,6 +48,9 @@ struct platform_device;
  * @pasids: domains that PASIDs are attached to
  * @refuse_pasid: IOMMU_TEST_PASID_RESERVED cannot be attached next time; under the
  *                lock of the group
+ * @faulting: the PASIDs, and IOMMU_NO_PASID, whose domain has a handler of page
+ *            faults; under the lock of the group
+ * @responses: answers to page faults, by the index of the group modulo their number
  */
 struct mock_device {
 	struct platform_device *pdev;
@@ -41,6 +58,8 @@ struct mock_device {
 	u32 cache[MOCK_DEV_CACHE_NUM];
 	struct xarray pasids;
 	bool refuse_pasid;
+	struct xarray faulting;
+	struct mock_response responses[64];
 };
 
 extern const struct iommu_domain_ops mock_domain_ops;
@@ -68,6 +87,24 @@ bool mock_domain_is(const struct iommu_domain *domain);
 bool mock_domain_suits(const struct iommu_domain *domain, struct device *dev);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);
+
+int mock_iopf_init(void);
+void mock_iopf_exit(void);
+int mock_iopf_enable(struct device *dev);
+void mock_iopf_disable(struct device *dev);
+int mock_iopf_attach(struct device *dev, ioasid_t pasid,
+		     struct iommu_domain *domain);
+void mock_page_response(struct device *dev, struct iopf_fault *evt,
+			struct iommu_page_response *msg);
+struct mock_response *mock_response_of(struct mock_device *mdev, u32 grpid);
+int mock_device_fault(struct mock_device *mdev,
+		      const struct iommu_fault_page_request *fault, bool last);
+
+/* Older kernels tell a driver when a device shall report faults, see compat/ */
+#ifndef mock_iopf_at_attach
+#define mock_iopf_at_attach	mock_iopf_enable
+#define mock_iopf_at_detach	mock_iopf_disable
+#endif
 
 /* A kernel that has one operation for both defines this otherwise */
 #ifndef MOCK_DOMAIN_ALLOC_OPS

@@ -14,11 +14,11 @@
 #include "hooks.h"
 #include "hardware.h"
 
-/* Both do nothing: a mock device does no DMA by itself */
+/* A mock device does no DMA by itself, so that there is little to do */
 static int mock_attach_static(struct iommu_domain *domain, struct device *dev,
 			      struct iommu_domain *old)
 {
-	return 0;
+	return mock_iopf_attach(dev, IOMMU_NO_PASID, domain);
 }
 
 static const struct iommu_domain_ops mock_static_domain_ops = {
@@ -171,6 +171,9 @@ static const struct iommu_ops mock_iommu_ops = {
 	.probe_finalize = mock_probe_finalize,
 	.device_group = mock_device_group,
 	.get_resv_regions = mock_get_resv_regions,
+	.page_response = mock_page_response,
+	/* What a nested domain has of PASIDs is its user's */
+	.user_pasid_table = true,
 	.default_domain_ops = &mock_domain_ops,
 };
 

@@ -54,6 +54,10 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 		return mock_test_access(ucmd);
 	case IOMMU_TEST_OP_DIRTY:
 		return mock_test_dirty(ucmd);
+	case IOMMU_TEST_OP_TRIGGER_IOPF:
+		return mock_test_trigger_iopf(ucmd);
+	case IOMMU_TEST_OP_CHECK_RESPONSE:
+		return mock_test_check_response(ucmd);
 	case IOMMU_TEST_OP_DMABUF_GET:
 		return mock_dmabuf_get(cmd->dmabuf_get.length,
 				       cmd->dmabuf_get.open_flags);
@@ -75,10 +79,15 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
  */
 int iommufd_test_init(void)
 {
-	int rc = mock_iommu_register();
+	int rc = mock_iopf_init();
 
 	if (rc)
 		return rc;
+	rc = mock_iommu_register();
+	if (rc) {
+		mock_iopf_exit();
+		return rc;
+	}
 	mock_dmabuf_register();
 	mock_hooks_init();
 	return 0;
@@ -94,4 +103,5 @@ void iommufd_test_exit(void)
 	mock_hooks_exit();
 	mock_dmabuf_unregister();
 	mock_iommu_unregister();
+	mock_iopf_exit();
 }

@@ -35,8 +35,9 @@ mock_nested_domain_of(struct iommu_domain *domain)
 static int mock_nested_attach_dev(struct iommu_domain *domain,
 				  struct device *dev, struct iommu_domain *old)
 {
-	return mock_domain_suits(mock_nested_domain_of(domain)->parent, dev) ?
-		       0 : -EINVAL;
+	if (!mock_domain_suits(mock_nested_domain_of(domain)->parent, dev))
+		return -EINVAL;
+	return mock_iopf_attach(dev, IOMMU_NO_PASID, domain);
 }
 
 static void mock_nested_free(struct iommu_domain *domain)

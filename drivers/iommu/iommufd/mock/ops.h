@@ -33,6 +33,9 @@ struct page *mock_get_user_page(unsigned long uptr);
 int mock_test_create_access(struct iommufd_ucmd *ucmd);
 int mock_test_access(struct iommufd_ucmd *ucmd);
 
+int mock_test_trigger_iopf(struct iommufd_ucmd *ucmd);
+int mock_test_check_response(struct iommufd_ucmd *ucmd);
+
 int mock_test_dirty(struct iommufd_ucmd *ucmd);
 
 #endif

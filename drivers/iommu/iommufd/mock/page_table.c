@@ -270,7 +270,9 @@ bool mock_domain_suits(const struct iommu_domain *domain, struct device *dev)
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
 			   struct iommu_domain *old)
 {
-	return mock_domain_suits(domain, dev) ? 0 : -EINVAL;
+	if (!mock_domain_suits(domain, dev))
+		return -EINVAL;
+	return mock_iopf_attach(dev, IOMMU_NO_PASID, domain);
 }
 
 /**
@@ -280,19 +282,30 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev,
  * @old: what it has been attached to, or NULL
  * @new: what it is attached to from now on, or NULL
  *
- * Return: 0, or -ENOMEM, which there is not if @new is NULL.
+ * Return: 0, -ENOMEM, or an error of mock_iopf_attach(); always 0 if @new is NULL.
  */
 int mock_move_pasid(struct device *dev, ioasid_t pasid,
 		    struct iommu_domain *old, struct iommu_domain *new)
 {
 	struct mock_device *mdev = dev_get_drvdata(dev);
 
+	int rc;
+
 	MISUSE(xa_load(&mdev->pasids, pasid) != old);
-	if (new)
-		return xa_err(xa_store(&mdev->pasids, pasid, new,
-				       GFP_KERNEL_ACCOUNT));
-	xa_erase(&mdev->pasids, pasid);
-	return 0;
+	if (!new) {
+		xa_erase(&mdev->pasids, pasid);
+		return mock_iopf_attach(dev, pasid, NULL);
+	}
+	rc = xa_err(xa_store(&mdev->pasids, pasid, new, GFP_KERNEL_ACCOUNT));
+	if (rc)
+		return rc;
+	rc = mock_iopf_attach(dev, pasid, new);
+	/* The slot is there */
+	if (rc && old)
+		xa_store(&mdev->pasids, pasid, old, GFP_KERNEL_ACCOUNT);
+	else if (rc)
+		xa_erase(&mdev->pasids, pasid);
+	return rc;
 }
 
 /**

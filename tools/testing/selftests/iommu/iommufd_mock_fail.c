@@ -215,6 +215,111 @@ TEST_F(fail, hwpt_alloc)
 	EXPECT_SWEPT(&self->nth);
 }
 
+/* No queue without a file, and no descriptor without a queue */
+TEST_F(fail, fault_queue_alloc)
+{
+	int file, files = open_files(), rc;
+	__u32 queue;
+
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  fault_queue_alloc(self->fd, &queue, &file));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc) {
+			close(file);
+			EXPECT_EQ(0, obj_destroy(self->fd, queue));
+		}
+		ASSERT_EQ(files, open_files()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+}
+
+TEST_F(fail, hwpt_fault)
+{
+	__u32 queue, hwpt;
+	int file, rc;
+
+	ASSERT_EQ(0, fault_queue_alloc(self->fd, &queue, &file));
+	close(file);
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  hwpt_alloc_fault(self->fd, self->dev.idev,
+						   self->ioas,
+						   IOMMU_HWPT_FAULT_ID_VALID,
+						   queue, &hwpt));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, obj_destroy(self->fd, hwpt));
+	}
+	EXPECT_SWEPT(&self->nth);
+	/* Nothing holds it any more */
+	EXPECT_EQ(0, obj_destroy(self->fd, queue));
+}
+
+/* The faults of the device are on if it is attached where they go, and off if not */
+TEST_F(fail, attach_fault)
+{
+	__u32 queue, hwpt, before = self->dev.hwpt;
+	struct iommu_hwpt_pgfault entry;
+	int file, rc;
+
+	ASSERT_EQ(0, fault_queue_alloc(self->fd, &queue, &file));
+	ASSERT_EQ(0, hwpt_alloc_fault(self->fd, self->dev.idev, self->ioas,
+				      IOMMU_HWPT_FAULT_ID_VALID, queue,
+				      &hwpt));
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  mock_replace(self->fd, &self->dev, hwpt));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		EXPECT_EQ(rc ? before : hwpt, self->dev.hwpt);
+		EXPECT_EQ(0, mock_fault(self->fd, self->dev.idev, 0, 1, 1, 0));
+		EXPECT_EQ(rc ? 0 : sizeof(entry),
+			  read(file, &entry, sizeof(entry)));
+		if (rc)
+			continue;
+		ASSERT_EQ(0, mock_replace(self->fd, &self->dev, self->ioas));
+		before = self->dev.hwpt;
+	}
+	EXPECT_SWEPT(&self->nth);
+	close(file);
+}
+
+/* A group that nobody could be told of is told of next time */
+TEST_F(fail, read_fault)
+{
+	struct iommu_hwpt_pgfault entry[2];
+	__u32 queue, hwpt, code, n = 0;
+	int file, rc;
+
+	ASSERT_EQ(0, fault_queue_alloc(self->fd, &queue, &file));
+	ASSERT_EQ(0, hwpt_alloc_fault(self->fd, self->dev.idev, self->ioas,
+				      IOMMU_HWPT_FAULT_ID_VALID, queue,
+				      &hwpt));
+	ASSERT_EQ(0, mock_replace(self->fd, &self->dev, hwpt));
+	while (fail_nth_next(&self->nth)) {
+		struct iommu_hwpt_page_response response = {};
+
+		ASSERT_EQ(0, mock_fault(self->fd, self->dev.idev, 0, 1,
+					MOCK_FAULT_MORE, 0));
+		ASSERT_EQ(0, mock_fault(self->fd, self->dev.idev, 0, 1, 0, 0));
+		rc = fail_nth_run(&self->nth, read(file, entry, sizeof(entry)));
+		rc = rc < 0 ? -errno : 0;
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (rc)
+			ASSERT_EQ(sizeof(entry),
+				  read(file, entry, sizeof(entry)));
+		response.cookie = entry[1].cookie;
+		EXPECT_EQ(sizeof(response),
+			  write(file, &response, sizeof(response)));
+		EXPECT_EQ(++n, mock_answers(self->fd, self->dev.idev, 1,
+					    &code));
+	}
+	EXPECT_SWEPT(&self->nth);
+	close(file);
+}
+
 TEST_F(fail, hwpt_nested)
 {
 	__u32 parent, hwpt;

@@ -14,6 +14,7 @@
 /* Of 7.2 */
 #define MOCK_DEVICE_PASID	(1U << 2)
 /* Device flags of our own, see drivers/iommu/iommufd/iommufd_test.h */
+#define MOCK_DEVICE_NO_IOPF	(1U << 26)
 #define MOCK_DEVICE_NO_RO_NEST	(1U << 27)
 #define MOCK_DEVICE_GROUPED	(1U << 28)
 #define MOCK_DEVICE_COHERENT	(1U << 29)
@@ -320,6 +321,50 @@ static inline int mock_dmabuf_get(int fd, __u32 length, __u32 open_flags)
 static inline int mock_dmabuf_revoke(int fd, int dmabuf, bool revoked)
 {
 	return mock_call2(fd, MOCK_OP_DMABUF_REVOKE, dmabuf, revoked);
+}
+
+/* In @perm: more faults of the same group follow */
+#define MOCK_FAULT_MORE		(1U << 31)
+
+/* Let a device, or a PASID of it, have a page fault */
+static inline int mock_fault(int fd, __u32 idev, __u32 pasid, __u32 grpid,
+			     __u32 perm, __u64 addr)
+{
+	struct iommu_test_cmd cmd = {
+		.trigger_iopf = {
+			.dev_id = idev,
+			.pasid = pasid,
+			.grpid = grpid,
+			.perm = perm,
+			.addr = addr,
+		},
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_TRIGGER_IOPF, &cmd);
+}
+
+#define MOCK_OP_CHECK_RESPONSE	0x10000
+
+/* How often the faults with this index were answered, and what was said last */
+static inline int mock_answers(int fd, __u32 idev, __u32 grpid, __u32 *code)
+{
+	union {
+		struct iommu_test_cmd cmd;
+		struct {
+			__u32 head[4];
+			__u32 dev_id;
+			__u32 grpid;
+			__u32 count;
+			__u32 code;
+		};
+	} u = { .cmd = {} };
+	int rc;
+
+	u.dev_id = idev;
+	u.grpid = grpid;
+	rc = mock_call(fd, MOCK_OP_CHECK_RESPONSE, &u.cmd);
+	*code = u.code;
+	return rc ? rc : (int)u.count;
 }
 
 /*
