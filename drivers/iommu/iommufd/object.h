@@ -2,26 +2,13 @@
 #ifndef __IOMMUFD_OBJECT_H
 #define __IOMMUFD_OBJECT_H
 
+#include <linux/iommufd.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 
 struct iommu_user_data_array;
 struct iommufd_ctx;
-struct iommufd_object;
 struct seq_file;
-
-enum iommufd_object_type {
-	/* For lookups that take any type */
-	IOMMUFD_OBJ_ANY,
-	IOMMUFD_OBJ_DEVICE,
-	IOMMUFD_OBJ_HWPT_PAGING,
-	IOMMUFD_OBJ_HWPT_NESTED,
-	IOMMUFD_OBJ_IOAS,
-	IOMMUFD_OBJ_ACCESS,
-	IOMMUFD_OBJ_FAULT,
-	IOMMUFD_OBJ_TEST,
-	IOMMUFD_OBJ_MAX,
-};
 
 /**
  * struct iommufd_object_ops - what a type of object does
@@ -63,31 +50,12 @@ struct iommufd_object_ops {
 				 const struct iommufd_object *other);
 };
 
-/**
- * struct iommufd_object - what a user knows by an id
- * @ops: constant
- * @id: constant
- * @dying: it is being destroyed, and no call finds it; under the xa_lock of the
- *         ids
- * @users: 1 for the id, and 1 for each other object that needs this one. A
- *         destroy is refused with -EBUSY as long as there are such. 0 once it
- *         is being destroyed
- * @calls: 1 for the id, and 1 for each call that uses the object. A destroy
- *         waits for them
- *
+/*
  * An object is made in three steps, so that no id is visible before its object
  * is complete: iommufd_object_alloc() reserves an id, then the caller sets the
  * object up, and iommufd_object_finalize() makes it visible, or
  * iommufd_object_abort() forgets it. Embedded as first member.
  */
-struct iommufd_object {
-	const struct iommufd_object_ops *ops;
-	u32 id;
-	bool dying;
-	refcount_t users;
-	refcount_t calls;
-};
-
 struct iommufd_object *
 __iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 		       const struct iommufd_object_ops *ops);

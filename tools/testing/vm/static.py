@@ -24,6 +24,8 @@ CHECKPATCH = [
     (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
     # vfio_alloc_device(), whose form drivers of other people depend on.
     (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
+    # Macros that drivers of other people use, with the name of a member as argument
+    (r"/include/linux/iommufd\.h$", "MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE"),
     # Questions to the compiler, and functions as older kernels have them
     (r"/compat/", "AVOID_EXTERNS,CAMELCASE,EXPORT_SYMBOL,MACRO_ARG_UNUSED"),
     # Names of the user ABI

@@ -137,7 +137,7 @@ static void mock_object_destroy(struct iommufd_object *obj)
 }
 
 static const struct iommufd_object_ops mock_object_ops = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "mock",
 	.destroy = mock_object_destroy,
 };
@@ -203,7 +203,7 @@ int mock_test_mock_domain_replace(struct iommufd_ucmd *ucmd)
 	u32 pt_id = cmd->mock_domain_replace.pt_id;
 	int rc;
 
-	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_TEST);
+	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_SELFTEST);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = iommufd_device_replace(container_of(obj, struct mock_object,
@@ -248,7 +248,7 @@ int mock_test_pasid(struct iommufd_ucmd *ucmd)
 	/* All four have the same two members, but for the one that detaches */
 	pasid = cmd->pasid_attach.pasid;
 	pt_id = cmd->pasid_attach.pt_id;
-	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_TEST);
+	obj = iommufd_object_get(ucmd->ictx, cmd->id, IOMMUFD_OBJ_SELFTEST);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	idev = container_of(obj, struct mock_object, obj)->idev;

@@ -74,14 +74,14 @@ static int test_object_invalidate(struct iommufd_object *obj,
 }
 
 static const struct iommufd_object_ops test_object_ops = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "test",
 	.destroy = test_object_destroy,
 	.invalidate = test_object_invalidate,
 };
 
 static const struct iommufd_object_ops test_object_ops_without = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "test",
 	.destroy = test_object_destroy,
 };

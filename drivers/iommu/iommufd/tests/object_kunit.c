@@ -45,13 +45,13 @@ static int test_object_empty(struct iommufd_object *obj)
 }
 
 static const struct iommufd_object_ops test_ops = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "test",
 	.destroy = test_object_destroy,
 };
 
 static const struct iommufd_object_ops emptied_ops = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "test",
 	.empty = test_object_empty,
 	.destroy = test_object_destroy,
@@ -103,7 +103,7 @@ static bool is_found(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj;
 
-	obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_TEST);
+	obj = iommufd_object_get(ictx, id, IOMMUFD_OBJ_SELFTEST);
 	if (IS_ERR(obj))
 		return false;
 	iommufd_object_put(ictx, obj);

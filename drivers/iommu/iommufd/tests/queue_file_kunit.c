@@ -95,7 +95,7 @@ static const char *test_queue_busy(struct iommufd_object *obj)
 }
 
 static const struct iommufd_object_ops test_queue_object_ops = {
-	.type = IOMMUFD_OBJ_TEST,
+	.type = IOMMUFD_OBJ_SELFTEST,
 	.name = "test queue",
 	.destroy = test_queue_destroy,
 	.busy = test_queue_busy,
