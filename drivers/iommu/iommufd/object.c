@@ -280,6 +280,55 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 }
 
 /**
+ * iommufd_object_claim - become the one that destroys an object
+ * @ictx: whose object
+ * @obj: an object whose memory cannot go away before this returns
+ *
+ * For an object that must go together with something else. Nobody finds it from
+ * now on; iommufd_object_bury() has to follow.
+ *
+ * Return: false if it is being destroyed already, or if other objects need it.
+ */
+bool iommufd_object_claim(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	bool claimed;
+
+	xa_lock(&ictx->objects);
+	claimed = !obj->dying && refcount_dec_if_one(&obj->users);
+	if (claimed)
+		obj->dying = true;
+	xa_unlock(&ictx->objects);
+	return claimed;
+}
+
+/**
+ * iommufd_object_bury - destroy a claimed object, and leave a tombstone
+ * @ictx: whose object
+ * @obj: an object that iommufd_object_claim() has returned true for
+ *
+ * The user has not asked for that, and may name the object later. So its id is
+ * no other object's until the context is closed.
+ */
+void iommufd_object_bury(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	XA_STATE(xas, &ictx->objects, obj->id);
+
+	if (!refcount_dec_and_test(&obj->calls))
+		wait_event(ictx->destroy_wait,
+			   !refcount_read(&obj->calls));
+	xa_lock(&ictx->objects);
+	/* As it was while it was reserved: not found, and not free */
+	xas_store(&xas, XA_ZERO_ENTRY);
+	if (ictx->found == obj)
+		ictx->found = NULL;
+	if (obj->ops->forget)
+		obj->ops->forget(ictx, obj);
+	xa_unlock(&ictx->objects);
+	obj->ops->destroy(obj);
+	kfree(obj);
+}
+
+/**
  * iommufd_object_destroy_owned - destroy an object that the caller keeps
  * @ictx: whose object
  * @obj: the object; the caller's hold is the only one
@@ -328,7 +377,7 @@ bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,
  * @ictx: a context that cannot be reached any more
  *
  * Objects refer to one another without cycles, so every round finds one that
- * is not needed.
+ * is not needed. Tombstones stay, for xa_destroy().
  */
 void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 {
@@ -351,5 +400,6 @@ void iommufd_object_destroy_all(struct iommufd_ctx *ictx)
 			cond_resched();
 		}
 	} while (progress);
-	WARN_ON(!xa_empty(&ictx->objects));
+	id = 0;
+	WARN_ON(xa_find(&ictx->objects, &id, ULONG_MAX, XA_PRESENT));
 }

@@ -85,6 +85,8 @@ int iommufd_object_hold(struct iommufd_object *obj);
 void iommufd_object_release(struct iommufd_object *obj);
 
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
+bool iommufd_object_claim(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_bury(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_destroy_owned(struct iommufd_ctx *ictx,
 				  struct iommufd_object *obj);
 bool iommufd_object_destroy_unused(struct iommufd_ctx *ictx,

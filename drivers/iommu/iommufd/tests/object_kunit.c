@@ -300,6 +300,45 @@ static void object_test_destroy_all(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&ictx->objects));
 }
 
+/* One that goes with another object leaves an id that nobody else gets */
+static void tombstone(struct kunit *test)
+{
+	struct iommufd_ctx *ictx = test->priv;
+	struct trail *trail = trail_alloc(test);
+	struct iommufd_object *obj, *other;
+	u32 id;
+
+	obj = make(test, trail, &test_ops);
+	id = obj->id;
+	iommufd_object_finalize(ictx, obj);
+	KUNIT_EXPECT_TRUE(test, is_found(ictx, id));
+
+	/* Not as long as another object needs it */
+	iommufd_object_hold(obj);
+	KUNIT_EXPECT_FALSE(test, iommufd_object_claim(ictx, obj));
+	KUNIT_EXPECT_TRUE(test, is_found(ictx, id));
+	iommufd_object_release(obj);
+
+	KUNIT_ASSERT_TRUE(test, iommufd_object_claim(ictx, obj));
+	KUNIT_EXPECT_FALSE(test, is_found(ictx, id));
+	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_destroy(ictx, id));
+	/* There is one that buries it */
+	KUNIT_EXPECT_FALSE(test, iommufd_object_claim(ictx, obj));
+	KUNIT_EXPECT_EQ(test, 0, trail->destroyed);
+	iommufd_object_bury(ictx, obj);
+	KUNIT_EXPECT_EQ(test, 1, trail->destroyed);
+
+	KUNIT_EXPECT_FALSE(test, is_found(ictx, id));
+	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_destroy(ictx, id));
+	other = make(test, trail, &test_ops);
+	KUNIT_EXPECT_NE(test, id, other->id);
+	iommufd_object_finalize(ictx, other);
+	/* With the tombstone, which object_exit() finds */
+	iommufd_object_destroy_all(ictx);
+	KUNIT_EXPECT_EQ(test, 2, trail->destroyed);
+	KUNIT_EXPECT_FALSE(test, xa_empty(&ictx->objects));
+}
+
 static struct kunit_case object_cases[] = {
 	KUNIT_CASE(object_test_steps),
 	KUNIT_CASE(object_test_lookup),
@@ -307,6 +346,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(object_test_empty),
 	KUNIT_CASE(object_test_wait),
 	KUNIT_CASE(object_test_destroy_all),
+	KUNIT_CASE(tombstone),
 	{}
 };
 
