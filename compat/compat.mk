@@ -11,7 +11,7 @@
 #   linux/iova_bitmap.h   IOMMUFD_DRIVER chooses between prototypes and empty inlines; no struct is concerned.
 #   linux/iommufd.h, linux/vfio.h, linux/vfio_pci_core.h    are replaced by ours.
 # So a symbol that is defined here cannot change the layout of anything shared with the kernel.
-compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_VFIO_CONTAINER=y \
+compat-config := IOMMUFD=m IOMMUFD_DRIVER=y IOMMUFD_DRIVER_CORE=y IOMMUFD_VFIO_CONTAINER=y \
 	VFIO=m VFIO_GROUP=y VFIO_DEVICE_CDEV=y VFIO_VIRQFD=y VFIO_DEBUGFS=y \
 	VFIO_PCI_CORE=m VFIO_PCI=m VFIO_PCI_MMAP=y VFIO_PCI_INTX=y VFIO_MDEV=m
 

@@ -158,4 +158,42 @@ static inline int compat_dev_disable_feat(struct device *dev,
 	mock_attach_static(domain, dev)
 #endif
 
+/*
+ * Until 6.16 no driver had virtual IOMMUs. These stand in for all that is in
+ * drivers/iommu/iommufd/viommu_driver.h.
+ */
+#ifdef COMPAT_LACKS_VIOMMU
+#define __IOMMUFD_VIOMMU_DRIVER_H
+struct iommufd_viommu;
+
+static inline size_t iommufd_driver_viommu_size(struct device *dev,
+						unsigned int type)
+{
+	return 0;
+}
+
+static inline int
+iommufd_driver_viommu_init(struct iommufd_viommu *viommu,
+			   struct iommu_domain *parent,
+			   const struct iommu_user_data *user_data)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int
+compat_iommu_copy_struct_to_user(const struct iommu_user_data *dst,
+				 const void *src, unsigned int type,
+				 size_t len, size_t min_len)
+{
+	if (dst->type != type || dst->len < min_len || dst->len > len)
+		return -EINVAL;
+	return copy_to_user(dst->uptr, src, dst->len) ? -EFAULT : 0;
+}
+
+#define iommu_copy_struct_to_user(user_data, from, data_type, min_last) \
+	compat_iommu_copy_struct_to_user(				\
+		user_data, from, data_type, sizeof(*(from)),		\
+		offsetofend(typeof(*(from)), min_last))
+#endif
+
 #endif

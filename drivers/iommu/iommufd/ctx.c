@@ -29,6 +29,7 @@ struct iommufd_ctx *iommufd_ctx_alloc(struct file *file, bool type1)
 	ictx->type1 = type1;
 	ictx->account_mode = type1 ? PIN_ACCOUNT_MM : PIN_ACCOUNT_USER;
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	mt_init_flags(&ictx->mmaps, MT_FLAGS_ALLOC_RANGE);
 	mutex_init(&ictx->takeover_mutex);
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
@@ -49,6 +50,8 @@ void iommufd_ctx_free(struct iommufd_ctx *ictx)
 	/* Devices and accesses hold the file, so that there are none left */
 	iommufd_object_destroy_all(ictx);
 	WARN_ON(!list_empty(&ictx->groups));
+	WARN_ON(!mtree_empty(&ictx->mmaps));
+	mtree_destroy(&ictx->mmaps);
 	xa_destroy(&ictx->objects);
 	mutex_destroy(&ictx->container.lock);
 	mutex_destroy(&ictx->groups_lock);

@@ -3,6 +3,7 @@
 #define __IOMMUFD_CTX_H
 
 #include <linux/list.h>
+#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
@@ -42,6 +43,7 @@ struct iommufd_container {
  *                  in which order they are taken. Outside of iova_rwsem
  * @groups_lock: protects @groups
  * @groups: struct iommufd_group list
+ * @mmaps: struct iommufd_mmap by page offset in the file; has a lock of its own
  * @destroy_wait: woken when the last call that uses an object ends
  * @account_mode: whom maps are charged to, an enum pin_account_mode; written
  *                while there are no objects
@@ -60,6 +62,7 @@ struct iommufd_ctx {
 	struct mutex takeover_mutex; /* See above */
 	struct mutex groups_lock; /* See above */
 	struct list_head groups;
+	struct maple_tree mmaps;
 	wait_queue_head_t destroy_wait;
 
 	enum pin_account_mode account_mode;

@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
+#include "vdevice.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
@@ -40,6 +41,7 @@ static void iommufd_device_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_device *idev = to_idev(obj);
 
+	iommufd_vdevice_unplug(idev);
 	/* Whoever bound it has to do that */
 	WARN_ON(iommufd_pasid_detach_all(idev));
 	scoped_guard(mutex, &idev->igroup->lock)

@@ -129,6 +129,7 @@ struct iommufd_group {
  * @bound_entry: link in igroup->devices
  * @entry: link in the devices of an attachment of @igroup while attached
  * @attached: under igroup->lock
+ * @vdev: its virtual device, or NULL; under igroup->lock
  * @enforce_coherency: its IOMMU can force DMA to be cache coherent
  */
 struct iommufd_device {
@@ -139,6 +140,7 @@ struct iommufd_device {
 	struct list_head bound_entry;
 	struct list_head entry;
 	bool attached;
+	struct iommufd_vdevice *vdev;
 	bool enforce_coherency;
 };
 

@@ -11,7 +11,10 @@
 
 #include "fault.h"
 #include "iommufd_private.h"
+#include "mmap.h"
 #include "mock/mock.h"
+#include "vdevice.h"
+#include "viommu.h"
 
 static struct miscdevice vfio_misc_dev;
 
@@ -129,13 +132,13 @@ static const struct iommufd_ioctl_op iommufd_ioctl_ops[] = {
 	IOCTL_OP(IOMMU_IOAS_UNMAP, iommufd_ioas_unmap, struct iommu_ioas_unmap,
 		 length),
 	IOCTL_OP(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
-	IOCTL_OP(IOMMU_VDEVICE_ALLOC, iommufd_not_supported,
+	IOCTL_OP(IOMMU_VDEVICE_ALLOC, iommufd_vdevice_alloc_ioctl,
 		 struct iommu_vdevice_alloc, virt_id),
 	IOCTL_OP(IOMMU_VEVENTQ_ALLOC, iommufd_not_supported,
 		 struct iommu_veventq_alloc, __reserved),
 	IOCTL_OP(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas,
 		 __reserved),
-	IOCTL_OP(IOMMU_VIOMMU_ALLOC, iommufd_not_supported,
+	IOCTL_OP(IOMMU_VIOMMU_ALLOC, iommufd_viommu_alloc_ioctl,
 		 struct iommu_viommu_alloc, out_viommu_id),
 #if IS_ENABLED(CONFIG_IOMMUFD_TEST)
 	IOCTL_OP(IOMMU_TEST_CMD, iommufd_test, struct iommu_test_cmd, last),
@@ -183,6 +186,7 @@ static const struct file_operations iommufd_fops = {
 	.release = iommufd_fops_release,
 	.unlocked_ioctl = iommufd_fops_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = iommufd_fops_mmap,
 #ifdef CONFIG_PROC_FS
 	.show_fdinfo = iommufd_show_fdinfo,
 #endif

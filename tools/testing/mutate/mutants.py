@@ -56,6 +56,7 @@ def debug(name, file, function, old, new, *tests, why=None):
 ABI, IOAS, MAP = "iommu/iommufd_abi", "iommu/iommufd_ioas", "iommu/iommufd_map"
 MOCK, MOCK_FILE, MOCK_PROCESS, MOCK_HWPT = "iommu/iommufd_mock", "iommu/iommufd_mock_file", "iommu/iommufd_mock_process", "iommu/iommufd_mock_hwpt"
 MOCK_NESTED, MOCK_FAULT = "iommu/iommufd_mock_nested", "iommu/iommufd_mock_fault"
+VIOMMU = "iommu/iommufd_mock_viommu"
 MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_fail", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
@@ -150,6 +151,14 @@ uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault
 F = IOMMUFD + "queue_file.c"
 uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")
+uml("tombstone-is-free", IOMMUFD + "object.c", "iommufd_object_bury", "\txas_store(&xas, XA_ZERO_ENTRY);\n", "\t__xa_erase(&ictx->objects, obj->id);\n", "iommufd_object", f"{VIOMMU}:tombstone")
+uml("viommu-without-parent", IOMMUFD + "viommu.c", "iommufd_viommu_destroy", "\tiommufd_object_release(&viommu->hwpt->common.obj);\n", "", None, f"{VIOMMU}:alloc_answers")
+uml("vdevice-keeps-name", IOMMUFD + "vdevice.c", "iommufd_vdevice_part", "\txa_erase(&vdev->viommu->vdevs, vdev->virt_id);\n", "", "iommufd_viommu", f"{VIOMMU}:tombstone")
+uml("vdevice-init-fails-and-holds", IOMMUFD + "vdevice.c", "iommufd_vdevice_pair", "err_release:\n", "err_release:\n\tiommufd_object_hold(&viommu->obj);\n", "iommufd_viommu")
+uml("unplug-leaves-vdevice", IOMMUFD + "device.c", "iommufd_device_destroy", "\tiommufd_vdevice_unplug(idev);\n", "", None, f"{VIOMMU}:tombstone")
+uml("mmap-of-any-length", IOMMUFD + "mmap.c", "iommufd_mmap_find", " && mmap->npages == npages", "", None, f"{VIOMMU}:mmap")
+uml("mmap-copy-holds-nothing", IOMMUFD + "mmap.c", "iommufd_vma_open", "\trefcount_inc(&owner->users);\n", "", None, f"{VIOMMU}:mmap,mmap_fork")
+uml("mmap-at-0", IOMMUFD + "driver.c", "_iommufd_alloc_mmap", "mmap->npages, 1,", "mmap->npages, 0,", "iommufd_viommu")
 F = IOMMUFD + "main.c"
 uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{ABI}:size_rules")
 uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{ABI}:fdinfo_objects")

@@ -13,6 +13,7 @@ static unsigned int memory_limit = 65536;
 
 static DECLARE_FAULT_ATTR(fail_iommufd);
 static struct dentry *debugfs_root;
+static const struct iommufd_viommu_driver *mock_driver;
 
 /**
  * iommufd_test_batch - how long a temporary array of pointers may be
@@ -59,6 +60,18 @@ bool iommufd_selftest_is_mock_dev(struct device *dev)
 }
 
 /**
+ * iommufd_selftest_viommu_driver - who makes virtual IOMMUs for a mock device?
+ * @dev: any device
+ *
+ * Return: how it is done, or NULL if it is not a mock device.
+ */
+const struct iommufd_viommu_driver *
+iommufd_selftest_viommu_driver(struct device *dev)
+{
+	return iommufd_selftest_is_mock_dev(dev) ? mock_driver : NULL;
+}
+
+/**
  * mock_hooks_set_memory_limit - make temporary arrays small
  * @limit: their bytes at most
  */
@@ -69,9 +82,11 @@ void mock_hooks_set_memory_limit(unsigned int limit)
 
 /**
  * mock_hooks_init - let tests choose what fails
+ * @driver: how the mock IOMMU makes virtual IOMMUs
  */
-void mock_hooks_init(void)
+void mock_hooks_init(const struct iommufd_viommu_driver *driver)
 {
+	mock_driver = driver;
 	debugfs_root = fault_create_debugfs_attr("fail_iommufd", NULL,
 						 &fail_iommufd);
 	/* Kernels without it still run all other tests */

@@ -9,6 +9,7 @@
 #include "hardware.h"
 #include "mock.h"
 #include "ops.h"
+#include "viommu.h"
 
 /**
  * iommufd_test - the ioctl IOMMU_TEST_CMD
@@ -83,13 +84,14 @@ int iommufd_test_init(void)
 
 	if (rc)
 		return rc;
+	mock_hooks_init(&mock_viommu_driver);
 	rc = mock_iommu_register();
 	if (rc) {
+		mock_hooks_exit();
 		mock_iopf_exit();
 		return rc;
 	}
 	mock_dmabuf_register();
-	mock_hooks_init();
 	return 0;
 }
 
@@ -100,8 +102,8 @@ int iommufd_test_init(void)
  */
 void iommufd_test_exit(void)
 {
-	mock_hooks_exit();
 	mock_dmabuf_unregister();
 	mock_iommu_unregister();
+	mock_hooks_exit();
 	mock_iopf_exit();
 }
