@@ -79,7 +79,8 @@ static void iommufd_access_leave(struct iommufd_access *access)
 	}
 	access->ioas_unpin = NULL;
 
-	xa_erase(&ioas->accesses, access->obj.id);
+	if (!access->keeps)
+		xa_erase(&ioas->accesses, access->obj.id);
 	if (access->ops->needs_pin_pages)
 		iopt_remove_pin_access(&ioas->iopt);
 	iommufd_object_release(&ioas->obj);
@@ -98,8 +99,10 @@ static int iommufd_access_join(struct iommufd_access *access,
 		if (rc)
 			goto err_release;
 	}
-	rc = xa_err(xa_store(&ioas->accesses, access->obj.id, access,
-			     GFP_KERNEL_ACCOUNT));
+	/* One that keeps what it has pinned need not be found by an unmap */
+	if (!access->keeps)
+		rc = xa_err(xa_store(&ioas->accesses, access->obj.id, access,
+				     GFP_KERNEL_ACCOUNT));
 	if (rc)
 		goto err_remove;
 	/* It writes with the CPU, which no page table tracks */
@@ -205,6 +208,58 @@ void iommufd_access_destroy(struct iommufd_access *access)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
+static const struct iommufd_access_ops iommufd_access_internal_ops = {
+	.needs_pin_pages = 1,
+};
+
+/**
+ * iommufd_access_create_internal - create an access of iommufd itself
+ * @ictx: the context; no reference is taken
+ * @ioas: whose IOVA it uses, from now on
+ *
+ * What it pins stays mapped: an unmap fails with -EBUSY. It has no id and does
+ * not keep the context from being closed, so that it has to belong to an object.
+ *
+ * Return: the access, for iommufd_access_destroy_internal(), or an ERR_PTR:
+ * -EADDRINUSE if the IOAS has mappings that are not page-aligned.
+ */
+struct iommufd_access *
+iommufd_access_create_internal(struct iommufd_ctx *ictx,
+			       struct iommufd_ioas *ioas)
+{
+	struct iommufd_access *access;
+	int rc;
+
+	access = kzalloc(sizeof(*access), GFP_KERNEL_ACCOUNT);
+	if (!access)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&access->lock);
+	access->ictx = ictx;
+	access->ops = &iommufd_access_internal_ops;
+	access->keeps = true;
+	rc = iommufd_access_join(access, ioas);
+	if (rc) {
+		mutex_destroy(&access->lock);
+		kfree(access);
+		return ERR_PTR(rc);
+	}
+	access->ioas = ioas;
+	access->ioas_unpin = ioas;
+	return access;
+}
+
+/**
+ * iommufd_access_destroy_internal - undo iommufd_access_create_internal()
+ * @access: the access, which has nothing pinned; freed
+ */
+void iommufd_access_destroy_internal(struct iommufd_access *access)
+{
+	scoped_guard(mutex, &access->lock)
+		iommufd_access_leave(access);
+	mutex_destroy(&access->lock);
+	kfree(access);
+}
+
 /* An unmap needs [iova, iova + length): ask all accesses to unpin it */
 static void iommufd_access_notify_unmap(struct io_pagetable *iopt,
 					unsigned long iova,
@@ -272,7 +327,8 @@ static struct iopt_area *iommufd_access_area(struct io_pagetable *iopt,
 
 /* Give back the pins of [iova, last], all of which are there */
 static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
-				       unsigned long iova, unsigned long last)
+				       unsigned long iova, unsigned long last,
+				       bool keeps)
 {
 	for (;;) {
 		struct iopt_area *area = iopt_area_at(iopt, iova);
@@ -283,6 +339,8 @@ static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
 			return;
 		slice = iommufd_access_slice(area, iova, last);
 		iopt_slice_unpin(&slice);
+		if (keeps)
+			atomic_dec(&area->num_keepers);
 		atomic_dec(&area->num_accesses);
 		if (last <= area->node.last)
 			return;
@@ -292,7 +350,8 @@ static void iommufd_access_unpin_areas(struct io_pagetable *iopt,
 
 static int iommufd_access_pin_areas(struct io_pagetable *iopt,
 				    unsigned long iova, unsigned long last,
-				    struct page **out, unsigned int flags)
+				    struct page **out, unsigned int flags,
+				    bool keeps)
 {
 	unsigned long start = iova;
 	struct iopt_slice slice;
@@ -315,13 +374,15 @@ static int iommufd_access_pin_areas(struct io_pagetable *iopt,
 		if (rc)
 			break;
 		atomic_inc(&area->num_accesses);
+		if (keeps)
+			atomic_inc(&area->num_keepers);
 		if (last <= area->node.last)
 			goto out_unlock;
 		out += iopt_slice_last_index(&slice) - slice.index + 1;
 		iova = area->node.last + 1;
 	}
 	if (iova != start)
-		iommufd_access_unpin_areas(iopt, start, iova - 1);
+		iommufd_access_unpin_areas(iopt, start, iova - 1, keeps);
 out_unlock:
 	up_read(&iopt->iova_rwsem);
 	return rc;
@@ -349,7 +410,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	unsigned long last;
 	int rc;
 
-	if (WARN_ON_ONCE(!access->ops->needs_pin_pages || !access->ops->unmap))
+	if (WARN_ON_ONCE(!access->ops->needs_pin_pages ||
+			 (!access->ops->unmap && !access->keeps)))
 		return -EINVAL;
 	if (!length)
 		return -EINVAL;
@@ -359,7 +421,8 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	if (mutex_lock_killable(&access->lock))
 		return -EINTR;
 	rc = access->ioas ? iommufd_access_pin_areas(&access->ioas->iopt, iova,
-						     last, out_pages, flags) :
+						     last, out_pages, flags,
+						     access->keeps) :
 			    -ENOENT;
 	mutex_unlock(&access->lock);
 	return rc;
@@ -386,7 +449,8 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	if (WARN_ON(!access->ioas_unpin))
 		return;
 	guard(rwsem_read)(&access->ioas_unpin->iopt.iova_rwsem);
-	iommufd_access_unpin_areas(&access->ioas_unpin->iopt, iova, last);
+	iommufd_access_unpin_areas(&access->ioas_unpin->iopt, iova, last,
+				   access->keeps);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 

@@ -190,6 +190,10 @@ static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
 		return refuse(iopt->refusal, -EINVAL,
 			      "unmap: cannot split at 0x%lx the mapping at 0x%lx-0x%lx",
 			      iova, area->node.start, area->node.last);
+	if (atomic_read(&area->num_keepers))
+		return refuse(iopt->refusal, -EBUSY,
+			      "unmap: a hardware queue works in the mapping at 0x%lx-0x%lx",
+			      area->node.start, area->node.last);
 	if (atomic_read(&area->num_accesses)) {
 		area->prevent_access = true;
 		*busy = area->node;

@@ -81,6 +81,8 @@ enum iopt_area_state {
  * @prevent_access: refuse new accesses, an unmap is waiting; under iova_rwsem
  * @num_accesses: pins by accesses; under iova_rwsem for writing, or atomic
  *                under it for reading
+ * @num_keepers: those of them that an unmap does not ask to unpin, and fails for;
+ *               as @num_accesses
  * @user: the range of indices, in pages.users while there is a domain
  * @pages: the memory; constant
  * @page_offset: offset of the first byte in its page; constant
@@ -93,6 +95,7 @@ struct iopt_area {
 	enum iopt_area_state state;
 	bool prevent_access;
 	atomic_t num_accesses;
+	atomic_t num_keepers;
 	struct interval_tree_node user;
 	struct iopt_pages *pages;
 	unsigned int page_offset;

@@ -186,6 +186,7 @@ bool iommufd_pasid_detach_all(struct iommufd_device *idev);
  *              the owner is asked to unpin; holds a reference
  * @ops: constant
  * @data: cookie for @ops
+ * @keeps: nobody is asked to unpin, and an unmap of what is pinned fails; constant
  */
 struct iommufd_access {
 	struct iommufd_object obj;
@@ -195,7 +196,13 @@ struct iommufd_access {
 	struct iommufd_ioas *ioas_unpin;
 	const struct iommufd_access_ops *ops;
 	void *data;
+	bool keeps;
 };
+
+struct iommufd_access *
+iommufd_access_create_internal(struct iommufd_ctx *ictx,
+			       struct iommufd_ioas *ioas);
+void iommufd_access_destroy_internal(struct iommufd_access *access);
 
 extern const struct iopt_access_ops iommufd_access_iopt_ops;
 

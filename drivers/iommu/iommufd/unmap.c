@@ -52,6 +52,10 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
 			return refuse(iopt->refusal, -EBUSY,
 				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
 				      node->start, node->last);
+		if (atomic_read(&area->num_keepers))
+			return refuse(iopt->refusal, -EBUSY,
+				      "unmap: a hardware queue works in the mapping at 0x%lx-0x%lx",
+				      node->start, node->last);
 		if (atomic_read(&area->num_accesses)) {
 			area->prevent_access = true;
 			in_use = true;
@@ -77,7 +81,7 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
  * IOVA until they are unfilled and flushed.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by another call, -EAGAIN if accesses are in the way; with
+ * made or removed by another call or must not be removed, -EAGAIN if accesses are in the way; with
  * nothing changed but prevent_access up to *end.
  */
 static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
@@ -247,7 +251,8 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  * or not at all, and so do more if no other call changes the range.
  *
  * Return: 0; -ENOENT if the range is empty or would split an area, -EBUSY if
- * another thread is making or removing an area in it, -EINTR if the caller was
+ * another thread is making or removing an area in it or hardware works on a
+ * queue in one, -EINTR if the caller was
  * killed, -EDEADLOCK if an access does not unpin, -EINVAL if the length is 0,
  * -EOVERFLOW if the range wraps.
  */
@@ -275,8 +280,9 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
  *
  * In batches, as iopt_unmap().
  *
- * Return: 0, -EBUSY if another thread is making or removing an area, -EINTR if
- * the caller was killed, or -EDEADLOCK if an access does not unpin.
+ * Return: 0, -EBUSY if another thread is making or removing an area or hardware
+ * works on a queue in one, -EINTR if the caller was killed, or -EDEADLOCK if an
+ * access does not unpin.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {

@@ -159,6 +159,8 @@ uml("unplug-leaves-vdevice", IOMMUFD + "device.c", "iommufd_device_destroy", "\t
 uml("mmap-of-any-length", IOMMUFD + "mmap.c", "iommufd_mmap_find", " && mmap->npages == npages", "", None, f"{VIOMMU}:mmap")
 uml("mmap-copy-holds-nothing", IOMMUFD + "mmap.c", "iommufd_vma_open", "\trefcount_inc(&owner->users);\n", "", None, f"{VIOMMU}:mmap,mmap_fork")
 uml("mmap-at-0", IOMMUFD + "driver.c", "_iommufd_alloc_mmap", "mmap->npages, 1,", "mmap->npages, 0,", "iommufd_viommu")
+uml("hw-queue-takes-any-pages", IOMMUFD + "hw_queue.c", "iommufd_hw_queue_phys", "page_to_pfn(pages[i]) != page_to_pfn(pages[0]) + i", "false", None, f"{VIOMMU}:hw_queue_not_contiguous")
+uml("unmap-under-hw-queue", IOMMUFD + "access.c", "iommufd_access_pin_areas", "\t\tif (keeps)\n\t\t\tatomic_inc(&area->num_keepers);\n", "", None, f"{VIOMMU}:hw_queue")
 F = IOMMUFD + "main.c"
 uml("size-rule", F, "iommufd_fops_ioctl", "ucmd.user_size < op->min_size", "ucmd.user_size < op->size", None, f"{ABI}:size_rules")
 uml("fdinfo-keeps-object", IOMMUFD + "fdinfo.c", "iommufd_show_fdinfo", "\t\tiommufd_object_put(ictx, obj);\n", "", None, f"{ABI}:fdinfo_objects")
@@ -200,7 +202,7 @@ uml("dirty-reads-unlocked", F, "iommufd_dirty_read_step", "\tguard(rwsem_write)(
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = iommufd_dirty_read_range(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK_HWPT}:dirty", "iommu/dirty:on_again")
 F = IOMMUFD + "access.c"
 uml("access-leaves-alignment", F, "iommufd_access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_alignment")
-uml("access-half-pinned", F, "iommufd_access_pin_areas", "\t\tiommufd_access_unpin_areas(iopt, start, iova - 1);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_pin_across_mappings,access_pin_bad")
+uml("access-half-pinned", F, "iommufd_access_pin_areas", "\t\tiommufd_access_unpin_areas(iopt, start, iova - 1, keeps);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_pin_across_mappings,access_pin_bad")
 uml("access-writes-read-only", F, "iommufd_access_area", "!(area->pages->writable && (area->prot & IOMMU_WRITE))", "!area->pages->writable", None, f"{MOCK_ACCESS}:access_pin_bad,access_rw_bad")
 F = IOMMUFD + "slice_rw.c"
 uml("copy-ignores-pins", F, "iopt_slice_page", "if (interval_tree_iter_first(&pages->users, index, index)) {", "if (0) {", None, "iommu/iommufd_access:pinned_memory")
