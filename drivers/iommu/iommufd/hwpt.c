@@ -7,6 +7,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
+#include "viommu.h"
 
 static struct iommufd_hwpt *
 iommufd_hwpt_alloc_paging(struct iommufd_device *idev,
@@ -60,6 +61,9 @@ iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
 	case IOMMUFD_OBJ_HWPT_PAGING:
 		return iommufd_hwpt_nested_alloc(idev, to_hwpt_paging(pt),
 						 cmd->flags, user_data);
+	case IOMMUFD_OBJ_VIOMMU:
+		return iommufd_hwpt_nested_alloc_viommu(idev, to_viommu(pt),
+							cmd->flags, user_data);
 	case IOMMUFD_OBJ_HWPT_NESTED:
 		return ERR_PTR(refuse(&idev->ictx->refusal, -EINVAL,
 				      "hwpt: hwpt %u is nested itself",

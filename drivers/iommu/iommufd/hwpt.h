@@ -17,6 +17,7 @@ struct iommufd_group;
 struct iommufd_hwpt_paging;
 struct iommufd_ioas;
 struct iommufd_ucmd;
+struct iommufd_viommu;
 
 /**
  * struct iommufd_hwpt - a hardware page table, of any kind
@@ -131,6 +132,10 @@ struct iommufd_hwpt *
 iommufd_hwpt_nested_alloc(struct iommufd_device *idev,
 			  struct iommufd_hwpt_paging *parent, u32 flags,
 			  const struct iommu_user_data *user_data);
+struct iommufd_hwpt *
+iommufd_hwpt_nested_alloc_viommu(struct iommufd_device *idev,
+				 struct iommufd_viommu *viommu, u32 flags,
+				 const struct iommu_user_data *user_data);
 
 /* invalidate.c */
 int iommufd_invalidate_entries(struct iommufd_object *obj,

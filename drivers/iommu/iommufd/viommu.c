@@ -25,6 +25,18 @@ static void iommufd_viommu_destroy(struct iommufd_object *obj)
 	iommufd_object_release(&viommu->hwpt->common.obj);
 }
 
+static int iommufd_viommu_invalidate(struct iommufd_object *obj,
+				     struct iommu_user_data_array *array)
+{
+	struct iommufd_viommu *viommu = to_viommu(obj);
+
+	if (!viommu->ops->cache_invalidate) {
+		array->entry_num = 0;
+		return -EOPNOTSUPP;
+	}
+	return viommu->ops->cache_invalidate(viommu, array);
+}
+
 static void iommufd_viommu_show(struct iommufd_object *obj, struct seq_file *m)
 {
 	struct iommufd_viommu *viommu = to_viommu(obj);
@@ -46,6 +58,7 @@ const struct iommufd_object_ops iommufd_viommu_object_ops = {
 	.type = IOMMUFD_OBJ_VIOMMU,
 	.name = "viommu",
 	.destroy = iommufd_viommu_destroy,
+	.invalidate = iommufd_viommu_invalidate,
 	.busy = iommufd_viommu_busy,
 	.show = iommufd_viommu_show,
 };

@@ -17,6 +17,7 @@
 
 struct device;
 struct iommu_user_data;
+struct iommufd_viommu;
 struct mutex;
 struct platform_device;
 
@@ -81,6 +82,9 @@ struct iommu_domain *mock_domain_alloc_paging(struct device *dev);
 struct iommu_domain *
 mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 			 u32 flags, const struct iommu_user_data *user_data);
+struct iommu_domain *
+mock_nested_alloc(struct iommu_domain *parent, struct iommufd_viommu *viommu,
+		  u32 flags, const struct iommu_user_data *user_data);
 bool mock_nested_iotlb(struct iommu_domain *domain, unsigned int id,
 		       u32 *iotlb);
 bool mock_domain_is(const struct iommu_domain *domain);

@@ -7,6 +7,7 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
@@ -17,11 +18,13 @@
  * struct mock_nested_domain - a page table that the user owns
  * @domain: what the IOMMU core knows of it
  * @parent: what it is nested in
+ * @viommu: the virtual IOMMU that it is of, which its hwpt holds, or NULL
  * @iotlb: what its IOTLB holds; 0 once it is invalidated
  */
 struct mock_nested_domain {
 	struct iommu_domain domain;
 	struct iommu_domain *parent;
+	struct iommufd_viommu *viommu;
 	u32 iotlb[MOCK_NESTED_DOMAIN_IOTLB_NUM];
 };
 
@@ -31,12 +34,21 @@ mock_nested_domain_of(struct iommu_domain *domain)
 	return container_of(domain, struct mock_nested_domain, domain);
 }
 
-/* Both stages have to suit the device */
+/* Both stages have to suit the device, and a virtual IOMMU has to know it */
 static int mock_nested_attach_dev(struct iommu_domain *domain,
 				  struct device *dev, struct iommu_domain *old)
 {
-	if (!mock_domain_suits(mock_nested_domain_of(domain)->parent, dev))
+	struct mock_nested_domain *mock = mock_nested_domain_of(domain);
+	unsigned long vdev_id;
+	int rc;
+
+	if (!mock_domain_suits(mock->parent, dev))
 		return -EINVAL;
+	if (mock->viommu) {
+		rc = iommufd_viommu_get_vdev_id(mock->viommu, dev, &vdev_id);
+		if (rc)
+			return rc;
+	}
 	return mock_iopf_attach(dev, IOMMU_NO_PASID, domain);
 }
 
@@ -94,17 +106,17 @@ static const struct iommu_domain_ops mock_nested_domain_ops = {
 };
 
 /**
- * mock_domain_alloc_nested - allocate a domain, for &iommu_ops.domain_alloc_nested
- * @dev: a mock device
+ * mock_nested_alloc - allocate a domain
  * @parent: what it is nested in
+ * @viommu: the virtual IOMMU that it is of, or NULL
  * @flags: IOMMU_HWPT_ALLOC_PASID or 0
  * @user_data: struct iommu_hwpt_selftest of the user
  *
  * Return: the domain or an ERR_PTR.
  */
 struct iommu_domain *
-mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
-			 u32 flags, const struct iommu_user_data *user_data)
+mock_nested_alloc(struct iommu_domain *parent, struct iommufd_viommu *viommu,
+		  u32 flags, const struct iommu_user_data *user_data)
 {
 	struct iommu_hwpt_selftest data = {};
 	struct mock_nested_domain *mock;
@@ -127,9 +139,26 @@ mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 	mock->domain.type = IOMMU_DOMAIN_NESTED;
 	mock->domain.ops = &mock_nested_domain_ops;
 	mock->parent = parent;
+	mock->viommu = viommu;
 	for (i = 0; i != ARRAY_SIZE(mock->iotlb); i++)
 		mock->iotlb[i] = data.iotlb;
 	return &mock->domain;
+}
+
+/**
+ * mock_domain_alloc_nested - allocate a domain, for &iommu_ops.domain_alloc_nested
+ * @dev: a mock device
+ * @parent: what it is nested in
+ * @flags: IOMMU_HWPT_ALLOC_PASID or 0
+ * @user_data: struct iommu_hwpt_selftest of the user
+ *
+ * Return: the domain or an ERR_PTR.
+ */
+struct iommu_domain *
+mock_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
+			 u32 flags, const struct iommu_user_data *user_data)
+{
+	return mock_nested_alloc(parent, NULL, flags, user_data);
 }
 
 /**

@@ -20,6 +20,7 @@
 /**
  * struct mock_viommu - a virtual IOMMU
  * @core: what iommufd has of it
+ * @parent: the domain of the page table that translates the guest's addresses
  * @page: memory that stands for a page of registers, or NULL
  * @mmap_offset: where the user can map it
  * @lock: protects @queues
@@ -27,6 +28,7 @@
  */
 struct mock_viommu {
 	struct iommufd_viommu core;
+	struct iommu_domain *parent;
 	u32 *page;
 	unsigned long mmap_offset;
 	struct mutex lock; /* See above */
@@ -59,6 +61,14 @@ static void mock_viommu_destroy(struct iommufd_viommu *viommu)
 		free_pages((unsigned long)mock->page, MOCK_MMAP_ORDER);
 	}
 	mutex_destroy(&mock->lock);
+}
+
+static struct iommu_domain *
+mock_viommu_alloc_nested(struct iommufd_viommu *viommu, u32 flags,
+			 const struct iommu_user_data *user_data)
+{
+	return mock_nested_alloc(to_mock_viommu(viommu)->parent, viommu, flags,
+				 user_data);
 }
 
 static int mock_viommu_invalidate_one(struct iommufd_viommu *viommu,
@@ -160,6 +170,7 @@ static int mock_hw_queue_init_phys(struct iommufd_hw_queue *hw_queue, u32 index,
 
 static const struct iommufd_viommu_ops mock_viommu_ops = {
 	.destroy = mock_viommu_destroy,
+	.alloc_domain_nested = mock_viommu_alloc_nested,
 	.cache_invalidate = mock_viommu_invalidate,
 	.get_hw_queue_size = mock_get_hw_queue_size,
 	.hw_queue_init_phys = mock_hw_queue_init_phys,
@@ -224,6 +235,7 @@ static int mock_viommu_init(struct iommufd_viommu *viommu,
 		if (rc)
 			return rc;
 	}
+	mock->parent = parent;
 	mutex_init(&mock->lock);
 	viommu->ops = &mock_viommu_ops;
 	return 0;

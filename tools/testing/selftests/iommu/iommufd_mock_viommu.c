@@ -289,6 +289,105 @@ TEST_F(viommu, close_with_all)
 	self->fd = iommufd_open();
 }
 
+/* Nested page tables of a virtual IOMMU, and its invalidations */
+
+TEST_F(viommu, nested)
+{
+	__u32 idev = self->dev.idev, vdev, nested, id;
+
+	ASSERT_EQ(0, mock_nested_alloc(self->fd, idev, self->viommu, 1,
+				       &nested));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->fd, self->viommu));
+	EXPECT_EQ(-EOPNOTSUPP, hwpt_alloc(self->fd, idev, self->viommu, 0,
+					  &id));
+	EXPECT_EQ(-EOPNOTSUPP, hwpt_alloc(self->fd, idev, self->viommu,
+					  IOMMU_HWPT_ALLOC_NEST_PARENT, &id));
+	/* By another device of the same IOMMU */
+	ASSERT_EQ(0, mock_nested_alloc(self->fd, self->other.idev, self->viommu,
+				       1, &id));
+	EXPECT_EQ(0, obj_destroy(self->fd, id));
+
+	/* The guest's IOMMU does not know the device without a name for it */
+	EXPECT_EQ(-ENOENT, mock_replace(self->fd, &self->dev, nested));
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, idev, 7, &vdev));
+	ASSERT_EQ(0, mock_replace(self->fd, &self->dev, nested));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->fd, nested));
+	/* The name may go while it is attached, and come back */
+	EXPECT_EQ(0, obj_destroy(self->fd, vdev));
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, idev, 7, &vdev));
+
+	/* And so may the device */
+	ASSERT_EQ(0, mock_detach(self->fd, &self->dev));
+	EXPECT_EQ(-ENOENT, obj_destroy(self->fd, vdev));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->fd, self->viommu));
+	EXPECT_EQ(0, obj_destroy(self->fd, nested));
+	EXPECT_EQ(0, obj_destroy(self->fd, self->viommu));
+	EXPECT_EQ(0, obj_destroy(self->fd, self->parent));
+}
+
+static int check_cache(int fd, __u32 idev, __u32 id, __u32 cache)
+{
+	struct iommu_test_cmd cmd = {
+		.id = idev,
+		.check_dev_cache = { .id = id, .cache = cache },
+	};
+
+	return mock_call(fd, IOMMU_TEST_OP_DEV_CHECK_CACHE, &cmd);
+}
+
+TEST_F(viommu, invalidate_caches)
+{
+	const __u32 type = IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST;
+	struct iommu_viommu_invalidate_selftest inv[3] = {
+		{ .vdev_id = 7, .cache_id = 1 },
+		{ .vdev_id = 7, .cache_id = 2 },
+		{ .vdev_id = 8, .cache_id = 3 },
+	};
+	__u32 idev = self->dev.idev, vdev, nr;
+
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, idev, 7, &vdev));
+	nr = 0;
+	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, NULL, 0,
+				       &nr));
+	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type + 1,
+					     NULL, 0, &nr));
+	nr = 3;
+	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type, inv,
+					     sizeof(inv[0]) + 1, &nr));
+	EXPECT_EQ(0, nr);
+	/* The guest has no device 8; what was before that is done */
+	nr = 3;
+	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type, inv,
+					     sizeof(inv[0]), &nr));
+	EXPECT_EQ(2, nr);
+	EXPECT_EQ(0, check_cache(self->fd, idev, 0,
+				 IOMMU_TEST_DEV_CACHE_DEFAULT));
+	EXPECT_EQ(0, check_cache(self->fd, idev, 1, 0));
+	EXPECT_EQ(0, check_cache(self->fd, idev, 2, 0));
+	EXPECT_EQ(0, check_cache(self->fd, idev, 3,
+				 IOMMU_TEST_DEV_CACHE_DEFAULT));
+	inv[0].flags = 2;
+	nr = 1;
+	EXPECT_EQ(-EOPNOTSUPP, hwpt_invalidate(self->fd, self->viommu, type,
+						 inv, sizeof(inv[0]), &nr));
+	EXPECT_EQ(0, nr);
+	inv[0].flags = IOMMU_TEST_INVALIDATE_FLAG_ALL;
+	nr = 1;
+	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, inv,
+				       sizeof(inv[0]), &nr));
+	EXPECT_EQ(1, nr);
+	EXPECT_EQ(0, check_cache(self->fd, idev, 0, 0));
+	EXPECT_EQ(0, check_cache(self->fd, idev, 3, 0));
+	/* The device of that name is another one from now on */
+	ASSERT_EQ(0, obj_destroy(self->fd, vdev));
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, self->other.idev, 7,
+				   &vdev));
+	nr = 1;
+	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, inv,
+				       sizeof(inv[0]), &nr));
+	EXPECT_EQ(0, check_cache(self->fd, self->other.idev, 0, 0));
+}
+
 /* Memory that is mapped from the file */
 
 static void *map_page(int fd, const struct iommu_viommu_selftest *data,
