@@ -733,6 +733,58 @@ static void t_null(void)
 	report("cpu_loop_1M", x, reps, 0, 1000000);
 }
 
+#ifdef HAVE_MOCK
+/* What a guest waits for when it changes its page tables */
+static void t_invalidate(struct ctx *c, uint32_t hwpt, uint32_t entries)
+{
+	struct iommu_hwpt_invalidate_selftest entry[512] = {};
+	uint64_t v[64];
+	char name[32];
+
+	for (int r = 0; r < reps; r++) {
+		uint64_t t0 = now();
+
+		for (int i = 0; i < lat_iters; i++) {
+			uint32_t num = entries;
+
+			OK(mock_invalidate(c->fd, hwpt, entry, &num));
+		}
+		v[r] = now() - t0;
+	}
+	snprintf(name, sizeof(name), "invalidate_%u", entries);
+	report(name, v, reps, 0, lat_iters);
+}
+
+/* The attach of a guest's page table, in place of another one, and the above */
+static void t_nested(void)
+{
+	const uint32_t flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
+	uint32_t parent, hwpt[2];
+	struct mock_device dev;
+	uint64_t v[64];
+	struct ctx c;
+
+	be_open(&c);
+	OK(mock_attach(c.fd, c.ioas, &dev));
+	OK(hwpt_alloc(c.fd, dev.idev, c.ioas, flags, &parent));
+	for (int i = 0; i < 2; i++)
+		OK(mock_nested_alloc(c.fd, dev.idev, parent, 1, &hwpt[i]));
+	OK(mock_replace(c.fd, &dev, hwpt[1]));
+	for (int r = 0; r < reps; r++) {
+		uint64_t t0 = now();
+
+		for (int i = 0; i < lat_iters; i++)
+			OK(mock_replace(c.fd, &dev, hwpt[i & 1]));
+		v[r] = now() - t0;
+	}
+	report("replace_nested", v, reps, 0, lat_iters);
+	t_invalidate(&c, hwpt[0], 1);
+	t_invalidate(&c, hwpt[0], 16);
+	t_invalidate(&c, hwpt[0], 512);
+	be_close(&c);
+}
+#endif
+
 /* A few rounds of each kind of map (phase 1, 3, ...) and unmap (2, 4, ...). */
 static void t_trace(void)
 {
@@ -830,7 +882,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
-				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach second threads file trace\n",
+				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach second threads file trace nested\n",
 				argv[0]);
 			return 2;
 		}
@@ -859,6 +911,10 @@ int main(int argc, char **argv)
 	}
 	if (want("null"))
 		t_null();
+#ifdef HAVE_MOCK
+	if (be == B_MOCK && want("nested"))
+		t_nested();
+#endif
 	if (want("open"))
 		t_openclose();
 	if (want("anon4k"))

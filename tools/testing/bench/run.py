@@ -84,7 +84,8 @@ def compiled(name):
     target = here / "build/bench" / name
     target.parent.mkdir(parents=True, exist_ok=True)
     sources = [f"tools/testing/bench/{name}.c", "tools/lib/sysdev.c"]
-    chroot(["gcc", "-std=gnu11", "-O2", "-Wall", "-I", inside(here / "include/uapi"), "-o", inside(target),
+    chroot(["gcc", "-std=gnu11", "-O2", "-Wall", "-I", inside(here / "include/uapi"), "-DHAVE_MOCK",
+            "-I", inside(here / "drivers/iommu/iommufd"), "-o", inside(target),
             *[inside(here / source) for source in sources], "-lpthread"], what=f"building {name}")
     return target
 
