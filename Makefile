@@ -128,11 +128,11 @@ check-clients: ## Only QEMU, a Linux inside it, and DPDK, unmodified, as users o
 check-kernels: ## Only what is built for each of Debian's kernels, all selftests on the newest, a few on the others
 	@$(VM) check kernels
 
-check-installed: ## Only 'make install' on a Debian 13 system with its own initramfs and udev, and what it is after a reboot
-	@$(VM) check installed
+check-installed: ## Only 'make install' and the Debian packages on Debian 13 systems with their own initramfs and udev, over reboots
+	@$(VM) check installed packages
 
-check-package: ## Only the Debian packages: built twice and compared, read by lintian
-	@$(VM) check package
+check-package: ## Only the Debian packages: apt, dkms, updates of the kernel, removal; dracut
+	@$(VM) check packages
 
 check-all: ## Everything that is tested here: all of the others, in two hours or so
 	@$(VM) check all

@@ -101,6 +101,7 @@ class Options:
     accel: str = None
     disk: Path = None		# a system to boot instead of the Debian root, which reports as guest/main does
     initramfs: Path = None	# of that system
+    image: Path = None		# a kernel of that system, in place of the one that the run is named after
 
     def __post_init__(self):
         self.iommu = self.machine.iommu(self.iommu)
@@ -207,7 +208,7 @@ def qemu_argv(opts, kernel, folder, accel, channels):
     argv = [*qemu(opts), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-name", f"iommufd-vfio-{folder.name}", "-cpu", machine.cpu, "-m", opts.memory,
             "-smp", "1" if opts.icount else str(opts.smp), "-rtc", "base=utc",
-            "-kernel", str(kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]
+            "-kernel", str(opts.image or kernel / "kernel"), "-initrd", str(opts.initramfs or folder / "initramfs")]
     argv += ["-machine", machine.machine + (",kernel-irqchip=split" if accel == "kvm" else ""), *processors(opts, accel)]
     if opts.icount:
         # QEMU gives up ("Bad icount read") when the timer of an x2APIC is written.

@@ -16,6 +16,7 @@ import ktap
 import logscan
 import machine
 import package
+import packaged
 import plan
 import system
 from kernels import KERNELS, OTHERS
@@ -311,3 +312,30 @@ def packages(results, part):
     """The Debian packages, as they are built."""
     for name, problems in package.check():
         single(results, f"package: {name}", problems)
+
+
+def package_system(results, part):
+    """The packages on a Debian 13 system, over updates of the kernel, until they are removed."""
+    package_steps(results, packaged.steps())
+
+
+def package_dracut(results, part):
+    """The packages where dracut makes the initramfs, if something can be mounted here."""
+    if packaged.can_mount():
+        package_steps(results, packaged.with_dracut(), "dracut: ")
+    else:
+        missing = ("package: dracut: everything", "nothing can be mounted here, and dracut needs a /proc")
+        results.skipped.append(missing)
+        tell_skipped([missing])
+
+
+def package_steps(results, steps, where=""):
+    for name, found in steps:
+        if isinstance(found, str):
+            results.skipped.append((f"package: {where}{name}", found))
+            tell_skipped(results.skipped[-1:])
+        elif isinstance(found, list):
+            single(results, f"package: {where}{name}", found)
+        else:
+            collect(results, ktap.parse(found.text, "installed"), f"package: {where}{name}: ")
+            single(results, f"package: {where}{name}: kernel log and taint", found.problems)

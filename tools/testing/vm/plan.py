@@ -218,7 +218,9 @@ PLAN = [
          arguments={"tests": ARM64_PLATFORM, "seconds": 600, "devices": [], "qemu_args": ["-device virtio-rng-device"],
                     "taint": "U"}),
     Part("installed", "installed", "stock", groups=("ci",), seconds=150),
-    Part("package", "packages", groups=("ci",), packages=package.PACKAGES, seconds=100),
+    Part("package", "packages", groups=("packages", "ci"), packages=package.PACKAGES, seconds=100),
+    Part("package-system", "package_system", "stock", groups=("packages", "ci"), packages=package.PACKAGES, seconds=400),
+    Part("package-dracut", "package_dracut", groups=("packages",), packages=package.PACKAGES, seconds=200),
 ]
 
 PARTS = {part.name: part for part in PLAN}

@@ -16,6 +16,7 @@ from util import CACHE, CLONE, HERE, REPO, Fail, digest, lock, replace_tree, run
 PACKAGES = "systemd-sysv udev kmod initramfs-tools linux-base make zstd busybox".split()
 PROGRAM = "installed"		# in guest/
 SIZE = "2G"
+HOME = "/usr/local/src/iommufd-vfio"		# of our sources in it
 
 # As users of vfio-pci have it who want devices taken before any other driver sees them; in effect before we come.
 CONFIGURATION = {
@@ -84,13 +85,18 @@ def vfio_modules(root, release):
     return found, early
 
 
+def bring(root, release):
+    """Have there what 'make install' needs."""
+    for name in ("Makefile", "packaging", f"build/modules/{release}"):
+        target = root / HOME[1:] / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        run(["cp", "-r", REPO / name, target])
+
+
 def install(root, release):
     """'make install' there; gives problems."""
-    home = root / "usr/src/iommufd-vfio"
-    for name in ("Makefile", "packaging", f"build/modules/{release}"):
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        run(["cp", "-r", REPO / name, home / name])
-    chroot(root, "make", "-s", "-C", "/usr/src/iommufd-vfio", "install", f"KREL={release}")
+    bring(root, release)
+    chroot(root, "make", "-s", "-C", HOME, "install", f"KREL={release}")
     found, early = vfio_modules(root, release)
     wanted = {name: f"updates/{name}.ko" for name in found}
     problems = [] if found == wanted else [f"modprobe finds {found}"]
@@ -101,7 +107,7 @@ def install(root, release):
 
 def uninstall(root, release):
     """'make uninstall' there; gives problems."""
-    chroot(root, "make", "-s", "-C", "/usr/src/iommufd-vfio", "uninstall", f"KREL={release}")
+    chroot(root, "make", "-s", "-C", HOME, "uninstall", f"KREL={release}")
     found, early = vfio_modules(root, release)
     problems = [f"modprobe finds {path}" for path in found.values() if not path.startswith("kernel/drivers/vfio/")]
     problems += [f"in the initramfs: {path}" for path in early if not path.startswith("kernel/drivers/vfio/")]
