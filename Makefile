@@ -27,6 +27,11 @@ PACKAGED = $(shell dpkg-query --root=$(or $(MODROOT),/) -W -f '$${db:Status-Stat
 INSTALLED := $(addsuffix .ko,$(file <packaging/modules))
 # What is built for arm64 besides
 INSTALLED += $(addsuffix .ko,vfio-platform-base vfio-platform vfio-platform-virtio-mmio vfio-amba)
+# Of the kernel's own variant drivers, those that "make variants" may build, and the directories that they have there
+INSTALLED += $(addsuffix .ko,mlx5-vfio-pci virtio-vfio-pci qat_vfio_pci pds-vfio-pci hisi-acc-vfio-pci)
+VARIANTS := mlx5 virtio qat pds hisilicon
+SERIES = $(shell echo '$(KREL)' | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+LINUX_SOURCE = /usr/src/linux-source-$(SERIES).tar.xz
 # vfioctl, if it has been built
 PREFIX ?= /usr/local
 SBINDIR := $(MODROOT)$(PREFIX)/sbin
@@ -35,7 +40,7 @@ COMPLETIONDIR := $(MODROOT)$(PREFIX)/share/bash-completion/completions
 HOOKDIR := $(MODROOT)/etc/initramfs-tools/hooks
 
 .DEFAULT_GOAL := all
-.PHONY: all modules tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
+.PHONY: all modules variants tools install uninstall deb tree kernel-lean kernel-debug kunit vm-shell demo bench bench-vfio check check-static check-kunit \
 	check-stock check-more check-models check-clients check-kernels check-installed check-package check-debug check-all check-ci fuzz mutate clean distclean help
 
 all: modules ## (default) the same as modules
@@ -50,6 +55,14 @@ else
 modules:
 	@$(VM) modules
 endif
+
+variants: ## Build besides the kernel's own variant drivers, such as mlx5's, from Debian's linux-source-* (LINUX_SOURCE) for KDIR
+	@test -e $(LINUX_SOURCE) || { echo "There is no $(LINUX_SOURCE), with the drivers' sources: apt install linux-source-$(SERIES)" >&2; \
+		exit 1; }
+	@mkdir -p build/external/$(KREL)
+	tar -xf $(LINUX_SOURCE) -C build/external/$(KREL) --strip-components=1 \
+		$(addprefix $(basename $(basename $(notdir $(LINUX_SOURCE))))/drivers/vfio/pci/,$(VARIANTS))
+	$(MAKE) modules
 
 tools: ## Build vfioctl, its manual page and the example programs into build/tools/ (tools/Makefile has what it takes)
 	$(MAKE) -C tools

@@ -39,6 +39,19 @@ ifeq ($(CONFIG_DMA_SHARED_BUFFER),y)
 compat-config += VFIO_PCI_DMABUF=y
 endif
 
+# What the kernel exports to modules
+compat-symvers := $(wildcard $(objtree)/Module.symvers)
+compat-exports := $(if $(compat-symvers),$(shell awk '{ print $$2 }' $(compat-symvers)))
+
+# The kernel's own variant drivers that "make variants" has laid beside ours: those whose device has a driver in this kernel
+# that exports what they need. (directory, export, Kconfig symbol)
+compat-variant = $(if $(and $(wildcard $(src)/drivers/vfio/pci/$(1)/Makefile),$(filter $(2),$(compat-exports))),$(3)_VFIO_PCI=m)
+compat-config += $(call compat-variant,mlx5,mlx5_vf_get_core_dev,MLX5) \
+	$(call compat-variant,virtio,virtio_pci_admin_has_legacy_io,VIRTIO) \
+	$(call compat-variant,qat,qat_vfmig_create,QAT) \
+	$(call compat-variant,pds,pdsc_register_notify,PDS) \
+	$(call compat-variant,hisilicon,hisi_qm_init,HISI_ACC)
+
 # "make IOMMUFD_TEST=y": with the mock IOMMU and a software device, for tests; never install that.
 ifeq ($(IOMMUFD_TEST),y)
 compat-config += IOMMUFD_TEST=y VFIO_TEST=m
@@ -60,9 +73,8 @@ compat-advice := On Debian 12, install linux-image-6.12-$(compat-flavour) and li
 compat-needs := iommu_attach_group_handle iommu_replace_group_handle iommu_detach_group_handle \
 	iommu_attach_handle_get iommu_group_claim_dma_owner iommu_device_claim_dma_owner \
 	memfd_pin_folios unpin_folios unpin_user_page_range_dirty_lock
-compat-symvers := $(wildcard $(objtree)/Module.symvers)
 ifneq ($(compat-symvers),)
-compat-missing := $(filter-out $(shell awk '{ print $$2 }' $(compat-symvers)),$(compat-needs))
+compat-missing := $(filter-out $(compat-exports),$(compat-needs))
 ifneq ($(strip $(compat-missing)),)
 $(error This kernel, $(KERNELRELEASE), cannot carry the modules: it does not export $(strip $(compat-missing)). $(compat-advice))
 endif

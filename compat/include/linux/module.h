@@ -11,6 +11,9 @@
 #ifdef COMPAT_LACKS_STRING_NAMESPACES
 #undef MODULE_IMPORT_NS
 #define MODULE_IMPORT_NS(ns)	MODULE_INFO(import_ns, ns)
+/* It still is one in the kernel's own variant drivers, see "make variants" */
+#define IOMMUFD		"IOMMUFD"
+#define CRYPTO_QAT	"CRYPTO_QAT"
 #endif
 
 #ifdef COMPAT_NAMESPACE

@@ -345,6 +345,27 @@ def modules(werror=False, test=False, kernel="stock"):
     return target
 
 
+def variant_modules():
+    """What 'make variants' builds for the stock kernel, ours among it, in build/modules-variants/RELEASE."""
+    found = debian.versions()
+    debian.root()
+    here, name = CLONE / "variants", f"linux-source-{found['series']}"
+    with lock(f"{CLONE.name}-variants"):
+        place, source = here / "repo", here / found["version"]
+        place.mkdir(parents=True, exist_ok=True)
+        sync(repo_files("Makefile", "Kbuild", "VERSION", "packaging", "compat", *LAID_OVER), place)
+        if not source.exists():
+            run(["dpkg-deb", "-x", debian.package(name, found["version"]), here / "part"], "unpacking the kernel source package")
+            replace_tree(here / "part", source)
+        chroot(["nice", "make", f"-j{JOBS}", "-s", "-C", inside(place), "variants",
+                f"KDIR=/usr/src/linux-headers-{found['kernel']}", f"LINUX_SOURCE={inside(source)}/usr/src/{name}.tar.xz"],
+               what="make variants", stdout=2)
+        target = BUILD / "modules-variants" / found["kernel"]
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(place / "build/modules" / found["kernel"], target)
+    return target
+
+
 def newer_selftests():
     """
     Series and place of what mainline's selftests of iommufd and VFIO need, from the source of the newer kernel whose ABI is

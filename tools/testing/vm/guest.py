@@ -73,7 +73,9 @@ def boot_once(opts):
         kernel = build.kernel(opts.kernel)
     else:
         kernel = image.packaged(opts.kernel)
-        if opts.modules:
+        if opts.variants:
+            build.variant_modules()
+        elif opts.modules:
             build.modules(test=opts.test_modules, kernel=opts.kernel)
     folder = SRV / f"run-{os.getpid()}-{time.monotonic_ns() // 1000 % 10**9}"
     logs = BUILD / "vm" / claim(opts.name or opts.kernel)

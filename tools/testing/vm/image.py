@@ -22,6 +22,7 @@ STOCK_MODULES = """
     9p 9pnet_virtio overlay loop virtio_blk ext4 crc32c_generic
     nvme e1000e igb igbvf virtio_net virtio_iommu uio_pci_generic
     vfio vfio-pci vfio_iommu_type1 mdev kvm kvm-amd kvm-intel tun bridge vhost_net udmabuf
+    mlx5_core intel_qat
 """.split()
 # The root's virtio device waits for the IOMMU that it is behind.
 BOOT_MODULES = ["virtio_iommu", "9pnet_virtio", "9p", "overlay"]
@@ -171,7 +172,8 @@ def prepare(opts, kernel, folder):
         modules.mkdir(parents=True)
     if opts.modules and not kernels.KERNELS[opts.kernel].in_tree:
         (modules / "updates").mkdir()
-        built = BUILD / ("modules-test" if opts.test_modules else "modules") / release
+        kind = "modules-variants" if opts.variants else "modules-test" if opts.test_modules else "modules"
+        built = BUILD / kind / release
         for path in sorted(built.glob("*.ko")):
             shutil.copy(path, modules / "updates" / path.name)
     # depmod wants lib/modules below its base directory

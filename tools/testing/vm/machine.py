@@ -80,6 +80,7 @@ class Options:
     devices: list = field(default_factory=list)
     modules: bool = True
     test_modules: bool = False
+    variants: bool = False	# with what 'make variants' builds, and as that builds ours
     load: list = field(default_factory=list)
     bind: list = field(default_factory=list)
     append: str = ""

@@ -156,6 +156,9 @@ ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd
 # Devices of no bus, which no IOMMU of QEMU confines; a kernel that lets them do without one says so (U)
 ARM64_PLATFORM = [("vfio", "vfio_platform")]
 
+# What "make variants" builds, with a device of QEMU's
+VARIANTS = [("vfio", "vfio_pci_variants")]
+
 # A minute or so; "make fuzz" is for longer runs.
 FUZZ_RUNS = 3000
 
@@ -210,6 +213,9 @@ PLAN = [
       for iommu, without in {"intel": [RELEASE[0], TABLES], "intel-flts": USUAL, "amd-remap": []}.items()],
     *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, groups=("clients", "ci"), seconds=seconds,
            packages=CLIENT_PACKAGES) for run, seconds in CLIENT_RUN_SECONDS.items()],
+    Part("variants", "by_themselves", "stock", groups=("kernels",), seconds=150,
+         arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
+                    "qemu_args": ["-netdev user,id=sink,restrict=on"]}),	# which takes frames
     Part("demo-arm64", "demo", "arm64", groups=("kernels",), seconds=200),
     # Pages of 16 KiB
     Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
