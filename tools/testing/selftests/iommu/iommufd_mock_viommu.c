@@ -348,17 +348,17 @@ TEST_F(viommu, invalidate_caches)
 	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, idev, 7, &vdev));
 	nr = 0;
 	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, NULL, 0,
-				       &nr));
+				     &nr));
 	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type + 1,
-					     NULL, 0, &nr));
+					   NULL, 0, &nr));
 	nr = 3;
 	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type, inv,
-					     sizeof(inv[0]) + 1, &nr));
+					   sizeof(inv[0]) + 1, &nr));
 	EXPECT_EQ(0, nr);
 	/* The guest has no device 8; what was before that is done */
 	nr = 3;
 	EXPECT_EQ(-EINVAL, hwpt_invalidate(self->fd, self->viommu, type, inv,
-					     sizeof(inv[0]), &nr));
+					   sizeof(inv[0]), &nr));
 	EXPECT_EQ(2, nr);
 	EXPECT_EQ(0, check_cache(self->fd, idev, 0,
 				 IOMMU_TEST_DEV_CACHE_DEFAULT));
@@ -369,12 +369,12 @@ TEST_F(viommu, invalidate_caches)
 	inv[0].flags = 2;
 	nr = 1;
 	EXPECT_EQ(-EOPNOTSUPP, hwpt_invalidate(self->fd, self->viommu, type,
-						 inv, sizeof(inv[0]), &nr));
+					       inv, sizeof(inv[0]), &nr));
 	EXPECT_EQ(0, nr);
 	inv[0].flags = IOMMU_TEST_INVALIDATE_FLAG_ALL;
 	nr = 1;
 	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, inv,
-				       sizeof(inv[0]), &nr));
+				     sizeof(inv[0]), &nr));
 	EXPECT_EQ(1, nr);
 	EXPECT_EQ(0, check_cache(self->fd, idev, 0, 0));
 	EXPECT_EQ(0, check_cache(self->fd, idev, 3, 0));
@@ -384,7 +384,7 @@ TEST_F(viommu, invalidate_caches)
 				   &vdev));
 	nr = 1;
 	EXPECT_EQ(0, hwpt_invalidate(self->fd, self->viommu, type, inv,
-				       sizeof(inv[0]), &nr));
+				     sizeof(inv[0]), &nr));
 	EXPECT_EQ(0, check_cache(self->fd, self->other.idev, 0, 0));
 }
 
