@@ -326,6 +326,35 @@ static void attachment_test_pasid_lost(struct kunit *test)
 	attachment_test_expect_no_pasid(test, 7);
 }
 
+/* The driver takes neither the new domain nor, if it has been left, the old one */
+static void attachment_test_pasid_no_way_back(struct kunit *test)
+{
+	const ioasid_t pasid = IOMMU_TEST_PASID_RESERVED;
+	struct attachment_test *t = test->priv;
+	struct iommufd_attachment *attachment, *new;
+
+	guard(mutex)(&t->igroup.lock);
+	attachment = iommufd_attachment_create(&t->igroup, &t->idev, pasid,
+					       &t->first);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(attachment));
+	new = iommufd_attachment_replace(attachment, &t->refused);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR_OR_ZERO(new));
+	if (!IS_ERR(iommu_attach_handle_get(t->igroup.group, pasid, 0))) {
+		/* This kernel does it in one step */
+		attachment_test_expect_pasid(test, pasid, attachment,
+					     &t->first);
+		iommufd_attachment_destroy(attachment);
+		return;
+	}
+	KUNIT_EXPECT_NOT_NULL(test, strstr(t->ictx.refusal.text,
+					   "DMA is blocked until"));
+	new = iommufd_attachment_replace(attachment, &t->second);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(new));
+	attachment_test_expect_pasid(test, pasid, new, &t->second);
+	iommufd_attachment_destroy(new);
+	attachment_test_expect_no_pasid(test, pasid);
+}
+
 static struct kunit_case attachment_cases[] = {
 	KUNIT_CASE(attachment_test_create),
 	KUNIT_CASE(attachment_test_create_fails),
@@ -334,6 +363,7 @@ static struct kunit_case attachment_cases[] = {
 	KUNIT_CASE(attachment_test_pasid),
 	KUNIT_CASE(attachment_test_pasid_fails),
 	KUNIT_CASE(attachment_test_pasid_lost),
+	KUNIT_CASE(attachment_test_pasid_no_way_back),
 	{}
 };
 
