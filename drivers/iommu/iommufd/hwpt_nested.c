@@ -3,6 +3,8 @@
  * Hardware page tables that the user owns, nested in one that it does not: they
  * translate to IOVA, which the parent translates to memory.
  */
+#include <linux/align.h>
+#include <linux/bitops.h>
 #include <linux/iommu.h>
 #include <linux/seq_file.h>
 #include <uapi/linux/iommufd.h>
@@ -29,15 +31,83 @@ static void iommufd_hwpt_nested_show(struct iommufd_object *obj,
 		seq_printf(m, " viommu=%u", hwpt->from->id);
 }
 
+#define VTD_PAGE_SHIFT	12
+/* As many pages as one descriptor of any VT-d may name, by their power of two */
+#define VTD_MAX_ORDER	9
+
+/*
+ * Intel's driver makes one descriptor of an entry, for the smallest aligned block
+ * that has all of its pages. Where that is larger than the hardware takes, as it is
+ * for "everything", the hardware stops with an error and invalidates nothing.
+ */
+static bool
+iommufd_vtd_is_large(const struct iommu_hwpt_vtd_s1_invalidate *inv)
+{
+	u64 first = inv->addr >> VTD_PAGE_SHIFT;
+
+	/* The driver refuses these in its own words */
+	if ((inv->flags & ~IOMMU_VTD_INV_FLAGS_LEAF) || inv->__reserved ||
+	    !IS_ALIGNED(inv->addr, 1ULL << VTD_PAGE_SHIFT) ||
+	    (inv->npages == U64_MAX && inv->addr))
+		return false;
+	return inv->npages - 1 >= 1ULL << VTD_MAX_ORDER ||
+	       fls64(first ^ (first + inv->npages - 1)) > VTD_MAX_ORDER;
+}
+
+/*
+ * In place of a large entry everything that is nested in the parent is flushed, which
+ * the driver can always do.
+ */
+static int iommufd_vtd_invalidate(struct iommu_domain *domain,
+				  struct iommu_domain *parent,
+				  struct iommu_user_data_array *array)
+{
+	struct iommu_hwpt_vtd_s1_invalidate inv;
+	struct iommu_user_data_array run = *array;
+	u32 index, done = 0;
+	int rc = 0;
+
+	for (index = 0; index != array->entry_num && !rc; index++) {
+		/* The driver finds that out, too, and has an answer */
+		if (iommu_copy_struct_from_user_array(&inv, array, array->type,
+						      index, __reserved))
+			break;
+		if (!iommufd_vtd_is_large(&inv))
+			continue;
+		run.uptr = array->uptr + (size_t)done * array->entry_len;
+		run.entry_num = index - done;
+		if (run.entry_num)
+			rc = domain->ops->cache_invalidate_user(domain, &run);
+		done += run.entry_num;
+		if (!rc) {
+			iommu_flush_iotlb_all(parent);
+			done++;
+		}
+	}
+	if (!rc && (done != array->entry_num || !done)) {
+		run.uptr = array->uptr + (size_t)done * array->entry_len;
+		run.entry_num = array->entry_num - done;
+		rc = domain->ops->cache_invalidate_user(domain, &run);
+		done += run.entry_num;
+	}
+	array->entry_num = done;
+	return rc;
+}
+
 static int iommufd_hwpt_nested_invalidate(struct iommufd_object *obj,
 					  struct iommu_user_data_array *array)
 {
-	struct iommu_domain *domain = to_hwpt(obj)->domain;
+	struct iommufd_hwpt_nested *hwpt = to_hwpt_nested(obj);
+	struct iommu_domain *domain = hwpt->common.domain;
 
 	if (!domain->ops->cache_invalidate_user) {
 		array->entry_num = 0;
 		return -EOPNOTSUPP;
 	}
+	if (array->type == IOMMU_HWPT_INVALIDATE_DATA_VTD_S1)
+		return iommufd_vtd_invalidate(domain,
+					      hwpt->common.paging->common.domain,
+					      array);
 	return domain->ops->cache_invalidate_user(domain, array);
 }
 

@@ -177,12 +177,42 @@ TEST_F(nested, invalidate)
 	ASSERT_EQ(0, invalidate(self, 0, ~0ULL));
 	EXPECT_EQ(PT_DONE, load(self, IOVA + PAGE, &val));
 	EXPECT_EQ(CONTENT(3), val);
+	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
+	EXPECT_EQ(CONTENT(2), val);
 	printf("# after HWPT_INVALIDATE of everything it sees both\n");
 	vtd_s1_unmap(&self->table, IOVA);
 	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
 	ASSERT_EQ(0, invalidate(self, IOVA, 1));
 	EXPECT_TRUE(is_refused(self, IOVA));
 	printf("# what is taken out of our table is refused after HWPT_INVALIDATE\n");
+}
+
+/* More than a descriptor of the hardware can name */
+TEST_F(nested, invalidate_large)
+{
+	static const __u64 pages[] = { 513, 1 << 19, 1ULL << 40, 0 };
+	unsigned int i;
+	__u64 val;
+
+	attach(_metadata, self);
+	for (i = 0; i != ARRAY_SIZE(pages); i++) {
+		unsigned int data = i % 2 ? 0 : 2;
+
+		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(data), true));
+		ASSERT_EQ(0, invalidate(self, IOVA, pages[i]));
+		if (!pages[i])
+			break;
+		EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
+		EXPECT_EQ(CONTENT(data), val);
+	}
+	/* Two pages, of which the smallest block that has both is large, too */
+	ASSERT_TRUE(vtd_s1_map(&self->table, GPA - PAGE, gpa(1), true));
+	EXPECT_EQ(PT_DONE, load(self, GPA - PAGE, &val));
+	EXPECT_EQ(CONTENT(1), val);
+	ASSERT_TRUE(vtd_s1_map(&self->table, GPA - PAGE, gpa(3), true));
+	ASSERT_EQ(0, invalidate(self, GPA - PAGE, 2));
+	EXPECT_EQ(PT_DONE, load(self, GPA - PAGE, &val));
+	EXPECT_EQ(CONTENT(3), val);
 }
 
 TEST_F(nested, invalidate_errors)
