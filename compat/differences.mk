@@ -6,6 +6,10 @@
 # A file that other parts of make see: each of them would look anew.
 compat-cache := $(if $(KBUILD_EXTMOD),$(obj),$(objtree))/.compat-differences
 compat-differences := $(shell $(CONFIG_SHELL) $(compat)/probe.sh $(compat-cache))
-ifneq ($(.SHELLSTATUS),0)
+compat-status := $(.SHELLSTATUS)
+ifeq ($(compat-status),2)
+$(error Nothing can be compiled: the lines above say why)
+endif
+ifneq ($(compat-status),0)
 $(error This kernel cannot carry the modules: the lines above say what it lacks. $(compat-advice))
 endif

@@ -4,6 +4,7 @@
 # probe.sh CACHE: compile each file of probes/ as a file of the kernel that is built for, and print
 # -DCOMPAT_LACKS_NAME for each that does not compile. Kbuild's variables, in the environment, say how. What was found is
 # kept in the file CACHE and printed again until the compiler, its options, the kernel's headers or the probes change.
+# Exits with 1 if the kernel is another than the ones it is for, with 2 if nothing can be compiled.
 
 here=$(dirname "$0")
 cache=$1
@@ -27,7 +28,7 @@ if [ "$(sed -n 1p "$cache" 2>/dev/null)" = "$key" ]; then
 	exit
 fi
 
-scratch=$(mktemp -d) || exit
+scratch=$(mktemp -d) || exit 2
 trap 'rm -rf "$scratch"' EXIT
 
 compiles()
@@ -43,6 +44,11 @@ done
 wait
 
 if [ ! -e "$scratch/control.has" ]; then
+	: >"$scratch/empty.c"
+	if ! compiles "$scratch/empty.c" "$scratch/empty.log"; then
+		cat "$scratch/empty.log" >&2
+		exit 2
+	fi
 	grep error "$scratch/control.log" >&2
 	exit 1
 fi
