@@ -8,6 +8,7 @@ an NVMe disk, loads our modules and runs guest.sh there. Exits 0 only if everyth
 import argparse
 import hashlib
 import random
+import re
 import shlex
 import sys
 import time
@@ -17,9 +18,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "testing/vm"))
 
 import build		# noqa: E402 (found through the path above)
+import debian		# noqa: E402
 import guest		# noqa: E402
 import image		# noqa: E402
 import kernels		# noqa: E402
+import ktap		# noqa: E402
+import machine		# noqa: E402
+import plan		# noqa: E402
 from util import BUILD, Fail, inside, lock, on_terminate, say		# noqa: E402
 
 BLOCK = 512
@@ -48,6 +53,39 @@ def build_tools(arch):
     with lock(f"{mirror.parent.name}-build"):
         build.tools(mirror, arch)
     return "/repo/build/tools"
+
+
+def shown(text):
+    """What the tests say in words, of all that they print."""
+    return re.findall(r"(?m)^# ([a-z].*)", text)
+
+
+def advanced(kernel):
+    """
+    What takes a device of ours in a newer QEMU: PASIDs, page faults and nested page tables. Gives what went wrong; where that
+    QEMU is not to be had, nothing.
+    """
+    print("\n6. PASIDs, page faults, nested page tables: a PCI device of our own, behind two more IOMMUs")
+    if kernel != "stock":
+        print("          left to the stock kernel")
+        return []
+    try:
+        debian.newer_qemu()
+    except Fail as err:
+        print(f"          left out, there is no newer QEMU: {err}")
+        return []
+    build.userspace()
+    problems = []
+    for iommu in ("intel-pasid", "intel-nested"):
+        result = guest.boot_once(guest.Options(
+            command=["run-tests", *["/".join(test) for test in plan.PROOFS[iommu]]], kernel=kernel, iommu=iommu,
+            devices=[machine.TESTDEV], load=["vfio-pci"], name=f"demo-{iommu}", timeout=300, capture=True))
+        found = ktap.parse(result.text, iommu)
+        bad = [*result.problems, *found.failed, *[f"{case}: skipped: {reason}" for case, reason in found.skipped]]
+        for line in shown(result.text):
+            print(f"  {'FAILED' if bad else 'ok    '}  {line}")
+        problems += bad
+    return problems
 
 
 def main():
@@ -79,6 +117,7 @@ def main():
         print("The blocks that the userspace driver read are, byte for byte, those of the host's disk image.")
     if result.status and not problems:
         problems.append(f"the guest's part failed with exit status {result.status}")
+    problems += advanced(kernel)
     for line in problems:
         print(f"FAILED: {line}")
     if problems:

@@ -185,7 +185,7 @@ PLAN = [
     Part("static", "static", seconds=300, packages=STATIC_PACKAGES),
     Part("kunit", "kunit", "uml", seconds=70),
     Part("stock", "selftests", "stock", seconds=600),
-    Part("demo", "demo", "stock", seconds=30),
+    Part("demo", "demo", "stock", seconds=90),
     # The other kernels: all are built for, the newest one is run
     Part("builds", "builds", groups=("check", "kernels"), seconds=700),
     Part("backports", "newest", "backports", groups=("check", "kernels"), seconds=600),
