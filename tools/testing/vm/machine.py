@@ -181,7 +181,8 @@ def qemu(opts):
     preload = ["--preload", f"{build.testdev()}"] if has_testdev(opts) else []
     settings = {"QEMU_MODULE_DIR": f"{lib}/qemu", **NESTED.get(opts.iommu, {})}
     return ["env", *[f"{name}={value}" for name, value in settings.items()],
-            f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}", *preload, f"{usr}/bin/{opts.machine.program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
+            f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}", *preload,
+            f"{usr}/bin/{opts.machine.program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",
             "-L", f"{ROOT}/usr/share/qemu"]
 
 
