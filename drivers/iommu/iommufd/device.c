@@ -344,18 +344,6 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
-/**
- * iommufd_device_max_pasids - how many PASIDs a device has
- * @idev: the device
- *
- * Return: the number, PASIDs being below it; 0 if the device or its IOMMU has
- * none.
- */
-u32 iommufd_device_max_pasids(const struct iommufd_device *idev)
-{
-	return idev->igroup->noiommu ? 0 : idev->dev->iommu->max_pasids;
-}
-
 /* What struct iommu_hw_info.out_capabilities says of a device */
 static u64 iommufd_device_capabilities(const struct iommufd_device *idev)
 {
@@ -367,7 +355,7 @@ static u64 iommufd_device_capabilities(const struct iommufd_device *idev)
 		capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	if (!device_iommu_capable(dev, IOMMU_CAP_PCI_ATS_SUPPORTED))
 		capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	if (!dev_is_pci(dev) || !iommufd_device_max_pasids(idev))
+	if (!dev_is_pci(dev) || !iommufd_pasid_number(idev))
 		return capabilities;
 	/* What the IOMMU driver has turned on, since nobody else may */
 	pasid = pci_pasid_status(to_pci_dev(dev));
@@ -433,9 +421,9 @@ int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 	cmd->data_len = data_len;
 	cmd->out_data_type = type;
 	cmd->out_max_pasid_log2 = 0;
-	if (iommufd_device_max_pasids(to_idev(obj)))
+	if (iommufd_pasid_number(to_idev(obj)))
 		cmd->out_max_pasid_log2 =
-			ilog2(iommufd_device_max_pasids(to_idev(obj)));
+			ilog2(iommufd_pasid_number(to_idev(obj)));
 	cmd->out_capabilities = iommufd_device_capabilities(to_idev(obj));
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_free:

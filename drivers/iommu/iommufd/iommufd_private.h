@@ -158,7 +158,7 @@ void iommufd_group_remove_device(struct iommufd_group *igroup,
 				 struct iommufd_device *idev);
 int iommufd_check_isolation(struct iommufd_ctx *ictx, struct device *dev);
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
-u32 iommufd_device_max_pasids(const struct iommufd_device *idev);
+u32 iommufd_pasid_number(const struct iommufd_device *idev);
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain);
 int iommufd_msi_prepare(struct iommufd_group *igroup,

@@ -8,6 +8,18 @@
 #include "attachment.h"
 #include "iommufd_private.h"
 
+/**
+ * iommufd_pasid_number - how many PASIDs a device has
+ * @idev: the device
+ *
+ * Return: the number, PASIDs being below it; 0 if the device or its IOMMU has
+ * none.
+ */
+u32 iommufd_pasid_number(const struct iommufd_device *idev)
+{
+	return idev->igroup->noiommu ? 0 : idev->dev->iommu->max_pasids;
+}
+
 static int iommufd_pasid_count_device(struct device *dev, void *data)
 {
 	unsigned int *count = data;
@@ -55,7 +67,7 @@ static int iommufd_pasid_check(struct iommufd_device *idev, ioasid_t pasid,
 			       struct iommufd_hwpt *hwpt)
 {
 	struct refusal *refusal = &idev->ictx->refusal;
-	u32 max_pasids = iommufd_device_max_pasids(idev);
+	u32 max_pasids = iommufd_pasid_number(idev);
 	struct iommufd_attachment *rid;
 
 	if (!max_pasids)
@@ -244,6 +256,7 @@ bool iommufd_pasid_detach_all(struct iommufd_device *idev)
 		any = true;
 		/* One for PASIDs is never automatic */
 		iommufd_object_release(&hwpt->obj);
+		cond_resched();
 	}
 	return any;
 }
