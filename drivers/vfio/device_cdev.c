@@ -219,8 +219,9 @@ void vfio_df_cdev_close(struct vfio_device_file *df)
  * Return: 0; -EINVAL for a malformed request, a device that is bound, a file that
  * came through a group, or a token that is not wanted; -EACCES for one that is
  * missing or wrong; -EPERM for a device that no IOMMU confines, unless the user is
- * privileged and the administrator still allows it; -EBUSY while the group is open; -EBADF or -EBADFD if there is
- * no iommufd behind the fd; else what the driver returns.
+ * privileged and the administrator still allows it; -EBUSY while the group is
+ * open; -EBADF or -EBADFD if there is no iommufd behind the fd; else what the
+ * driver returns.
  */
 long vfio_df_ioctl_bind(struct vfio_device_file *df, void __user *arg)
 {

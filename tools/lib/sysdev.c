@@ -189,7 +189,10 @@ static int sysdev_cdev_name(const char *dev, char name[SYSDEV_NAME_MAX])
 	return err;
 }
 
-/* "/dev/vfio/devices/vfioN", or noiommu-vfioN; -ENOENT if the device is not bound to a VFIO driver */
+/*
+ * "/dev/vfio/devices/vfioN", or noiommu-vfioN; -ENOENT if the device is not bound
+ * to a VFIO driver
+ */
 int sysdev_cdev_path(const char *dev, char path[PATH_MAX])
 {
 	char name[SYSDEV_NAME_MAX];

@@ -27,7 +27,7 @@ CHECKPATCH = [
     # Macros that drivers of other people use, with the name of a member as argument
     (r"/include/linux/iommufd\.h$", "MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE"),
     # Questions to the compiler, and functions as older kernels have them
-    (r"/compat/", "AVOID_EXTERNS,CAMELCASE,EXPORT_SYMBOL,MACRO_ARG_REUSE,MACRO_ARG_UNUSED"),
+    (r"/compat/", "AVOID_EXTERNS,CAMELCASE,COMPLEX_MACRO,EXPORT_SYMBOL,LONG_LINE_COMMENT,MACRO_ARG_REUSE,MACRO_ARG_UNUSED"),
     # Names of the user ABI
     (r"/vfio_uapi_ext\.h$", "CAMELCASE"),
     # Programs have no kernel macros; device registers are volatile; messages to the user are not broken up; tables are
