@@ -14,7 +14,7 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
-#include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
@@ -173,8 +173,8 @@ void iommufd_ctx_get(struct iommufd_ctx *ictx);
  * @ops: set by the viommu_init op of the driver
  * @vdevs: struct iommufd_vdevice by virtual id; what is found there, and its
  *         device, stays as long as the xa_lock is held
- * @veventqs: its event queues
- * @veventqs_rwsem: protects @veventqs
+ * @veventqs_lock: protects @veventqs; taken by drivers in any context
+ * @veventqs: its event queues, struct iommufd_veventq
  * @type: which kind of hardware it is a part of
  *
  * All but what @ops say is set before the driver sees it. It is the first member
@@ -189,8 +189,8 @@ struct iommufd_viommu {
 	const struct iommufd_viommu_ops *ops;
 
 	struct xarray vdevs;
+	spinlock_t veventqs_lock; /* See above */
 	struct list_head veventqs;
-	struct rw_semaphore veventqs_rwsem; /* See above */
 
 	enum iommu_viommu_type type;
 };

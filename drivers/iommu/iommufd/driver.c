@@ -13,6 +13,7 @@
 
 #include "iommufd_private.h"
 #include "mmap.h"
+#include "vevent.h"
 
 /**
  * _iommufd_object_depend - keep an object from being destroyed before another
@@ -166,3 +167,77 @@ int iommufd_viommu_get_vdev_id(struct iommufd_viommu *viommu,
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_get_vdev_id, "IOMMUFD");
+
+/**
+ * iommufd_veventq_push - put an event into a queue
+ * @veventq: the queue
+ * @data: the event
+ * @len: its bytes, no more than IOMMUFD_VEVENT_MAX_DATA
+ *
+ * Context: Any.
+ * Return: 0, or -EOVERFLOW if there is no room, of which the user is told.
+ */
+int iommufd_veventq_push(struct iommufd_veventq *veventq, const void *data,
+			 size_t len)
+{
+	struct iommufd_vevent *event;
+	unsigned long flags;
+	u32 sequence;
+	int rc = 0;
+
+	spin_lock_irqsave(&veventq->lock, flags);
+	sequence = veventq->next_sequence;
+	veventq->next_sequence = (sequence + 1) & INT_MAX;
+	if (veventq->nr == veventq->depth) {
+		veventq->lost_sequence = sequence;
+		WRITE_ONCE(veventq->lost, true);
+		rc = -EOVERFLOW;
+	} else {
+		event = &veventq->ring[(veventq->head + veventq->nr) %
+				       veventq->depth];
+		event->sequence = sequence;
+		event->len = len;
+		memcpy(event->data, data, len);
+		WRITE_ONCE(veventq->nr, veventq->nr + 1);
+		/* The number of this one tells of those that were lost before */
+		WRITE_ONCE(veventq->lost, false);
+	}
+	spin_unlock_irqrestore(&veventq->lock, flags);
+	return rc;
+}
+
+/**
+ * iommufd_viommu_report_event - tell the user of an event
+ * @viommu: what the user has of the IOMMU
+ * @type: of which type the event is
+ * @event_data: the event, as the user ABI has it
+ * @data_len: its bytes
+ *
+ * Context: Any.
+ * Return: 0; -EOPNOTSUPP if the user has no queue for such events, -EOVERFLOW if
+ * the queue is full, -EINVAL if the event is larger than any.
+ */
+int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
+				enum iommu_veventq_type type, void *event_data,
+				size_t data_len)
+{
+	struct iommufd_veventq *veventq;
+	int rc = -EOPNOTSUPP;
+	unsigned long flags;
+
+	if (WARN_ON_ONCE(!data_len || data_len > IOMMUFD_VEVENT_MAX_DATA))
+		return -EINVAL;
+
+	/* As long as the lock is held the queue stays */
+	spin_lock_irqsave(&viommu->veventqs_lock, flags);
+	list_for_each_entry(veventq, &viommu->veventqs, entry) {
+		if (veventq->type != type)
+			continue;
+		rc = iommufd_veventq_push(veventq, event_data, data_len);
+		iommufd_queue_wake(&veventq->queue);
+		break;
+	}
+	spin_unlock_irqrestore(&viommu->veventqs_lock, flags);
+	return rc;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_viommu_report_event, "IOMMUFD");

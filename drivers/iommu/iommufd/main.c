@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "hw_queue.h"
 #include "iommufd_private.h"
+#include "vevent.h"
 #include "mmap.h"
 #include "mock/mock.h"
 #include "vdevice.h"
@@ -41,13 +42,6 @@ static int iommufd_destroy(struct iommufd_ucmd *ucmd)
 	struct iommu_destroy *cmd = ucmd->cmd;
 
 	return iommufd_object_destroy(ucmd->ictx, cmd->id);
-}
-
-/* The ABI is known and its size rules hold, the feature is not there */
-static int iommufd_not_supported(struct iommufd_ucmd *ucmd)
-{
-	return refuse(&ucmd->ictx->refusal, -EOPNOTSUPP,
-		      "this kernel does not support the request");
 }
 
 union ucmd_buffer {
@@ -135,7 +129,7 @@ static const struct iommufd_ioctl_op iommufd_ioctl_ops[] = {
 	IOCTL_OP(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
 	IOCTL_OP(IOMMU_VDEVICE_ALLOC, iommufd_vdevice_alloc_ioctl,
 		 struct iommu_vdevice_alloc, virt_id),
-	IOCTL_OP(IOMMU_VEVENTQ_ALLOC, iommufd_not_supported,
+	IOCTL_OP(IOMMU_VEVENTQ_ALLOC, iommufd_veventq_alloc_ioctl,
 		 struct iommu_veventq_alloc, __reserved),
 	IOCTL_OP(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas,
 		 __reserved),

@@ -150,17 +150,6 @@ void iommufd_queue_abort(struct iommufd_queue *queue, struct file *filp)
 }
 
 /**
- * iommufd_queue_wake - there is something to read
- * @queue: the queue, whose ops say so by now
- *
- * Context: Any, with interrupts off, too.
- */
-void iommufd_queue_wake(struct iommufd_queue *queue)
-{
-	wake_up_poll(&queue->wait, EPOLLIN | EPOLLRDNORM);
-}
-
-/**
  * iommufd_queue_busy - say why a queue cannot be destroyed
  * @queue: the queue
  *

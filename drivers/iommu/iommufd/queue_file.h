@@ -2,6 +2,7 @@
 #ifndef __IOMMUFD_QUEUE_FILE_H
 #define __IOMMUFD_QUEUE_FILE_H
 
+#include <linux/poll.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -62,7 +63,19 @@ void iommufd_queue_init(struct iommufd_queue *queue, struct iommufd_ctx *ictx,
 			const struct iommufd_queue_ops *ops);
 struct file *iommufd_queue_open(struct iommufd_queue *queue);
 void iommufd_queue_abort(struct iommufd_queue *queue, struct file *filp);
-void iommufd_queue_wake(struct iommufd_queue *queue);
+/**
+ * iommufd_queue_wake - there is something to read
+ * @queue: the queue, whose ops say so by now
+ *
+ * Also for drivers that are part of the kernel if iommufd is a module.
+ *
+ * Context: Any, with interrupts off, too.
+ */
+static inline void iommufd_queue_wake(struct iommufd_queue *queue)
+{
+	wake_up_poll(&queue->wait, EPOLLIN | EPOLLRDNORM);
+}
+
 const char *iommufd_queue_busy(const struct iommufd_queue *queue);
 
 #endif

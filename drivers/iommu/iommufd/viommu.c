@@ -122,7 +122,7 @@ iommufd_viommu_alloc(struct iommufd_ctx *ictx, struct device *dev,
 	}
 	xa_init_flags(&viommu->vdevs, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&viommu->veventqs);
-	init_rwsem(&viommu->veventqs_rwsem);
+	spin_lock_init(&viommu->veventqs_lock);
 	viommu->ictx = ictx;
 	viommu->type = type;
 	viommu->hwpt = hwpt;

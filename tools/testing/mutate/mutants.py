@@ -148,6 +148,9 @@ uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc_cyclic(&fault
 uml("fault-comes-when-closed", F, "iommufd_fault_enqueue", "attachment->closed ||", "", "iommufd_fault")
 uml("fault-device-told-for-each", F, "iommufd_fault_open", "!attachment->hwpt->fault || igroup->faulting++", "!attachment->hwpt->fault || (igroup->faulting++, 0)", "iommufd_fault")
 uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault->waiting, cookie);\n", "\t\tcontinue;\n", None, f"{MOCK_FAULT}:detach,replace")
+F = IOMMUFD + "vevent.c"
+uml("vevent-lost-twice", F, "iommufd_veventq_pop", "if (veventq->lost_sequence == record->header.sequence)", "if (0)", "iommufd_vevent")
+uml("vevent-cut-in-two", F, "iommufd_veventq_read", "len > count - done", "!(count - done)", "iommufd_vevent")
 F = IOMMUFD + "queue_file.c"
 uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")

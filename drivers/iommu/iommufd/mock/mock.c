@@ -44,6 +44,8 @@ int iommufd_test(struct iommufd_ucmd *ucmd)
 		return mock_test_check_refs(ucmd);
 	case IOMMU_TEST_OP_MD_CHECK_IOTLB:
 		return mock_test_check_iotlb(ucmd);
+	case IOMMU_TEST_OP_TRIGGER_VEVENT:
+		return mock_test_trigger_vevent(ucmd);
 	case IOMMU_TEST_OP_DEV_CHECK_CACHE:
 		return mock_test_check_dev_cache(ucmd);
 	case IOMMU_TEST_OP_CREATE_ACCESS:

@@ -25,6 +25,7 @@ int mock_test_add_reserved(struct iommufd_ucmd *ucmd);
 int mock_test_check_map(struct iommufd_ucmd *ucmd);
 int mock_test_check_refs(struct iommufd_ucmd *ucmd);
 int mock_test_check_dev_cache(struct iommufd_ucmd *ucmd);
+int mock_test_trigger_vevent(struct iommufd_ucmd *ucmd);
 int mock_test_check_iotlb(struct iommufd_ucmd *ucmd);
 struct iommufd_hwpt *mock_get_any_hwpt(struct iommufd_ucmd *ucmd, u32 id);
 struct iommufd_hwpt *mock_get_hwpt(struct iommufd_ucmd *ucmd, u32 id);
