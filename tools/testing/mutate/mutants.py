@@ -145,7 +145,7 @@ stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx-
 F = IOMMUFD + "fault.c"
 uml("fault-left-on-the-cores-list", F, "iommufd_fault_handler", "\tiopf_group_dequeue(group);\n", "", "iommufd_fault")
 uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc_cyclic(&fault->waiting, &group->cookie, group,\n\t\t\t     XA_LIMIT(1, U32_MAX), &fault->next_cookie,\n\t\t\t     GFP_KERNEL_ACCOUNT);", "group->cookie = ++fault->next_cookie ?: ++fault->next_cookie;\n\trc = xa_err(xa_store(&fault->waiting, group->cookie, group, GFP_KERNEL));", "iommufd_fault")
-uml("fault-comes-when-closed", F, "iommufd_fault_enqueue", "attachment->closed ||", "", "iommufd_fault")
+uml("fault-comes-when-closed", F, "iommufd_fault_enqueue", "!attachment->closed &&", "", "iommufd_fault")
 uml("fault-device-told-for-each", F, "iommufd_fault_open", "!attachment->hwpt->fault || igroup->faulting++", "!attachment->hwpt->fault || (igroup->faulting++, 0)", "iommufd_fault")
 uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault->waiting, cookie);\n", "\t\tcontinue;\n", None, f"{MOCK_FAULT}:detach,replace")
 F = IOMMUFD + "vevent.c"
@@ -191,7 +191,7 @@ uml("nested-in-any-table", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_alloc
 uml("invalidate-counts-no-batch-before", IOMMUFD + "invalidate.c", "iommufd_invalidate_entries", "array->entry_num += batch.entry_num;", "array->entry_num = batch.entry_num;", None, f"{MOCK_NESTED}:invalidate_many")
 uml("invalidate-stays-at-the-start", IOMMUFD + "invalidate.c", "iommufd_invalidate_entries", "batch.uptr += (size_t)entries * batch.entry_len;", ";", None, f"{MOCK_NESTED}:invalidate_many")
 uml("invalidate-any-length", IOMMUFD + "invalidate.c", "iommufd_invalidate_check", "array->entry_len > PAGE_SIZE ||", "", "iommufd_invalidate")
-uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "(cmd->data_type != IOMMU_HWPT_DATA_NONE) != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("hwpt-without-data", F, "iommufd_hwpt_alloc_ioctl", "has_data != !!cmd->data_len", "0", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("flags-for-an-old-driver", IOMMUFD + "domain.c", "iommufd_domain_alloc_paging", "!IS_ERR(domain) || !either_stage ||", "!IS_ERR(domain) ||", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
 uml("replace-with-the-old-table", IOMMUFD + "attachment.c", "iommufd_attachment_replace", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      hwpt);", "attachment = iommufd_attachment_alloc(igroup, old->idev, old->pasid,\n\t\t\t\t\t      old->hwpt);", "iommufd_attachment")
 uml("lost-pasid-detached-again", IOMMUFD + "attachment.c", "iommufd_attachment_leave", "else if (iommufd_attachment_is_known(attachment))", "else", "iommufd_attachment")
