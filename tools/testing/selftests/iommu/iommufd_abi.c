@@ -430,32 +430,6 @@ TEST_F(ctx, no_such_device)
 					    self->ps, self->buf, 0));
 }
 
-TEST_F(ctx, later_features)
-{
-	static const unsigned long cmds[] = {
-		IOMMU_HWPT_INVALIDATE,
-		IOMMU_FAULT_QUEUE_ALLOC,
-		IOMMU_VIOMMU_ALLOC,
-		IOMMU_VDEVICE_ALLOC,
-		IOMMU_VEVENTQ_ALLOC,
-		IOMMU_HW_QUEUE_ALLOC,
-		IOMMU_IOAS_NOIOMMU_GET_PA,
-	};
-	unsigned int i, k;
-
-	/* Known by name, and honest about it: not ENOTTY, not a pretence */
-	for (i = 0; i != ARRAY_SIZE(cmds); i++) {
-		for (k = 0; k != ARRAY_SIZE(sizes); k++) {
-			if (sizes[k].cmd != cmds[i])
-				continue;
-			EXPECT_EQ(-EOPNOTSUPP, call_sized(self->fd, &sizes[k],
-							  sizes[k].known, 0)) {
-				TH_LOG("%s", sizes[k].name);
-			}
-		}
-	}
-}
-
 /* /proc/PID/fdinfo */
 
 /* Is there a line that starts so? With a newline it is all of a line. */
