@@ -26,6 +26,8 @@ static int iommufd_refuse_hwpt(struct iommufd_device *idev,
 {
 	if (hwpt->paging->automatic)
 		return rc;
+	if (hwpt->fault && rc == -ENODEV)
+		return iommufd_fault_refuse(idev->ictx, hwpt, idev->dev, rc);
 	return refuse(&idev->ictx->refusal, rc,
 		      "attach: the IOMMU driver refuses hwpt %u for %s",
 		      hwpt->obj.id, dev_name(idev->dev));

@@ -142,11 +142,10 @@ static ssize_t iommufd_fault_take(struct iommufd_fault *fault,
 	if (!group || group->fault_count > limit)
 		return group ? group->fault_count : 0;
 
-	/* One that waits keeps its cookie, also when all have been given out */
-	rc = xa_alloc_cyclic(&fault->waiting, &group->cookie, group,
-			     XA_LIMIT(1, U32_MAX), &fault->next_cookie,
-			     GFP_KERNEL_ACCOUNT);
-	if (rc < 0)
+	/* user ABI: the lowest that no other one has which waits */
+	rc = xa_alloc(&fault->waiting, &group->cookie, group,
+		      XA_LIMIT(1, U32_MAX), GFP_KERNEL_ACCOUNT);
+	if (rc)
 		return rc;
 	fault->nr_waiting++;
 	scoped_guard(spinlock, &fault->lock) {
@@ -444,6 +443,24 @@ static int iommufd_fault_disable_device(struct device *dev, void *data)
 }
 
 /**
+ * iommufd_fault_refuse - say that a device has no page faults
+ * @ictx: the context
+ * @hwpt: what it was to be attached to, which has a fault queue
+ * @dev: the device
+ * @rc: what the IOMMU driver says
+ *
+ * Return: @rc.
+ */
+int iommufd_fault_refuse(struct iommufd_ctx *ictx,
+			 const struct iommufd_hwpt *hwpt, struct device *dev,
+			 int rc)
+{
+	return refuse(&ictx->refusal, rc,
+		      "attach: %s cannot report the page faults that hwpt %u is for: it or its IOMMU has no page requests, or its DMA without a PASID is not on a hwpt of an IOAS yet",
+		      dev_name(dev), hwpt->obj.id);
+}
+
+/**
  * iommufd_fault_open - make a group ready to report faults
  * @attachment: what a group or a PASID is about to be attached to; the lock of the
  *              group is held
@@ -468,9 +485,7 @@ int iommufd_fault_open(struct iommufd_attachment *attachment)
 	iommu_group_for_each_dev(igroup->group, failed,
 				 iommufd_fault_disable_device);
 	igroup->faulting--;
-	return refuse(&igroup->ictx->refusal, rc,
-		      "attach: %s cannot report the page faults that hwpt %u is for: it or its IOMMU has no page requests, or its DMA without a PASID is not on a hwpt of an IOAS yet",
-		      dev_name(failed), attachment->hwpt->obj.id);
+	return iommufd_fault_refuse(igroup->ictx, attachment->hwpt, failed, rc);
 }
 
 /**

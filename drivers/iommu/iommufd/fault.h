@@ -24,7 +24,6 @@ struct iommufd_ucmd;
  *         inside igroup->lock. Held while groups are answered, never while the
  *         memory of a user is accessed
  * @waiting: struct iopf_group by cookie, read and not answered; under @mutex
- * @next_cookie: where the search for a free cookie begins; under @mutex
  * @nr_waiting: number of groups in @waiting; under @mutex
  * @lock: protects the following, and attachment->closed. Taken inside @mutex, and
  *        alone by whoever reports a fault
@@ -37,7 +36,6 @@ struct iommufd_fault {
 
 	struct mutex mutex; /* See above */
 	struct xarray waiting;
-	u32 next_cookie;
 	unsigned int nr_waiting;
 
 	spinlock_t lock; /* See above */
@@ -52,6 +50,9 @@ int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_fault_connect(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt,
 			  u32 fault_id);
 void iommufd_fault_disconnect(struct iommufd_hwpt *hwpt);
+int iommufd_fault_refuse(struct iommufd_ctx *ictx,
+			 const struct iommufd_hwpt *hwpt, struct device *dev,
+			 int rc);
 int iommufd_fault_open(struct iommufd_attachment *attachment);
 void iommufd_fault_close(struct iommufd_attachment *attachment);
 void iommufd_fault_forget(struct iommufd_attachment *attachment,

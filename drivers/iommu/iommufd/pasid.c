@@ -6,6 +6,7 @@
 
 #include "../iommu-priv.h"
 #include "attachment.h"
+#include "fault.h"
 #include "iommufd_private.h"
 
 /**
@@ -127,6 +128,8 @@ static int iommufd_pasid_refuse_driver(struct iommufd_device *idev,
 				       ioasid_t pasid,
 				       struct iommufd_hwpt *hwpt, int rc)
 {
+	if (hwpt->fault && rc == -ENODEV)
+		return iommufd_fault_refuse(idev->ictx, hwpt, idev->dev, rc);
 	if (rc != -EOPNOTSUPP)
 		return rc;
 	return refuse(&idev->ictx->refusal, rc,

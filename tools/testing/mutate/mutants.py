@@ -144,7 +144,7 @@ uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ict
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "fault.c"
 uml("fault-left-on-the-cores-list", F, "iommufd_fault_handler", "\tiopf_group_dequeue(group);\n", "", "iommufd_fault")
-uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc_cyclic(&fault->waiting, &group->cookie, group,\n\t\t\t     XA_LIMIT(1, U32_MAX), &fault->next_cookie,\n\t\t\t     GFP_KERNEL_ACCOUNT);", "group->cookie = ++fault->next_cookie ?: ++fault->next_cookie;\n\trc = xa_err(xa_store(&fault->waiting, group->cookie, group, GFP_KERNEL));", "iommufd_fault")
+uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc(&fault->waiting, &group->cookie, group,\n\t\t      XA_LIMIT(1, U32_MAX), GFP_KERNEL_ACCOUNT);", "group->cookie = 1;\n\trc = xa_err(xa_store(&fault->waiting, group->cookie, group, GFP_KERNEL));", "iommufd_fault")
 uml("fault-comes-when-closed", F, "iommufd_fault_enqueue", "!attachment->closed &&", "", "iommufd_fault")
 uml("fault-device-told-for-each", F, "iommufd_fault_open", "!attachment->hwpt->fault || igroup->faulting++", "!attachment->hwpt->fault || (igroup->faulting++, 0)", "iommufd_fault")
 uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault->waiting, cookie);\n", "\t\tcontinue;\n", None, f"{MOCK_FAULT}:detach,replace")

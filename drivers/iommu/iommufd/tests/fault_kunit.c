@@ -156,10 +156,10 @@ static void fault_test_expect_answer(struct kunit *test, u32 grpid, int count,
 		KUNIT_EXPECT_EQ(test, code, response->code);
 }
 
-/* Cookies begin anew after the last one, and pass by those that are in use */
+/* Each gets the lowest cookie that is not in use */
 static void fault_test_cookies(struct kunit *test)
 {
-	static const u32 expected[] = { 1, U32_MAX, 2 };
+	static const u32 expected[] = { 1, 2, 3 };
 	struct fault_test *t = test->priv;
 	unsigned int i;
 
@@ -169,12 +169,17 @@ static void fault_test_cookies(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, expected[i],
 				fault_test_entry(t, 0)->cookie);
 		KUNIT_EXPECT_EQ(test, 42, fault_test_entry(t, 0)->dev_id);
-		if (!i)
-			t->fault->next_cookie = U32_MAX;
 	}
+	/* One that is answered is free again, while others wait */
+	KUNIT_EXPECT_EQ(test, 8, fault_test_answer(t, 2));
+	fault_test_expect_answer(test, 1, 1, IOMMU_PAGE_RESP_SUCCESS);
+	fault_test_fault(t, IOMMU_NO_PASID, 3, true);
+	KUNIT_ASSERT_EQ(test, ENTRY, fault_test_read(t, 1));
+	KUNIT_EXPECT_EQ(test, 2, fault_test_entry(t, 0)->cookie);
 	for (i = 0; i != ARRAY_SIZE(expected); i++) {
 		KUNIT_EXPECT_EQ(test, 8, fault_test_answer(t, expected[i]));
-		fault_test_expect_answer(test, i, 1, IOMMU_PAGE_RESP_SUCCESS);
+		fault_test_expect_answer(test, i == 1 ? 3 : i, 1,
+					 IOMMU_PAGE_RESP_SUCCESS);
 	}
 	KUNIT_EXPECT_EQ(test, 0, t->fault->nr_waiting);
 }
