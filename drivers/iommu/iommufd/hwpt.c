@@ -52,10 +52,11 @@ iommufd_hwpt_alloc(struct iommufd_device *idev, struct iommufd_object *pt,
 	case IOMMUFD_OBJ_IOAS:
 		/* What faults, and what is left of it then, is the nested ones' */
 		if ((cmd->flags & IOMMU_HWPT_FAULT_ID_VALID) &&
-		    (cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT))
-			return ERR_PTR(refuse(
-				&idev->ictx->refusal, -EOPNOTSUPP,
-				"hwpt: page faults are of nested tables, not of their parent"));
+		    (cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)) {
+			refuse(&idev->ictx->refusal, -EOPNOTSUPP,
+			       "hwpt: page faults are of nested tables, not of their parent");
+			return ERR_PTR(-EOPNOTSUPP);
+		}
 		return iommufd_hwpt_alloc_paging(idev, to_ioas(pt), cmd->flags,
 						 user_data);
 	case IOMMUFD_OBJ_HWPT_PAGING:

@@ -90,7 +90,7 @@ enum {
 };
 
 /* trigger_iopf.perm, of ours: not the last fault of its group */
-#define MOCK_IOPF_NOT_LAST (1U << 31)
+#define MOCK_IOPF_NOT_LAST 0x80000000U
 
 enum {
 	MOCK_NESTED_DOMAIN_IOTLB_ID_MAX = 3,

@@ -2,6 +2,7 @@
 #ifndef __IOMMUFD_VEVENT_H
 #define __IOMMUFD_VEVENT_H
 
+#include <linux/bits.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
@@ -15,7 +16,7 @@ struct iommufd_ctx;
 struct iommufd_ucmd;
 struct iommufd_viommu;
 
-#define IOMMUFD_VEVENT_MAX_DEPTH (1U << 19)
+#define IOMMUFD_VEVENT_MAX_DEPTH ((u32)BIT(19))
 /* Bytes of the largest event that a driver reports */
 #define IOMMUFD_VEVENT_MAX_DATA 32
 
