@@ -126,7 +126,7 @@ const struct iommufd_object_ops iommufd_hwpt_nested_object_ops = {
 static struct iommufd_hwpt_nested *
 iommufd_hwpt_nested_create(struct iommufd_ctx *ictx,
 			   struct iommufd_object *from,
-			   struct iommufd_hwpt_paging *parent)
+			   struct iommufd_hwpt_paging *parent, u32 flags)
 {
 	struct iommufd_hwpt_nested *hwpt;
 	struct iommufd_object *obj;
@@ -144,6 +144,7 @@ iommufd_hwpt_nested_create(struct iommufd_ctx *ictx,
 	hwpt = to_hwpt_nested(obj);
 	hwpt->from = from;
 	hwpt->common.paging = parent;
+	hwpt->common.pasid = flags & IOMMU_HWPT_ALLOC_PASID;
 	return hwpt;
 }
 
@@ -191,7 +192,8 @@ iommufd_hwpt_nested_alloc(struct iommufd_device *idev,
 	if (rc)
 		return ERR_PTR(rc);
 
-	hwpt = iommufd_hwpt_nested_create(ictx, &parent->common.obj, parent);
+	hwpt = iommufd_hwpt_nested_create(ictx, &parent->common.obj, parent,
+					  flags);
 	if (IS_ERR(hwpt))
 		return ERR_CAST(hwpt);
 	domain = iommufd_domain_alloc_nested(idev->dev, parent->common.domain,
@@ -204,7 +206,6 @@ iommufd_hwpt_nested_alloc(struct iommufd_device *idev,
 				      user_data->len, user_data->type));
 	}
 	hwpt->common.domain = domain;
-	hwpt->common.pasid = flags & IOMMU_HWPT_ALLOC_PASID;
 	return &hwpt->common;
 }
 
@@ -253,7 +254,8 @@ iommufd_hwpt_nested_alloc_viommu(struct iommufd_device *idev,
 	if (rc)
 		return ERR_PTR(rc);
 
-	hwpt = iommufd_hwpt_nested_create(ictx, &viommu->obj, viommu->hwpt);
+	hwpt = iommufd_hwpt_nested_create(ictx, &viommu->obj, viommu->hwpt,
+					  flags);
 	if (IS_ERR(hwpt))
 		return ERR_CAST(hwpt);
 	domain = iommufd_hwpt_nested_viommu_domain(viommu, flags, user_data);

@@ -156,7 +156,7 @@ uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_re
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")
 uml("tombstone-is-free", IOMMUFD + "object.c", "iommufd_object_bury", "\txas_store(&xas, XA_ZERO_ENTRY);\n", "\t__xa_erase(&ictx->objects, obj->id);\n", "iommufd_object", f"{VIOMMU}:tombstone")
 uml("viommu-without-parent", IOMMUFD + "viommu.c", "iommufd_viommu_destroy", "\tiommufd_object_release(&viommu->hwpt->common.obj);\n", "", None, f"{VIOMMU}:alloc_answers")
-uml("viommu-of-nested-is-free", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_alloc_viommu", "iommufd_hwpt_nested_create(ictx, &viommu->obj, viommu->hwpt)", "iommufd_hwpt_nested_create(ictx, &viommu->hwpt->common.obj, viommu->hwpt)", None, f"{VIOMMU}:nested")
+uml("viommu-of-nested-is-free", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_alloc_viommu", "iommufd_hwpt_nested_create(ictx, &viommu->obj, viommu->hwpt,", "iommufd_hwpt_nested_create(ictx, &viommu->hwpt->common.obj, viommu->hwpt,", None, f"{VIOMMU}:nested")
 uml("vdevice-keeps-name", IOMMUFD + "vdevice.c", "iommufd_vdevice_part", "\txa_erase(&vdev->viommu->vdevs, vdev->virt_id);\n", "", "iommufd_viommu", f"{VIOMMU}:tombstone")
 uml("vdevice-init-fails-and-holds", IOMMUFD + "vdevice.c", "iommufd_vdevice_pair", "err_release:\n", "err_release:\n\tiommufd_object_hold(&viommu->obj);\n", "iommufd_viommu")
 uml("unplug-leaves-vdevice", IOMMUFD + "device.c", "iommufd_device_destroy", "\tiommufd_vdevice_unplug(idev);\n", "", None, f"{VIOMMU}:tombstone")

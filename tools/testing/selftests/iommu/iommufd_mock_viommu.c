@@ -325,6 +325,32 @@ TEST_F(viommu, nested)
 	EXPECT_EQ(0, obj_destroy(self->fd, self->parent));
 }
 
+/* A PASID of the device goes to one that was made for PASIDs, and to no other */
+TEST_F(viommu, nested_for_pasids)
+{
+	struct iommu_hwpt_selftest data = { .iotlb = 1 };
+	__u32 rid, with, without, vdev;
+	struct mock_device dev;
+
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_PASID, &rid));
+	ASSERT_EQ(0, mock_attach_flags(self->fd, rid, MOCK_DEVICE_PASID, &dev));
+	ASSERT_EQ(0, vdevice_alloc(self->fd, self->viommu, dev.idev, 7, &vdev));
+	ASSERT_EQ(0, hwpt_alloc_nested(self->fd, dev.idev, self->viommu,
+				       IOMMU_HWPT_ALLOC_PASID,
+				       IOMMU_HWPT_DATA_SELFTEST, &data,
+				       sizeof(data), &with));
+	ASSERT_EQ(0, mock_nested_alloc(self->fd, dev.idev, self->viommu, 1,
+				       &without));
+	EXPECT_EQ(-EINVAL, mock_pasid_attach(self->fd, &dev, 10, without));
+	EXPECT_EQ(0, mock_pasid_attach(self->fd, &dev, 10, with));
+	EXPECT_EQ(0, mock_pasid_check(self->fd, &dev, 10, with));
+	EXPECT_EQ(-EBUSY, obj_destroy(self->fd, with));
+	EXPECT_EQ(0, mock_pasid_detach(self->fd, &dev, 10));
+	EXPECT_EQ(0, obj_destroy(self->fd, with));
+	EXPECT_EQ(0, obj_destroy(self->fd, without));
+}
+
 static int check_cache(int fd, __u32 idev, __u32 id, __u32 cache)
 {
 	struct iommu_test_cmd cmd = {
