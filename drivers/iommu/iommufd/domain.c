@@ -132,9 +132,12 @@ struct iommu_domain *
 iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 			    u32 flags, const struct iommu_user_data *user_data)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	const struct iommu_ops *ops;
 	struct iommu_domain *domain;
 
+	if (!iopt_has_iommu(dev))
+		return ERR_PTR(-EOPNOTSUPP);
+	ops = dev_iommu_ops(dev);
 	if (!ops->domain_alloc_nested)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (parent->owner != ops)

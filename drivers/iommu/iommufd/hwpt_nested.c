@@ -246,7 +246,8 @@ iommufd_hwpt_nested_alloc_viommu(struct iommufd_device *idev,
 	struct iommu_domain *domain;
 	int rc;
 
-	if (viommu->iommu_dev != __iommu_get_iommu_dev(idev->dev))
+	if (!iopt_has_iommu(idev->dev) ||
+	    viommu->iommu_dev != __iommu_get_iommu_dev(idev->dev))
 		return ERR_PTR(refuse(&ictx->refusal, -EINVAL,
 				      "hwpt: %s is not behind the IOMMU of viommu %u",
 				      dev_name(idev->dev), viommu->obj.id));

@@ -184,7 +184,8 @@ iommufd_vdevice_alloc(struct iommufd_viommu *viommu,
 	struct iommufd_object *obj;
 	int rc;
 
-	if (viommu->iommu_dev != __iommu_get_iommu_dev(idev->dev))
+	if (!iopt_has_iommu(idev->dev) ||
+	    viommu->iommu_dev != __iommu_get_iommu_dev(idev->dev))
 		return ERR_PTR(refuse(&ictx->refusal, -EINVAL,
 				      "vdevice: %s is not behind the IOMMU of viommu %u",
 				      dev_name(idev->dev), viommu->obj.id));

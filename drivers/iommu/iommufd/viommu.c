@@ -68,7 +68,7 @@ static size_t iommufd_viommu_size(struct device *dev,
 {
 	const struct iommufd_viommu_driver *mock;
 
-	if (type == IOMMU_VIOMMU_TYPE_DEFAULT)
+	if (type == IOMMU_VIOMMU_TYPE_DEFAULT || !iopt_has_iommu(dev))
 		return 0;
 	mock = iommufd_selftest_viommu_driver(dev);
 	return mock ? mock->get_viommu_size(dev, type) :

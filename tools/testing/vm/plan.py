@@ -71,7 +71,7 @@ LIKE_OTHERS = {
 }
 
 # More options of those runs. A kernel that lets a device do without an IOMMU says so (U).
-MODEL_OPTIONS = {"none": {"env": {"MAY_LOCK_DOWN": 1}, "taint": "U"}}
+MODEL_OPTIONS = {"none": {"env": {"MAY_LOCK_DOWN": 1}, "taint": "U", "test_modules": True}}
 
 # The same for programs of the distribution, see tools/testing/clients
 CLIENTS = "tools/testing/clients/clients.py"

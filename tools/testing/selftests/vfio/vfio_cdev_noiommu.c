@@ -11,7 +11,9 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/mock.h"
 #include "../lib/vfio_pci.h"
+#include "../lib/viommu.h"
 
 #define PARAMETER	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 #define IOVA		0x10000000UL
@@ -169,6 +171,47 @@ TEST_F(noiommu, hw_info)
 	EXPECT_EQ(-EBUSY, obj_destroy(self->iommufd, hwpt.out_hwpt_id));
 	EXPECT_EQ(0, cdev_attach_to(self->dev, self->ioas));
 	EXPECT_EQ(0, obj_destroy(self->iommufd, hwpt.out_hwpt_id));
+}
+
+/* What is made for a device with an IOMMU is of no use, and no harm, to this one */
+TEST_F(noiommu, beside_an_iommu)
+{
+	struct iommu_viommu_selftest viommu_data = {};
+	struct iommu_hwpt_selftest data = {};
+	__u32 parent, nested, viommu, id;
+	struct mock_device mock;
+
+	if (mock_memory_limit(self->iommufd, MOCK_MEMORY_DEFAULT) == -ENOTTY)
+		SKIP(return, "this iommufd has no mock driver (IOMMUFD_TEST)");
+	ASSERT_EQ(0, take(self));
+	ASSERT_EQ(0, mock_attach(self->iommufd, self->ioas, &mock));
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, mock.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
+	ASSERT_EQ(0, mock_nested_alloc(self->iommufd, mock.idev, parent, 0,
+				       &nested));
+	ASSERT_EQ(0, viommu_alloc_data(self->iommufd, mock.idev, parent,
+				       IOMMU_VIOMMU_TYPE_SELFTEST, &viommu_data,
+				       sizeof(viommu_data), &viommu));
+
+	EXPECT_EQ(-EOPNOTSUPP,
+		  hwpt_alloc_nested(self->iommufd, self->devid, parent, 0,
+				    IOMMU_HWPT_DATA_SELFTEST, &data,
+				    sizeof(data), &id));
+	EXPECT_EQ(-EINVAL,
+		  hwpt_alloc_nested(self->iommufd, self->devid, viommu, 0,
+				    IOMMU_HWPT_DATA_SELFTEST, &data,
+				    sizeof(data), &id));
+	EXPECT_EQ(-EOPNOTSUPP,
+		  viommu_alloc_data(self->iommufd, self->devid, parent,
+				    IOMMU_VIOMMU_TYPE_SELFTEST, &viommu_data,
+				    sizeof(viommu_data), &id));
+	EXPECT_EQ(-EINVAL, vdevice_alloc(self->iommufd, viommu, self->devid, 7,
+					 &id));
+	EXPECT_EQ(-EINVAL, cdev_attach_to(self->dev, parent));
+	EXPECT_EQ(-EINVAL, cdev_attach_to(self->dev, nested));
+	/* And the other way round; an address space serves both */
+	EXPECT_EQ(0, cdev_attach_to(self->dev, self->ioas));
+	EXPECT_EQ(0, mock_detach(self->iommufd, &mock));
 }
 
 TEST_F(noiommu, refused)
