@@ -7,6 +7,7 @@
 #include <linux/seq_file.h>
 #include <uapi/linux/iommufd.h>
 
+#include "../iommu-priv.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
 #include "viommu.h"
@@ -92,7 +93,19 @@ static int iommufd_viommu_init(struct iommufd_viommu *viommu,
 	return WARN_ON_ONCE(!viommu->ops) ? -EINVAL : 0;
 }
 
-static struct iommufd_viommu *
+/**
+ * iommufd_viommu_alloc - make a virtual IOMMU
+ * @ictx: whose
+ * @dev: a device behind the IOMMU that it is to be a part of
+ * @hwpt: the nest parent of all that is nested in it; in use
+ * @type: which kind
+ * @user_data: what the user tells the driver, or NULL
+ *
+ * Return: the virtual IOMMU, to be finalized, or aborted and destroyed; or an
+ * ERR_PTR: -EOPNOTSUPP if the IOMMU of the device has none of that type, -EINVAL if
+ * @hwpt is of another IOMMU driver, or an error of the driver.
+ */
+struct iommufd_viommu *
 iommufd_viommu_alloc(struct iommufd_ctx *ictx, struct device *dev,
 		     struct iommufd_hwpt_paging *hwpt,
 		     enum iommu_viommu_type type,
@@ -110,6 +123,11 @@ iommufd_viommu_alloc(struct iommufd_ctx *ictx, struct device *dev,
 				      dev_name(dev), type));
 	if (WARN_ON_ONCE(size < sizeof(*viommu)))
 		return ERR_PTR(-EOPNOTSUPP);
+	/* The driver takes the domain for one of its own */
+	if (hwpt->common.domain->owner != dev_iommu_ops(dev))
+		return ERR_PTR(refuse(&ictx->refusal, -EINVAL,
+				      "viommu: hwpt %u is of another IOMMU than %s",
+				      hwpt->common.obj.id, dev_name(dev)));
 
 	obj = __iommufd_object_alloc(ictx, size, &iommufd_viommu_object_ops);
 	if (IS_ERR(obj))

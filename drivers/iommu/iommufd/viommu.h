@@ -7,6 +7,8 @@
 
 #include "object.h"
 
+struct iommu_user_data;
+struct iommufd_hwpt_paging;
 struct iommufd_ucmd;
 
 static inline struct iommufd_viommu *to_viommu(struct iommufd_object *obj)
@@ -25,6 +27,11 @@ iommufd_get_viommu(struct iommufd_ctx *ictx, u32 id)
 
 extern const struct iommufd_object_ops iommufd_viommu_object_ops;
 
+struct iommufd_viommu *
+iommufd_viommu_alloc(struct iommufd_ctx *ictx, struct device *dev,
+		     struct iommufd_hwpt_paging *hwpt,
+		     enum iommu_viommu_type type,
+		     const struct iommu_user_data *user_data);
 int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd);
 
 #endif

@@ -301,12 +301,34 @@ static void viommu_test_depend(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, _iommufd_object_depend(obj, &needs));
 }
 
+/* A page table of another driver is not what the driver would take it for */
+static void viommu_test_foreign_parent(struct kunit *test)
+{
+	static const struct iommu_ops other_ops;
+	struct viommu_test *t = test->priv;
+	struct iommu_domain domain = { .owner = &other_ops };
+	struct iommufd_hwpt_paging hwpt = { .common.domain = &domain };
+	struct device *dev = t->idev[0].dev;
+
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL),
+			    iommufd_viommu_alloc(&t->ictx, dev, &hwpt,
+						 IOMMU_VIOMMU_TYPE_SELFTEST,
+						 NULL));
+	/* One of its own goes on to be held, which this one cannot be */
+	domain.owner = mock_iommu.ops;
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOENT),
+			    iommufd_viommu_alloc(&t->ictx, dev, &hwpt,
+						 IOMMU_VIOMMU_TYPE_SELFTEST,
+						 NULL));
+}
+
 static struct kunit_case viommu_cases[] = {
 	KUNIT_CASE(viommu_test_find_each),
 	KUNIT_CASE(viommu_test_pair_fails),
 	KUNIT_CASE(viommu_test_unplug),
 	KUNIT_CASE(viommu_test_mmap_offsets),
 	KUNIT_CASE(viommu_test_depend),
+	KUNIT_CASE(viommu_test_foreign_parent),
 	{}
 };
 
