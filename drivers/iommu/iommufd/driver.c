@@ -168,17 +168,9 @@ int iommufd_viommu_get_vdev_id(struct iommufd_viommu *viommu,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_get_vdev_id, "IOMMUFD");
 
-/**
- * iommufd_veventq_push - put an event into a queue
- * @veventq: the queue
- * @data: the event
- * @len: its bytes, no more than IOMMUFD_VEVENT_MAX_DATA
- *
- * Context: Any.
- * Return: 0, or -EOVERFLOW if there is no room, of which the user is told.
- */
-int iommufd_veventq_push(struct iommufd_veventq *veventq, const void *data,
-			 size_t len)
+/* Put an event into a queue, or note that there was no room */
+static int iommufd_veventq_push(struct iommufd_veventq *veventq,
+				const void *data, size_t len)
 {
 	struct iommufd_vevent *event;
 	unsigned long flags;

@@ -74,10 +74,6 @@ static inline struct iommufd_veventq *to_veventq(struct iommufd_object *obj)
 	return container_of(obj, struct iommufd_veventq, obj);
 }
 
-/* driver.c, as drivers report */
-int iommufd_veventq_push(struct iommufd_veventq *veventq, const void *data,
-			 size_t len);
-
 extern const struct iommufd_object_ops iommufd_veventq_object_ops;
 
 struct iommufd_veventq *iommufd_veventq_create(struct iommufd_ctx *ictx,

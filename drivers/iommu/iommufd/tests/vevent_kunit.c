@@ -11,6 +11,7 @@
 #include "../vevent.h"
 #include "fake_kunit.h"
 
+#define TYPE IOMMU_VEVENTQ_TYPE_ARM_SMMUV3
 #define DEPTH 5
 #define EVENTS 4000
 #define HEADER ((ssize_t)sizeof(struct iommufd_vevent_header))
@@ -18,12 +19,14 @@
 /**
  * struct vevent_test - what every test starts with
  * @ictx: as much of a context as it takes
- * @veventq: a queue with room for DEPTH events, of no virtual IOMMU
+ * @viommu: as much of a virtual IOMMU as a driver needs to report
+ * @veventq: its queue, with room for DEPTH events
  * @memory: of the user
  * @random: random numbers
  */
 struct vevent_test {
 	struct iommufd_ctx ictx;
+	struct iommufd_viommu viommu;
 	struct iommufd_veventq *veventq;
 	struct fake_memory *memory;
 	struct rnd_state random;
@@ -40,8 +43,11 @@ static int vevent_test_init(struct kunit *test)
 	init_waitqueue_head(&t->ictx.destroy_wait);
 	fake_random_init(test, &t->random);
 	t->memory = fake_memory_alloc(test, 1, 1, PROT_READ | PROT_WRITE);
-	t->veventq = iommufd_veventq_create(&t->ictx, 1, DEPTH);
+	t->veventq = iommufd_veventq_create(&t->ictx, TYPE, DEPTH);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(t->veventq));
+	spin_lock_init(&t->viommu.veventqs_lock);
+	INIT_LIST_HEAD(&t->viommu.veventqs);
+	list_add(&t->veventq->entry, &t->viommu.veventqs);
 	iommufd_object_finalize(&t->ictx, &t->veventq->obj);
 	return 0;
 }
@@ -73,7 +79,8 @@ static bool vevent_test_readable(struct vevent_test *t)
 
 static int vevent_test_push(struct vevent_test *t, u32 event)
 {
-	return iommufd_veventq_push(t->veventq, &event, sizeof(event));
+	return iommufd_viommu_report_event(&t->viommu, TYPE, &event,
+					   sizeof(event));
 }
 
 /* A lost event is told of at the end, or by the numbers of those around it */
@@ -193,8 +200,8 @@ static void vevent_test_model(struct kunit *test)
 	for (i = 0; i != EVENTS; i++) {
 		for (n = fake_random_below(&t->random, DEPTH + 3); n; n--) {
 			event[0] = model.next;
-			iommufd_veventq_push(t->veventq, event,
-					     4 + model.next % 8 * 4);
+			iommufd_viommu_report_event(&t->viommu, TYPE, event,
+						    4 + model.next % 8 * 4);
 			vevent_model_push(&model);
 		}
 		KUNIT_EXPECT_EQ(test, model.nr || model.lost,
