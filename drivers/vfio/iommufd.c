@@ -91,8 +91,11 @@ static void vfio_iommufd_physical_detach_pasids(struct vfio_device *vdev)
 	unsigned long pasid;
 	void *entry;
 
-	xa_for_each(&vdev->pasids, pasid, entry)
+	/* There may be a million of them */
+	xa_for_each(&vdev->pasids, pasid, entry) {
 		vfio_iommufd_physical_pasid_detach_ioas(vdev, pasid);
+		cond_resched();
+	}
 }
 
 /**

@@ -94,6 +94,7 @@ static void iommufd_device_show_hwpts(struct iommufd_ctx *ictx,
 		seq_printf(m, "%u", attachment->hwpt->obj.id);
 		if (seq_has_overflowed(m) || fatal_signal_pending(current))
 			break;
+		cond_resched();
 	}
 	mutex_unlock(&idev->igroup->lock);
 	if (any)
@@ -113,8 +114,9 @@ static const char *iommufd_device_on(struct iommufd_object *obj,
 	xa_for_each(&idev->igroup->attachments, pasid, attachment) {
 		on = iommufd_device_has(idev, attachment) &&
 		     &attachment->hwpt->paging->ioas->obj == other;
-		if (on)
+		if (on || fatal_signal_pending(current))
 			break;
+		cond_resched();
 	}
 	mutex_unlock(&idev->igroup->lock);
 	return on ? dev_name(idev->dev) : NULL;
