@@ -37,9 +37,10 @@ static void iommufd_vdevice_part(struct iommufd_vdevice *vdev)
 	/* From here on the virtual id is free */
 	xa_erase(&vdev->viommu->vdevs, vdev->virt_id);
 	vdev->idev->vdev = NULL;
-	WRITE_ONCE(vdev->idev, NULL);
 	iommufd_object_release(&vdev->viommu->obj);
 	vdev->viommu = NULL;
+	/* Last, because a destroy looks at it without the lock */
+	smp_store_release(&vdev->idev, NULL);
 }
 
 /* The lock may have to be waited for as long as an attach pins memory */
@@ -58,8 +59,8 @@ static void iommufd_vdevice_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_vdevice *vdev = to_vdevice(obj);
 
-	/* Else it has been emptied, or its device was unplugged */
-	if (READ_ONCE(vdev->idev)) {
+	/* Else it has been emptied, or its device was unplugged; see the end of that */
+	if (smp_load_acquire(&vdev->idev)) {
 		mutex_lock(&vdev->igroup->lock);
 		iommufd_vdevice_part(vdev);
 		mutex_unlock(&vdev->igroup->lock);
