@@ -81,9 +81,9 @@ struct vfio_device_set {
  * @refcount: registration plus every open file; zero once unregistered
  * @open_count: number of files that use the device. &vfio_device_set.lock
  * @attach_lock: held around @attach_ioas, @detach_ioas, their likes for PASIDs and
- *               @unbind_iommufd of &vfio_device_ops. It may be held until the user's memory
- *               arrives, so only the device's own user takes it. Outside of
- *               &vfio_device_set.lock
+ *               @unbind_iommufd of &vfio_device_ops. It may be held until the
+ *               user's memory arrives, so only the device's own user takes it.
+ *               Outside of &vfio_device_set.lock
  * @comp: completed when @refcount falls to zero
  * @iommufd_access: an emulated device's way to the user's memory. Changes under
  *                  &vfio_device_set.lock; stable while the device is open

@@ -39,6 +39,10 @@ static void iommufd_hwpt_nested_show(struct iommufd_object *obj,
  * Intel's driver makes one descriptor of an entry, for the smallest aligned block
  * that has all of its pages. Where that is larger than the hardware takes, as it is
  * for "everything", the hardware stops with an error and invalidates nothing.
+ *
+ * The driver reads the entries once more. A user who changes one in between loses
+ * that invalidation of its own tables, and the kernel log gets the driver's lines
+ * about it.
  */
 static bool
 iommufd_vtd_is_large(const struct iommu_hwpt_vtd_s1_invalidate *inv)

@@ -12,10 +12,10 @@
 #include "fault.h"
 #include "hw_queue.h"
 #include "iommufd_private.h"
-#include "vevent.h"
 #include "mmap.h"
 #include "mock/mock.h"
 #include "vdevice.h"
+#include "vevent.h"
 #include "viommu.h"
 
 static struct miscdevice vfio_misc_dev;

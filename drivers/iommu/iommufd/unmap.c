@@ -81,8 +81,8 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
  * IOVA until they are unfilled and flushed.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by another call or must not be removed, -EAGAIN if accesses are in the way; with
- * nothing changed but prevent_access up to *end.
+ * made or removed by another call or must not be removed, -EAGAIN if accesses are
+ * in the way; with nothing changed but prevent_access up to *end.
  */
 static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
 			   unsigned long last, struct iopt_area **areas,
@@ -252,9 +252,8 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  *
  * Return: 0; -ENOENT if the range is empty or would split an area, -EBUSY if
  * another thread is making or removing an area in it or hardware works on a
- * queue in one, -EINTR if the caller was
- * killed, -EDEADLOCK if an access does not unpin, -EINVAL if the length is 0,
- * -EOVERFLOW if the range wraps.
+ * queue in one, -EINTR if the caller was killed, -EDEADLOCK if an access does not
+ * unpin, -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)
