@@ -8,7 +8,6 @@
  * or here when what it came through is detached.
  */
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -344,42 +343,20 @@ struct iommufd_fault *iommufd_fault_alloc(struct iommufd_ctx *ictx)
 int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_fault_alloc *cmd = ucmd->cmd;
-	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_fault *fault;
-	struct file *filp;
-	int fd, rc;
+	int rc;
 
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	fault = iommufd_fault_alloc(ictx);
+	fault = iommufd_fault_alloc(ucmd->ictx);
 	if (IS_ERR(fault))
 		return PTR_ERR(fault);
-	filp = iommufd_queue_open(&fault->queue);
-	if (IS_ERR(filp)) {
-		rc = PTR_ERR(filp);
-		goto err_abort;
-	}
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		rc = fd;
-		goto err_close;
-	}
 	cmd->out_fault_id = fault->obj.id;
-	cmd->out_fault_fd = fd;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	rc = iommufd_queue_publish(&fault->queue, ucmd, sizeof(*cmd),
+				   &cmd->out_fault_fd);
 	if (rc)
-		goto err_fd;
-	iommufd_object_finalize(ictx, &fault->obj);
-	fd_install(fd, filp);
-	return 0;
-
-err_fd:
-	put_unused_fd(fd);
-err_close:
-	iommufd_queue_abort(&fault->queue, filp);
-err_abort:
-	iommufd_object_abort_and_destroy(ictx, &fault->obj);
+		iommufd_object_abort_and_destroy(ucmd->ictx, &fault->obj);
 	return rc;
 }
 

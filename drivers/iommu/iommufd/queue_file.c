@@ -150,6 +150,45 @@ void iommufd_queue_abort(struct iommufd_queue *queue, struct file *filp)
 }
 
 /**
+ * iommufd_queue_publish - give a new queue and its file to the user
+ * @queue: of an object that is complete and cannot be found yet
+ * @ucmd: the request for it, whose answer is complete but for the file
+ * @size: bytes of the answer
+ * @out_fd: where the answer has the descriptor of the file
+ *
+ * Return: 0; or with the object left for iommufd_object_abort_and_destroy(), -EMFILE,
+ * -EFAULT if the user cannot be told, or an error of iommufd_queue_open().
+ */
+int iommufd_queue_publish(struct iommufd_queue *queue,
+			  struct iommufd_ucmd *ucmd, size_t size, u32 *out_fd)
+{
+	struct file *filp;
+	int fd, rc;
+
+	filp = iommufd_queue_open(queue);
+	if (IS_ERR(filp))
+		return PTR_ERR(filp);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		rc = fd;
+		goto err_close;
+	}
+	*out_fd = fd;
+	rc = iommufd_ucmd_respond(ucmd, size);
+	if (rc)
+		goto err_fd;
+	iommufd_object_finalize(queue->ictx, queue->obj);
+	fd_install(fd, filp);
+	return 0;
+
+err_fd:
+	put_unused_fd(fd);
+err_close:
+	iommufd_queue_abort(queue, filp);
+	return rc;
+}
+
+/**
  * iommufd_queue_busy - say why a queue cannot be destroyed
  * @queue: the queue
  *

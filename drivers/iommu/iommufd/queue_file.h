@@ -10,6 +10,7 @@ struct file;
 struct iommufd_ctx;
 struct iommufd_object;
 struct iommufd_queue;
+struct iommufd_ucmd;
 struct seq_file;
 
 /**
@@ -63,6 +64,9 @@ void iommufd_queue_init(struct iommufd_queue *queue, struct iommufd_ctx *ictx,
 			const struct iommufd_queue_ops *ops);
 struct file *iommufd_queue_open(struct iommufd_queue *queue);
 void iommufd_queue_abort(struct iommufd_queue *queue, struct file *filp);
+int iommufd_queue_publish(struct iommufd_queue *queue,
+			  struct iommufd_ucmd *ucmd, size_t size, u32 *out_fd);
+
 /**
  * iommufd_queue_wake - there is something to read
  * @queue: the queue, whose ops say so by now

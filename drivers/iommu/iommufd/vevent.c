@@ -4,7 +4,6 @@
  * a ring until the user reads it. The other end of the ring is in driver.c.
  */
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/iommufd.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -238,8 +237,7 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_veventq *veventq;
 	struct iommufd_viommu *viommu;
-	struct file *filp;
-	int fd, rc;
+	int rc;
 
 	if (cmd->flags || cmd->__reserved ||
 	    cmd->type == IOMMU_VEVENTQ_TYPE_DEFAULT)
@@ -256,34 +254,13 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		rc = PTR_ERR(veventq);
 		goto out_put;
 	}
-	filp = iommufd_queue_open(&veventq->queue);
-	if (IS_ERR(filp)) {
-		rc = PTR_ERR(filp);
-		goto err_abort;
-	}
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		rc = fd;
-		goto err_close;
-	}
-	rc = iommufd_veventq_join(veventq, viommu);
-	if (rc)
-		goto err_fd;
 	cmd->out_veventq_id = veventq->obj.id;
-	cmd->out_veventq_fd = fd;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	rc = iommufd_veventq_join(veventq, viommu);
+	if (!rc)
+		rc = iommufd_queue_publish(&veventq->queue, ucmd, sizeof(*cmd),
+					   &cmd->out_veventq_fd);
 	if (rc)
-		goto err_fd;
-	iommufd_object_finalize(ictx, &veventq->obj);
-	fd_install(fd, filp);
-	goto out_put;
-
-err_fd:
-	put_unused_fd(fd);
-err_close:
-	iommufd_queue_abort(&veventq->queue, filp);
-err_abort:
-	iommufd_object_abort_and_destroy(ictx, &veventq->obj);
+		iommufd_object_abort_and_destroy(ictx, &veventq->obj);
 out_put:
 	iommufd_object_put(ictx, &viommu->obj);
 	return rc;
