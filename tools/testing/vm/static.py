@@ -11,6 +11,7 @@ import tarfile
 
 import build
 import debian
+import package
 from report import single, tell_skipped
 from util import BUILD, CLONE, HERE, REPO, Fail, chroot_argv, inside, repo_files, write_if_changed
 
@@ -142,6 +143,7 @@ def compare_headers(results):
 
 def static(results, part):
     """All of it."""
+    single(results, "one version in all places", package.versions_agree())
     compare_headers(results)
     debian.root(part.packages)
     single(results, "mutants have their places", mutate.check_table(REPO))
