@@ -54,9 +54,10 @@ MODELS = {
 }
 # What takes a device of our own to show, see tools/testing/pasid-testdev; nothing may be skipped there.
 PROOFS = {
-    "intel-pasid": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_fault")],
+    "intel-pasid": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_fault"), ("iommu", "iommufd_example_pasid"),
+                    ("iommu", "iommufd_example_fault")],
     "intel-pasid-second": [("vfio", "vfio_pci_pasid")],
-    "intel-nested": [("vfio", "vfio_pci_nested")],
+    "intel-nested": [("vfio", "vfio_pci_nested"), ("iommu", "iommufd_example_nested")],
 }
 # What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
 # and on the debug kernel devices whose configuration space is like that of others.

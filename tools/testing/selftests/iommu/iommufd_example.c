@@ -7,9 +7,7 @@
  *
  * As a test it has no argument and takes QEMU's edu device.
  */
-#include "kselftest.h"
-#include "../lib/memory.h"
-#include "../lib/pci.h"
+#include "iommufd_example.h"
 
 /* [begin] */
 #include <errno.h>
@@ -101,24 +99,5 @@ static int drive(const char *cdev)
 
 int main(int argc, char **argv)
 {
-	struct pci_loan loan = {};
-	char path[PATH_MAX];
-	long pinned = pages_pinned();
-	int rc;
-
-	ksft_print_header();
-	ksft_set_plan(1);
-	if (argc > 1) {
-		snprintf(path, sizeof(path), "%s", argv[1]);
-	} else {
-		pci_borrow(pci_is_edu, &loan);
-		if (!pci_find_cdev(pci_is_edu, path)) {
-			ksft_test_result_skip("no edu that vfio-pci can have\n");
-			ksft_finished();
-		}
-	}
-	rc = drive(path);
-	pci_return(&loan);
-	ksft_test_result(!rc && pages_pinned() == pinned, "example\n");
-	ksft_finished();
+	return example_main(argc, argv, pci_is_edu, "edu", drive);
 }

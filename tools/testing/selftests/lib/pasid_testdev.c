@@ -6,7 +6,7 @@
 
 #include "pasid_testdev.h"
 
-static int pt_start(struct pt_dev *d)
+int pt_start(struct pt_dev *d)
 {
 	int ret;
 

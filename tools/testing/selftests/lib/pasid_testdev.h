@@ -29,6 +29,8 @@ int pt_close(struct pt_dev *d);
 /* Only the files, as when a process dies; and open the device again */
 void pt_close_files(struct pt_dev *d);
 int pt_reopen(struct pt_dev *d);
+/* For who has opened it by itself: map the registers, be a bus master */
+int pt_start(struct pt_dev *d);
 
 __u64 pt_get(const struct pt_dev *d, unsigned int reg);
 void pt_set(const struct pt_dev *d, unsigned int reg, __u64 val);

@@ -9,6 +9,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "../../../lib/pasid_testdev_regs.h"
 #include "pci.h"
 
 bool pci_is_edu(const char *bdf)
@@ -21,6 +22,12 @@ bool pci_is_testdev(const char *bdf)
 {
 	return sysdev_is(bdf, "vendor", TESTDEV_VENDOR) &&
 	       sysdev_is(bdf, "device", TESTDEV_DEVICE);
+}
+
+bool pci_is_pasid_testdev(const char *bdf)
+{
+	return sysdev_is(bdf, "vendor", PT_VENDOR) &&
+	       sysdev_is(bdf, "device", PT_DEVICE);
 }
 
 __s64 pci_config_get(const char *bdf, unsigned int pos, unsigned int width)

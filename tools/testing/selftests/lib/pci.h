@@ -26,6 +26,8 @@
 
 bool pci_is_edu(const char *bdf);
 bool pci_is_testdev(const char *bdf);
+/* Ours, see pasid_testdev.h */
+bool pci_is_pasid_testdev(const char *bdf);
 /* Has the device no INTx, by its configuration space? */
 bool pci_is_without_intx(const char *bdf);
 
