@@ -18,13 +18,15 @@
 
 /* Those of the kernel's own IOMMU code are there with any modules. */
 static const char *const systems[] = { "iommufd", "vfio", "vfio_pci", "iommu",
-				       NULL };
+				       "printk", NULL };
 /* One for each page would be no story. */
 static const struct {
 	const char *system, *event;
 } wanted[] = {
 	{ "iommufd", NULL }, { "vfio", NULL }, { "vfio_pci", NULL },
 	{ "iommu", "attach_device_to_domain" }, { "iommu", "io_page_fault" },
+	/* What Intel's IOMMU stops is told to the kernel's log only. */
+	{ "printk", "console" },
 };
 
 static struct tracefs_instance *instance;
@@ -207,4 +209,34 @@ const char *event_string(struct tep_event *event, struct tep_record *record,
 
 	text = tep_get_field_raw(NULL, event, field, record, &length, 0);
 	return text ? mem_printf("%.*s", length, text) : NULL;
+}
+
+/* "DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 ..." */
+static bool fault_of_message(const char *text, struct fault *fault)
+{
+	unsigned int bus, slot, function;
+
+	if (!text || sscanf(text, "DMAR: [DMA %*[^]]] Request device [%x:%x.%u] fault addr 0x%llx",
+			    &bus, &slot, &function, &fault->iova) != 4)
+		return false;
+	fault->device = mem_printf("0000:%02x:%02x.%u", bus, slot, function);
+	return true;
+}
+
+bool event_fault(struct tep_event *event, struct tep_record *record,
+		 struct fault *fault)
+{
+	*fault = (struct fault){ 0 };
+	if (!strcmp(event->name, "console"))
+		return fault_of_message(event_string(event, record, "msg"),
+					fault);
+	if (!strcmp(event->name, "io_page_fault")) {
+		fault->device = event_string(event, record, "device");
+		fault->iova = event_number(event, record, "iova");
+	} else if (!strcmp(event->name, "iommufd_fault")) {
+		fault->device = event_string(event, record, "name");
+		fault->iova = event_number(event, record, "addr");
+		fault->answerable = true;
+	}
+	return fault->device;
 }

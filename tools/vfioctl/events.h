@@ -39,4 +39,15 @@ long long event_number(struct tep_event *event, struct tep_record *record,
 const char *event_string(struct tep_event *event, struct tep_record *record,
 			 const char *field);
 
+/* A device asked for memory that it does not get, or not yet */
+struct fault {
+	const char *device;
+	unsigned long long iova;
+	bool answerable;	/* a page request, which a program answers */
+};
+
+/* Is the event a fault? Then @fault says which. */
+bool event_fault(struct tep_event *event, struct tep_record *record,
+		 struct fault *fault);
+
 #endif /* EVENTS_H */

@@ -70,14 +70,14 @@ static void count_event(struct tep_event *event, struct tep_record *record,
 			pid_t pid, void *data)
 {
 	struct rates *rates = data;
+	struct fault fault;
 
 	if (!strcmp(event->name, "iommufd_map"))
 		rate_of(rates, pid)->maps++;
 	else if (!strcmp(event->name, "iommufd_unmap"))
 		rate_of(rates, pid)->unmaps++;
-	else if (!strcmp(event->name, "io_page_fault"))
-		strings_add(&rates->faults, "%s",
-			    event_string(event, record, "device"));
+	else if (event_fault(event, record, &fault))
+		strings_add(&rates->faults, "%s", fault.device);
 }
 
 static long faults_of(const struct rates *rates, const char *devices)

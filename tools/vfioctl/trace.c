@@ -34,6 +34,10 @@ static const char *outcome(long long rc)
 /* Of which device it is, NULL: of none */
 static const char *device_of(struct tep_event *event, struct tep_record *record)
 {
+	struct fault fault;
+
+	if (event_fault(event, record, &fault))
+		return fault.device;
 	if (tep_find_field(event, "name"))
 		return event_string(event, record, "name");
 	if (tep_find_field(event, "device"))
@@ -46,7 +50,17 @@ static const char *in_words(struct tep_event *event, struct tep_record *record,
 {
 #define N(field)	event_number(event, record, field)
 	const char *name = event->name;
+	struct fault fault;
 
+	if (event_fault(event, record, &fault))
+		return mem_printf(fault.answerable ?
+				  "%s asks for the page at 0x%llx" :
+				  "%s was stopped by the IOMMU at 0x%llx",
+				  fault.device, fault.iova);
+	if (!strcmp(name, "iommufd_fault_response"))
+		return mem_printf("%s is answered: %s", device,
+				  N("code") ? "it does not get the page" :
+				  "the page is there");
 	if (!strcmp(name, "iommufd_refuse"))
 		return mem_printf("refused (%s): %s", strerror(-N("error")),
 				  event_string(event, record, "reason"));
@@ -87,9 +101,6 @@ static const char *in_words(struct tep_event *event, struct tep_record *record,
 		return mem_printf("sets interrupts %lld-%lld of %s%s",
 				  N("start"), N("start") + N("count") - 1,
 				  device, outcome(N("ret")));
-	if (!strcmp(name, "io_page_fault"))
-		return mem_printf("%s was stopped by the IOMMU at 0x%llx",
-				  device, N("iova"));
 #undef N
 	return NULL;
 }
@@ -105,7 +116,8 @@ static void print_event(struct tep_event *event, struct tep_record *record,
 	    (o->dev && (!device || strcmp(device, o->dev->name))))
 		return;
 	text = in_words(event, record, device);
-	if (!text && !o->all)
+	/* All that the kernel says besides is in its log. */
+	if (!text && (!o->all || !strcmp(event->name, "console")))
 		return;
 	printf("%llu.%06llu %s (%d): ", record->ts / 1000000000,
 	       record->ts / 1000 % 1000000, events_command(pid), pid);
@@ -190,7 +202,6 @@ const struct command trace_command = {
 	.summary = "Tell of refusals, maps, attaches and faults as they happen",
 	.run = run_trace,
 	.options =
-	" -a, --all             also what has no words of its own here: pinned pages,\n"
-	"                       page faults of a program\n"
+	" -a, --all             also what has no words of its own here, such as pinned pages\n"
 	" -c, --count N         end after N lines\n",
 };

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -71,12 +72,14 @@ class Outcome:
         return document
 
 
+def become(user):
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user is not None else []
+
+
 def vfioctl(*argv, status=0, user=None, before=(), program=PROGRAM, **more):
     """Run it, as that user if one is given; its exit status has to be that one (None: any of the documented ones)."""
     argv = [str(arg) for arg in argv]
-    command = [*before, program, *argv]
-    if user is not None:
-        command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
+    command = [*become(user), *before, program, *argv]
     more.setdefault("timeout", LIMIT)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                           env={**os.environ, **SANITIZED}, **more)
@@ -151,6 +154,7 @@ class Devices:
         self.behind = [bdf for bdf in find("1234:11e8") if not bdf.startswith("0000:00")]
         self.nic = (find("8086:10d3") or [None])[0]
         self.pf = (find("8086:10c9") or [None])[0]
+        self.gpu = (find("1234:1111") or [None])[0]
 
 
 def disk(bdf):
@@ -270,3 +274,92 @@ class Ioas:
 
     def __exit__(self, *_):
         os.close(self.fd)
+
+
+class Edu(Ioas):
+    """The device edu, bound to vfio-pci, in such an address space, and its DMA."""
+    BIND, ATTACH, REGION = 0x3b76, 0x3b77, 0x3b6c
+    BAR, CONFIG = 0, 7
+    BUFFER = 0x40000		# in the device
+
+    def __init__(self, bdf):
+        self.bdf = bdf
+
+    def __enter__(self):
+        super().__enter__()
+        self.device = os.open(node(self.bdf), os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(self.device, self.BIND, bytearray(struct.pack("<IIii", 16, 0, self.fd, 0)), True)
+        fcntl.ioctl(self.device, self.ATTACH, bytearray(struct.pack("<III", 12, 0, self.id)), True)
+        command = struct.unpack("<H", os.pread(self.device, 2, self.offset(self.CONFIG) + 4))[0]
+        os.pwrite(self.device, struct.pack("<H", command | 6), self.offset(self.CONFIG) + 4)	# memory, bus master
+        return self
+
+    def offset(self, region):
+        answer = bytearray(struct.pack("<IIIIQQ", 32, 0, region, 0, 0, 0))
+        fcntl.ioctl(self.device, self.REGION, answer, True)
+        return struct.unpack("<IIIIQQ", answer)[5]
+
+    def read_memory(self, iova, size=64):
+        """Have the device read memory."""
+        bar = self.offset(self.BAR)
+        for register, value in ((0x80, iova), (0x88, self.BUFFER), (0x90, size), (0x98, 1)):
+            os.pwrite(self.device, struct.pack("<I", value), bar + register)
+        wait_for("DMA", lambda: not os.pread(self.device, 4, bar + 0x98)[0] & 1)
+
+    def __exit__(self, *_):
+        os.close(self.device)
+        super().__exit__()
+
+
+class Faults:
+    """Within, DMA faults of the device are no surprise to whoever judges the kernel's log."""
+    def __init__(self, bdf):
+        self.bdf = bdf
+
+    def say(self, what):
+        Path("/dev/kmsg").write_text(f"DMA faults of {self.bdf} {what}\n")
+
+    def __enter__(self):
+        self.say("begin")
+
+    def __exit__(self, *_):
+        self.say("end")
+
+
+# ---- another machine than this one
+
+class Faked:
+    """
+    Files and directories of /sys, /proc and so on that a program finds in place of the real ones, by mounts that it has for
+    itself: {path: text or bytes, or a dictionary of what is in the directory instead}. A link is a Path.
+    """
+    def __init__(self, files):
+        self.files = files
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        mounts = []
+        for number, (path, content) in enumerate(self.files.items()):
+            made = Path(self.folder.name) / str(number)
+            self.make(made, content)
+            mounts.append(f"mount --bind {made} {path}")
+        self.before = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
+        return self
+
+    def make(self, path, content):
+        if isinstance(content, dict):
+            path.mkdir()
+            for name, inner in content.items():
+                self.make(path / name, inner)
+        elif isinstance(content, Path):
+            path.symlink_to(content)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content)
+
+    def vfioctl(self, *argv, user=None, limits=(), **more):
+        return vfioctl(*argv, before=[*self.before, *become(user), *limits], **more)
+
+    def __exit__(self, *_):
+        self.folder.cleanup()

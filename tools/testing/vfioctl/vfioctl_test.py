@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 vfioctl, in a virtual machine of the harness; prints KTAP. Arguments: the kind of machine (intel, stock, amd, none,
-nointremap), and patterns of cases to run (default: all of that machine).
+nointremap, mdev), and patterns of cases to run (default: all of that machine).
 """
 
 import fnmatch
+import json
 import os
 import re
 import signal
@@ -17,8 +18,8 @@ import traceback
 from pathlib import Path
 
 import machine
-from machine import (NOBODY, PCI, PROGRAM, SANITIZED, STATE, Holder, Ioas, Wrong, check, disk, driver, equal, group, interface, node,
-                     on_terminal, override, qmp, sh, start, vfioctl, wait_for)
+from machine import (NOBODY, PCI, PROGRAM, SANITIZED, STATE, Edu, Faked, Faults, Holder, Ioas, Wrong, check, disk, driver, equal,
+                     group, interface, node, on_terminal, override, qmp, sh, start, vfioctl, wait_for)
 
 CASES = {}		# by name: the kinds of machine, and the function
 
@@ -649,6 +650,67 @@ def live(d):
         check(not list(instances.glob("vfioctl-*")), "an instance of a killed one is left")
     vfioctl("trace", status=1, user=NOBODY).says("root")
     vfioctl("top", "-n", "1", "-d", "0.2", user=NOBODY).says("for root to see")
+
+
+def tracing(*argv):
+    """A trace that has begun; PLAIN, for the reason that it has"""
+    tracer = start("trace", *argv, program=machine.PLAIN)
+    wait_for("a trace", lambda: list(Path("/sys/kernel/tracing/instances").glob("vfioctl-*")), 60)
+    time.sleep(2)		# until its events are on
+    return tracer
+
+
+def told(tracer):
+    """What it tells until it is asked to end"""
+    time.sleep(1)
+    tracer.terminate()
+    out, err = tracer.communicate(timeout=60)
+    equal(f"exit status ({err})", tracer.returncode, 0)
+    return out
+
+
+@case("faults in top and trace", "intel", "amd")
+def faults(d):
+    vfioctl("bind", d.edu)
+    with Faults(d.edu), Edu(d.edu) as edu:
+        edu.map(0x100000)
+        tracer = tracing(d.edu)
+        viewer = start("top", "-n", "1", "-d", "8", "--json", program=machine.PLAIN)
+        wait_for("a second instance", lambda: len(list(Path("/sys/kernel/tracing/instances").glob("vfioctl-*"))) == 2, 60)
+        time.sleep(2)
+        edu.read_memory(0x100000)
+        edu.read_memory(0x300000)
+        out, err = viewer.communicate(timeout=120)
+        found = [t for t in json.loads(out)["top"] if t["pid"] == os.getpid()]
+        check([t["faults"] > 0 for t in found] == [True], f"no fault: {out}{err}")
+        equal("devices", found[0]["devices"], d.edu)
+        out = told(tracer)
+        check(f"{d.edu} was stopped by the IOMMU at 0x300000" in out, f"no fault: {out}")
+        check("0x100000" not in out, f"what is mapped faults: {out}")
+    vfioctl("restore")
+
+
+@case("trace in words", "intel")
+def words(d):
+    vfioctl("bind", d.edu)
+    tracer = tracing()
+    with Edu(d.edu) as edu:
+        edu.map(0x100000)
+        try:
+            edu.map(0x100000)
+        except FileExistsError:
+            pass
+        found = [t for t in vfioctl("top", "-n", "1", "-d", "0.2", "--json", program=machine.PLAIN).json("top")["top"]
+                 if t["pid"] == os.getpid()]
+        equal("refusals", [t["refusals"] for t in found], [1])
+        refusal = vfioctl("show", "--json", d.edu).json("show")["last-refusal"]
+        check(refusal and vfioctl("who", d.edu).says(refusal), f"no refusal: {refusal}")
+    out = told(tracer)
+    for text in (f"opens {d.edu}", f"binds {d.edu}", f"attaches {d.edu} to ", "maps IOVA 0x100000-0x10ffff\n",
+                 "refused (File exists): ", f"detaches {d.edu}", f"closes {d.edu}"):
+        check(text in out, f"it does not say '{text}': {out}")
+    check(refusal.split(": ")[-1] in out, f"not the refusal that show tells: {refusal}: {out}")
+    vfioctl("restore")
 
 
 @case("test of devices", "intel", "amd")

@@ -127,7 +127,7 @@ VFIOCTL_DEVICES = [
 VFIOCTL_RUNS = {
     "intel": ("intel", {}),
     "stock": ("intel", {"modules": False}),
-    "amd": ("amd", {}),
+    "amd": ("amd-remap", {}),
     "none": ("none", {}),
     "nointremap": ("intel-nointremap", {}),
 }
