@@ -265,7 +265,8 @@ static void test_dma(struct subject *s)
 
 	if (!nic_is_known(s->dev->vendor, s->dev->device))
 		return;
-	problem = nic_loopback(&s->vfio, &s->iommu);
+	problem = nic_loopback(&s->vfio, &s->iommu, s->dev->vendor,
+			       s->dev->device);
 	report(!problem, "real DMA: the network card sent a frame to itself%s%s",
 	       problem ? ": " : "", problem ? problem : "");
 }
@@ -341,6 +342,6 @@ const struct command test_command = {
 	.options =
 	" It is opened, bound, attached and reset, its configuration space and BARs are\n"
 	" read, interrupts are set up and torn down. An NVMe controller reads a few blocks\n"
-	" (none is written), Intel's 82574 sends a frame to itself, and what arrived in\n"
-	" memory is compared. The report is one to attach to a bug report.\n\n",
+	" (none is written), Intel's 82574 and 82576 send a frame to themselves, and what\n"
+	" arrived in memory is compared. The report is one to attach to a bug report.\n\n",
 };
