@@ -319,7 +319,7 @@ static int give_back(const struct device *dev)
 
 	if (rebind_allowed(dev))
 		return EXIT_NO;
-	if (!saved && !driver_is_vfio(dev->driver) &&
+	if (!saved && !dev->vfio &&
 	    !driver_is_vfio(dev->override)) {
 		printf("%s: not bound to a VFIO driver, left with %s\n",
 		       dev->name, dev->driver ? dev->driver : "no driver");

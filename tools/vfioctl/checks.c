@@ -216,6 +216,7 @@ static void link_lockdown(struct chain *chain)
 			     enforced ? ": modules have to be signed" : ""));
 }
 
+/* @driver: NULL if it is not a module of VFIO */
 static void link_modules(struct chain *chain, const char *driver)
 {
 	const char *const names[] = { "vfio", "iommufd", driver };
@@ -224,7 +225,7 @@ static void link_modules(struct chain *chain, const char *driver)
 	bool ours = false, stock = false, stale = false;
 	size_t i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 3 && names[i]; i++) {
 		const struct module *module = host_module(names[i]);
 
 		if (!module->path && !module->loaded) {
@@ -246,7 +247,7 @@ static void link_modules(struct chain *chain, const char *driver)
 		    module->file_srcversion &&
 		    strcmp(module->loaded_srcversion, module->file_srcversion))
 			stale = true;
-		strings_add(&loaded, "%s (%s%s%s%s%s%s)", names[i],
+		strings_add(&loaded, "%s (%s%s%s%s%s%s%s%s)", names[i],
 			    module->ours ? "external" : "the kernel's",
 			    module->loaded ? "" : ", not loaded yet",
 			    module->signer ? ", signed by " : "",
@@ -440,7 +441,7 @@ static void link_driver(struct chain *chain, const struct device *dev,
 {
 	struct link *link;
 
-	if (driver_is_vfio(dev->driver)) {
+	if (dev->vfio) {
 		chain_add(chain, "driver", LINK_OK,
 			  mem_printf("it is bound to %s", dev->driver));
 		return;
@@ -454,8 +455,9 @@ static void link_driver(struct chain *chain, const struct device *dev,
 			 mem_printf("it is bound to the host driver %s",
 				    dev->driver) :
 			 "it is not bound to a VFIO driver");
-	strings_add(&link->remedies, "vfioctl bind %s%s", device_short(dev),
-		    for_owner(asked));
+	if (!strcmp(dev->bus, "pci"))
+		strings_add(&link->remedies, "vfioctl bind %s%s",
+			    device_short(dev), for_owner(asked));
 }
 
 static void link_group(struct chain *chain, const struct device *dev,
@@ -506,6 +508,15 @@ static void link_held(struct chain *chain, const struct device *dev)
 
 static void link_nodes(struct chain *chain, const struct device *dev,
 		       const struct asked *asked)
+static char *node_remedy(const struct device *dev, const char *node,
+			 const struct user *user)
+{
+	if (!strcmp(dev->bus, "pci"))
+		return mem_printf("vfioctl bind %s --owner %s",
+				  device_short(dev), user->name);
+	return mem_printf("chown %s %s", user->name, node);
+}
+
 {
 	const char *node = device_node_path(dev);
 	const char *group = device_group_path(dev);
@@ -514,14 +525,12 @@ static void link_nodes(struct chain *chain, const struct device *dev,
 		link_node(chain, "iommufd", "/dev/iommu", asked->user,
 			  "modprobe iommufd");
 		link_node(chain, "node", node, asked->user,
-			  mem_printf("vfioctl bind %s --owner %s",
-				     device_short(dev), asked->user->name));
+			  node_remedy(dev, node, asked->user));
 	} else if (group) {
 		link_node(chain, "container", "/dev/vfio/vfio", asked->user,
 			  "modprobe vfio");
 		link_node(chain, "node", group, asked->user,
-			  mem_printf("vfioctl bind %s --owner %s",
-				     device_short(dev), asked->user->name));
+			  node_remedy(dev, group, asked->user));
 	}
 }
 
@@ -538,12 +547,12 @@ struct chain check_device(const struct device *dev, const struct asked *asked)
 	if (dev->group != NO_GROUP && pci)
 		link_interrupts(&chain);
 	link_lockdown(&chain);
-	link_modules(&chain, pci && driver_is_vfio(dev->driver) ? dev->driver :
-			     pci ? "vfio-pci" : "vfio");
+	link_modules(&chain, pci && dev->vfio ? dev->driver :
+			     pci ? "vfio-pci" : NULL);
 	link_host_use(&chain, dev);
 	link_group(&chain, dev, asked);
 	link_driver(&chain, dev, asked);
-	if (driver_is_vfio(dev->driver)) {
+	if (dev->vfio) {
 		link_nodes(&chain, dev, asked);
 		link_login(&chain, asked->user);
 		link_held(&chain, dev);
@@ -714,7 +723,7 @@ static void link_suspend(struct chain *chain)
 	size_t i;
 
 	for (i = 0; i < all->count; i++)
-		if (driver_is_vfio(all->list[i].driver) &&
+		if (all->list[i].vfio &&
 		    holders_names(&all->list[i]))
 			strings_add(&bound, "%s", all->list[i].name);
 	if (bound.count && states && *states)

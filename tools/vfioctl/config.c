@@ -174,7 +174,7 @@ static int run_config(int argc, char **argv)
 	if (!list)
 		return EXIT_NO;
 	for (i = 0; list[i]; i++)
-		if (!driver_is_vfio(list[i]->driver))
+		if (!list[i]->vfio)
 			return say_error(list[i]->name,
 					 mem_printf("vfioctl bind %s",
 						    device_short(list[i])),

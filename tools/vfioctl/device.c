@@ -66,6 +66,9 @@ static void device_bound(struct device *dev)
 	char *override = sysfs_read("%s/driver_override", dev->path);
 
 	dev->driver = sysfs_link("%s/driver", dev->path);
+	/* The drivers of mediated devices have names of all kinds. */
+	dev->vfio = driver_is_vfio(dev->driver) || nodes.count ||
+		    (dev->driver && !strcmp(dev->bus, "mdev"));
 	/* The kernel's way to write NULL */
 	dev->override = override && *override && strcmp(override, "(null)") ?
 			override : NULL;
@@ -334,7 +337,7 @@ const char *device_group_path(const struct device *dev)
 {
 	char *name;
 
-	if (dev->group == NO_GROUP || !driver_is_vfio(dev->driver))
+	if (dev->group == NO_GROUP || !dev->vfio)
 		return NULL;
 	/* Of a device without IOMMU it is /dev/vfio/noiommu-0. */
 	name = sysfs_read("/sys/kernel/iommu_groups/%d/name", dev->group);

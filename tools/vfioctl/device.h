@@ -37,6 +37,7 @@ struct device {
 	uint32_t class;			/* 0xbbsspp: base, sub, interface */
 	uint16_t vendor, device;
 	bool bridge;			/* a PCI bridge of any kind */
+	bool vfio;			/* its driver is a VFIO driver */
 	int viable;			/* our kernel's answer; -1: none */
 	const char *blocked_by;		/* likewise, lines of DEVICE DRIVER */
 };

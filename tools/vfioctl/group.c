@@ -24,7 +24,8 @@ struct device **group_in_the_way(const struct device *dev)
 	int i, kept = 0;
 
 	for (i = 0; members[i]; i++)
-		if (!driver_is_harmless(members[i]->driver))
+		if (!members[i]->vfio &&
+		    !driver_is_harmless(members[i]->driver))
 			members[kept++] = members[i];
 	members[kept] = NULL;
 	return members;

@@ -99,7 +99,7 @@ static int hot_reset(const struct device *dev, struct device **others)
 	if (!rc)
 		rc = uvfio_device_bind(&vfio, &iommu);
 	for (i = 0; i < count && !rc; i++) {
-		if (!driver_is_vfio(others[i]->driver))
+		if (!others[i]->vfio)
 			continue;
 		rc = uvfio_device_open(&more[i], others[i]->name);
 		if (!rc)

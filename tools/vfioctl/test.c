@@ -303,7 +303,7 @@ static int run_test(int argc, char **argv)
 		return EXIT_NO;
 	if (strcmp(s.dev->bus, "pci"))
 		return say_error(s.dev->name, NULL, "only PCI devices are tested");
-	if (!driver_is_vfio(s.dev->driver))
+	if (!s.dev->vfio)
 		return say_error(s.dev->name, mem_printf("vfioctl bind %s",
 							 device_short(s.dev)),
 				 "it is not bound to a VFIO driver");

@@ -192,6 +192,61 @@ def host(d, kind=None):
     vfioctl("check", "--json", status=None, user=NOBODY).json("check")
 
 
+@case("list, mediated devices", "mdev")
+def mediated(_d):
+    sh("modprobe", "mdpy")
+    uuid = "83b8f4f2-509f-382f-3c1e-e6bfe0fa2001"
+    Path("/sys/class/mdev_bus/mdpy/mdev_supported_types/mdpy-vga/create").write_text(uuid)
+    try:
+        found = device(vfioctl("list", "--json").json("list"), uuid)
+        equal("in the list", (found["bus"], found["name"], found["driver"], found["usable"], found["reason"]),
+              ("mdev", "mdpy-vga", "mdpy", True, None))
+        check(stat.S_ISCHR(os.stat(found["node"]).st_mode), f"{found}")
+        vfioctl("list").says(uuid)
+        vfioctl("list", "--group").says(f"group {found['group']}")
+        shown = vfioctl("show", "--json", uuid).json("show")
+        equal("shown", (shown["bus"], shown["node"], shown["group-members"]), ("mdev", found["node"], []))
+        equal("by its node", vfioctl("show", "--json", found["node"]).json("show")["address"], uuid)
+        vfioctl("why", uuid).says("can be used", f"vfioctl config {uuid}")
+        vfioctl("why", uuid, status=1, user=NOBODY).says("may not open")
+        vfioctl("config", "--for", "qemu", uuid).says(f"sysfsdev={found['syspath']}", "iommufd=iommufd0")
+        vfioctl("config", "--for", "libvirt", uuid).says("type='mdev'", f"uuid='{uuid}'")
+        with Holder(found["node"]) as holder:
+            check(str(holder.pid) in device(vfioctl("list", "--json").json("list"), uuid)["in-use-by"], "not in use")
+            vfioctl("why", uuid, status=1).says("in use by")
+        vfioctl("bind", uuid, status=1).says("only PCI devices")
+        vfioctl("test", uuid, status=1).says("only PCI devices")
+        out = vfioctl("open", uuid, "--", "readlink", "/proc/self/fd/4").out
+        equal("opened", out.strip(), found["node"])
+    finally:
+        Path(f"/sys/bus/mdev/devices/{uuid}/remove").write_text("1")
+    check(uuid not in vfioctl("list").out, "it is there still")
+
+
+@case("list, platform devices", "intel")
+def platform(d):
+    # One of this machine, as if an IOMMU confined it and vfio-platform had it
+    path = "/sys/devices/platform/serial8250"
+    os.environ["SYSTEMD_DEVICE_VERIFY_SYSFS"] = "0"
+    fake = {path: {"uevent": "DRIVER=vfio-platform\n", "subsystem": Path("/sys/bus/platform"), "driver_override": "vfio-platform\n",
+                   "driver": Path("/sys/bus/platform/drivers/vfio-platform"),
+                   "iommu_group": Path("/sys/kernel/iommu_groups/77"), "vfio-dev": {"vfio77": {"dev": "511:77\n"}}}}
+    try:
+        check(all(entry["bus"] == "pci" for entry in vfioctl("list", "--json").json("list")["devices"]), "one that no IOMMU confines")
+        with Faked(fake) as faked:
+            found = device(faked.vfioctl("list", "--json").json("list"), "serial8250")
+            equal("in the list", [found[key] for key in ("bus", "driver", "group", "node", "override", "syspath")],
+                  ["platform", "vfio-platform", 77, "/dev/vfio/devices/vfio77", "vfio-platform", path])
+            equal("why it is unusable", (found["usable"], found["reason"]), (False, "there is no /dev/vfio/devices/vfio77"))
+            faked.vfioctl("list").says("serial8250")
+            shown = faked.vfioctl("show", "--json", "serial8250").json("show")
+            equal("shown", (shown["bus"], shown["group"], shown["node"]), ("platform", 77, "/dev/vfio/devices/vfio77"))
+            faked.vfioctl("bind", "serial8250", status=1).says("only PCI devices")
+            faked.vfioctl("config", "--for", "qemu", "serial8250").says(f"sysfsdev={path}")
+    finally:
+        del os.environ["SYSTEMD_DEVICE_VERIFY_SYSFS"]
+
+
 @case("why, without what it takes", "none", "nointremap")
 def why_not(d):
     found = vfioctl("why", "--json", d.edu, status=1).json("why")

@@ -132,6 +132,8 @@ VFIOCTL_RUNS = {
     "nointremap": ("intel-nointremap", {}),
 }
 
+    # With the kernel's sample of a mediated device
+    "mdev": ("intel", {"test_modules": True}),
 # What makes the documents, and what reads scripts; Debian 13 has no ruff
 STATIC_PACKAGES = ["python3-sphinx", "pycodestyle", "pyflakes3", "shellcheck"]
 
