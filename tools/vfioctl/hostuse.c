@@ -220,6 +220,38 @@ static void block_uses(struct strings *uses, const struct device *dev)
 	}
 }
 
+/* Is a console on it that needs no driver of the device, in VGA's text mode? */
+static bool has_text_console(void)
+{
+	struct strings consoles = sysfs_list("/sys/class/vtconsole");
+	size_t i;
+
+	for (i = 0; i < consoles.count; i++) {
+		char *name = sysfs_read("/sys/class/vtconsole/%s/name",
+					consoles.list[i]);
+
+		if (name && strstr(name, "VGA") &&
+		    sysfs_number(0, "/sys/class/vtconsole/%s/bind",
+				 consoles.list[i]) == 1)
+			return true;
+	}
+	return false;
+}
+
+static void console_uses(struct strings *uses, const struct device *dev)
+{
+	/* The firmware's frame buffer is below the device, and has a driver of its own. */
+	bool shown = device_children(dev, "graphics").count;
+
+	if (dev->vfio)
+		return;
+	if (sysfs_number(0, "%s/boot_vga", dev->path) == 1 &&
+	    (!driver_is_harmless(dev->driver) || shown || has_text_console()))
+		strings_add(uses, "it is the GPU of the console");
+	else if (shown)
+		strings_add(uses, "the console may be shown on its frame buffer");
+}
+
 struct strings host_uses(const struct device *dev)
 {
 	struct strings uses = { 0 };
@@ -230,13 +262,10 @@ struct strings host_uses(const struct device *dev)
 		strings_add(&uses,
 			    "it is a PF with %lld VFs, which would go with its driver",
 			    sysfs_number(0, "%s/sriov_numvfs", dev->path));
+	console_uses(&uses, dev);
 	if (driver_is_harmless(dev->driver))
 		return uses;
 	net_uses(&uses, dev);
 	block_uses(&uses, dev);
-	if (sysfs_number(0, "%s/boot_vga", dev->path) == 1)
-		strings_add(&uses, "it is the GPU of the console");
-	else if (device_children(dev, "graphics").count)
-		strings_add(&uses, "the console may be shown on its frame buffer");
 	return uses;
 }

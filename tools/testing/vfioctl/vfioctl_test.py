@@ -374,6 +374,29 @@ def disks(d):
     vfioctl("restore")
 
 
+@case("the GPU of the console", "intel")
+def gpu(d):
+    # A console in text mode needs no driver of the device; this machine has none.
+    equal("driver", driver(d.gpu), None)
+    with Faked({"/sys/class/vtconsole": {"vtcon0": {"name": "(S) VGA+\n", "bind": "1\n"}}}) as machine_with_console:
+        machine_with_console.vfioctl("bind", d.gpu, status=1).says("the GPU of the console", "--force")
+    equal("driver", driver(d.gpu), None)
+    vfioctl("bind", d.gpu)
+    vfioctl("restore")
+    sh("modprobe", "bochs")
+    wait_for("a driver", lambda: driver(d.gpu))
+    host_driver = driver(d.gpu)
+    found = vfioctl("why", "--json", d.gpu, status=1).json("why")
+    equal("broken", found["broken"]["link"], "host")
+    vfioctl("bind", d.gpu, status=1).says("the GPU of the console", "--force")
+    equal("driver", driver(d.gpu), host_driver)
+    vfioctl("bind", "--force", d.gpu)
+    equal("driver", driver(d.gpu), "vfio-pci")
+    vfioctl("restore")
+    equal("driver", driver(d.gpu), host_driver)
+    (PCI / d.gpu / "driver/unbind").write_text(d.gpu)
+
+
 @case("a network interface in use", "intel")
 def network(d):
     sh("modprobe", "e1000e")

@@ -22,7 +22,7 @@ STOCK_MODULES = """
     9p 9pnet_virtio overlay loop virtio_blk ext4 crc32c_generic
     nvme e1000e igb igbvf virtio_net virtio_iommu uio_pci_generic
     vfio vfio-pci vfio_iommu_type1 mdev kvm kvm-amd kvm-intel tun bridge vhost_net udmabuf
-    mlx5_core intel_qat
+    mlx5_core intel_qat raid1 dm_mod bochs
 """.split()
 # The root's virtio device waits for the IOMMU that it is behind.
 BOOT_MODULES = ["virtio_iommu", "9pnet_virtio", "9p", "overlay"]

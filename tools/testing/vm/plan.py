@@ -123,6 +123,8 @@ VFIOCTL_DEVICES = [
     "pcie-root-port,id=rootport,chassis=1,slot=1,x-speed=2_5",
     "nvme,bus=rootport,addr=0.0,multifunction=on", "nvme,bus=rootport,addr=0.1",
     "pcie-root-port,id=port0,chassis=2,slot=2,x-speed=2_5", "edu,id=plugged,bus=port0,addr=0",
+    # That of the console
+    "VGA",
 ]
 VFIOCTL_RUNS = {
     "intel": ("intel", {}),
