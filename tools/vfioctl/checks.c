@@ -249,6 +249,8 @@ static void link_modules(struct chain *chain, const char *driver)
 			stale = true;
 		strings_add(&loaded, "%s (%s%s%s%s%s%s%s%s)", names[i],
 			    module->ours ? "external" : "the kernel's",
+			    module->version ? " " : "",
+			    module->version ? module->version : "",
 			    module->loaded ? "" : ", not loaded yet",
 			    module->signer ? ", signed by " : "",
 			    module->signer ? module->signer : "",
@@ -506,8 +508,6 @@ static void link_held(struct chain *chain, const struct device *dev)
 		chain_add(chain, "held", LINK_OK, "nobody else uses it");
 }
 
-static void link_nodes(struct chain *chain, const struct device *dev,
-		       const struct asked *asked)
 static char *node_remedy(const struct device *dev, const char *node,
 			 const struct user *user)
 {
@@ -517,6 +517,8 @@ static char *node_remedy(const struct device *dev, const char *node,
 	return mem_printf("chown %s %s", user->name, node);
 }
 
+static void link_nodes(struct chain *chain, const struct device *dev,
+		       const struct asked *asked)
 {
 	const char *node = device_node_path(dev);
 	const char *group = device_group_path(dev);
@@ -662,14 +664,27 @@ static bool names_vfio(const char *path)
 	return false;
 }
 
+static bool any_names_vfio(const char *folder)
+{
+	struct strings names = sysfs_list("%s", folder);
+	size_t i;
+
+	for (i = 0; i < names.count; i++)
+		if (names_vfio(mem_printf("%s/%s", folder, names.list[i])))
+			return true;
+	return false;
+}
+
 static void link_initramfs(struct chain *chain)
 {
 	const char *release = host_release();
 	struct stat image, file;
 	const struct module *vfio = host_module("vfio");
+	bool dracut = names_vfio("/etc/dracut.conf") ||
+		      any_names_vfio("/etc/dracut.conf.d");
 	struct link *link;
 
-	if (!names_vfio("/etc/initramfs-tools/modules") ||
+	if ((!dracut && !names_vfio("/etc/initramfs-tools/modules")) ||
 	    stat(mem_printf("/boot/initrd.img-%s", release), &image)) {
 		chain_add(chain, "initramfs", LINK_OK,
 			  "no VFIO module is asked for in the initramfs");
@@ -684,7 +699,12 @@ static void link_initramfs(struct chain *chain)
 	link = chain_add(chain, "initramfs", LINK_BROKEN,
 			 mem_printf("the initramfs loads VFIO modules early, and is older than those installed (%s)",
 				    vfio->path));
-	strings_add(&link->remedies, "update-initramfs -u -k %s", release);
+	if (dracut)
+		strings_add(&link->remedies, "dracut --force %s %s",
+			    mem_printf("/boot/initrd.img-%s", release), release);
+	else
+		strings_add(&link->remedies, "update-initramfs -u -k %s",
+			    release);
 }
 
 static void link_rules(struct chain *chain)

@@ -192,6 +192,153 @@ def host(d, kind=None):
     vfioctl("check", "--json", status=None, user=NOBODY).json("check")
 
 
+NO_GROUPS = {"/sys/class/iommu": {}, "/sys/kernel/iommu_groups": {}}
+
+
+def tables(*names, **more):
+    """/sys/firmware with these tables"""
+    return {"/sys/firmware": {"acpi": {"tables": dict.fromkeys(names, "")}, **more}}
+
+
+@case("check of other machines", "intel")
+def other_machines(_d):
+    smmu = {"/sys/class/iommu": {"smmu3.0x0000000009050000": {}}, "/sys/kernel/iommu_groups": {"0": {}}}
+    for what, files, state, text, remedy in (
+            ("Arm", tables("IORT") | smmu, "ok", "smmu3.0x0000000009050000, 1 group", None),
+            ("Arm, a device tree", {"/sys/firmware": {"devicetree": {}}} | smmu, "ok", "smmu3", None),
+            ("Arm, unused", tables("IORT") | NO_GROUPS, "broken", "found it unusable", "smmu"),
+            ("Intel, off", tables("DMAR") | NO_GROUPS | {"/proc/cmdline": "quiet intel_iommu=off\n"}, "broken", "has intel_iommu=off",
+             "remove intel_iommu=off"),
+            ("Intel, not on", tables("DMAR") | NO_GROUPS | {"/proc/cmdline": "quiet\n"}, "broken", "it takes intel_iommu=on",
+             "intel_iommu=on (GRUB_CMDLINE"),
+            ("Intel, on and unusable", tables("DMAR") | NO_GROUPS | {"/proc/cmdline": "intel_iommu=on\n"}, "broken",
+             "found it unusable", "dmar"),
+            ("AMD, off", tables("IVRS") | NO_GROUPS | {"/proc/cmdline": "amd_iommu=off\n"}, "broken", "has amd_iommu=off",
+             "remove amd_iommu=off"),
+            ("any, off", tables("IVRS") | NO_GROUPS | {"/proc/cmdline": "iommu=off\n"}, "broken", "has iommu=off",
+             "remove iommu=off"),
+            ("passed by", {"/proc/cmdline": "intel_iommu=on iommu=pt\n"}, "ok", "passes it by", None)):
+        with Faked(files) as faked:
+            found = link(faked.vfioctl("check", "--json", status=None).json("check"), "iommu")
+            equal(what, found["state"], state)
+            check(text in found["text"], f"{what}: {found}")
+            check(remedy is None or remedy in found["remedies"][0], f"{what}: {found}")
+    for names, text in (([], "offers no IOMMU"), (["IORT"], "Arm SMMU"), (["VIOT"], "virtio IOMMU")):
+        with Faked(tables(*names) | NO_GROUPS) as faked:
+            found = link(faked.vfioctl("check", "--json", status=1).json("check"), "firmware")
+            check(text in found["text"] and found["state"] == ("ok" if names else "broken"), f"{names}: {found}")
+
+
+SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+@case("check of Secure Boot and lockdown", "intel")
+def secure_boot(_d):
+    def efi(value):
+        return tables("DMAR", efi={"efivars": {SECURE_BOOT: b"\6\0\0\0" + value}})
+
+    locked = {"/sys/kernel/security": {"lockdown": "none [integrity] confidentiality\n"}}
+    not_loaded = {"/sys/module": {}}
+    for what, files, state, text in (
+            ("on", efi(b"\1"), "ok", "Secure Boot is on, lockdown is not available"),
+            ("off", efi(b"\0"), "ok", "Secure Boot is off"),
+            ("not to be read", efi(b""), "ok", "Secure Boot is not known"),
+            ("locked down, loaded", efi(b"\1") | locked, "ok", "lockdown is integrity: modules have to be signed"),
+            ("locked down", efi(b"\1") | locked | not_loaded, "broken", "vfio module is not signed"),
+            ("signatures enforced", {"/sys/module": {"module": {"parameters": {"sig_enforce": "Y\n"}}}}, "broken",
+             "vfio module is not signed")):
+        with Faked(files) as faked:
+            found = link(faked.vfioctl("check", "--json", status=None).json("check"), "lockdown")
+            equal(what, found["state"], state)
+            check(text in found["text"], f"{what}: {found}")
+            check(state == "ok" or "sign-file" in found["remedies"][0], f"{what}: {found}")
+
+
+@case("check of the initramfs and udev's rules", "intel")
+def early(_d):
+    def state():
+        found = link(vfioctl("check", "--json", status=None).json("check"), "initramfs")
+        return found["state"], found["remedies"]
+
+    release = os.uname().release
+    image = Path(f"/boot/initrd.img-{release}")
+    image.write_text("")
+    Path("/etc/initramfs-tools").mkdir(exist_ok=True)
+    Path("/etc/dracut.conf.d").mkdir(exist_ok=True)
+    ours = Path("/etc/initramfs-tools/modules")
+    old = ours.read_text() if ours.exists() else None
+    os.utime(image, (0, 0))
+    equal("no VFIO in it", state(), ("ok", []))
+    ours.write_text("# vfio\nvfio_pci\n")
+    equal("older than the modules", state(), ("broken", [f"update-initramfs -u -k {release}"]))
+    vfioctl("check", status=1).says("the initramfs loads VFIO modules early, and is older than those installed")
+    os.utime(image)
+    equal("newer than the modules", state(), ("ok", []))
+    ours.unlink()
+    if old is not None:
+        ours.write_text(old)
+    dracut = Path("/etc/dracut.conf.d/vfio.conf")
+    dracut.write_text('add_drivers+=" vfio_pci "\n')
+    os.utime(image, (0, 0))
+    equal("of dracut", state(), ("broken", [f"dracut --force {image} {release}"]))
+    dracut.unlink()
+    image.unlink()
+
+    rule = Path("/etc/udev/rules.d/99-nodes.rules")
+    equal("no rule", link(vfioctl("check", "--json").json("check"), "udev")["state"], "note")
+    rule.write_text('SUBSYSTEM=="vfio-dev", GROUP="kvm"\n')
+    found = link(vfioctl("check", "--json").json("check"), "udev")
+    check(found["state"] == "ok" and str(rule) in found["text"], f"{found}")
+    rule.unlink()
+
+
+@case("check of groups, ports, sleep and limits", "intel")
+def rest(d):
+    found = vfioctl("check", "--json").json("check")
+    groups_found = link(found, "groups")
+    check(groups_found["state"] == "note" and f"{group(d.pair[0])} (2 devices)" in groups_found["text"], f"{groups_found}")
+    check(f" {group(d.nvme)} (" not in groups_found["text"], f"{groups_found}")
+    equal("ports", link(found, "acs")["state"], "ok")
+    equal("ports, for whom may not see them", link(vfioctl("check", "--json", status=None, user=NOBODY).json("check"), "acs")["state"],
+          "unknown")
+    equal("sleep", link(found, "suspend")["state"], "ok")
+    vfioctl("bind", d.edu)
+    with Holder(node(d.edu)):
+        found = link(vfioctl("check", "--json").json("check"), "suspend")
+        check(found["state"] == "note" and d.edu in found["text"], f"{found}")
+    limited = ["prlimit", "--memlock=8388608:8388608"]
+    found = link(vfioctl("check", "--json", "--ram", "1G", status=1, user=NOBODY, before=limited).json("check"), "memlock")
+    check(found["state"] == "broken" and "2 GiB" in found["text"], f"{found}")
+    vfioctl("restore")
+
+
+@case("why, in a service, and with unsafe settings", "intel")
+def why_else(d):
+    vfioctl("bind", d.edu, "--owner", "nobody")
+    os.chmod("/dev/iommu", 0o666)
+    limited = ["prlimit", "--memlock=8388608:8388608"]
+    found = vfioctl("why", "--json", "--ram", "1G", d.edu, status=1, user=NOBODY, before=limited).json("why")
+    check("vfioctl memlock --ram 1024M --user nobody" in found["broken"]["remedies"][0], f"{found['broken']}")
+    # $$ is the shell that becomes vfioctl.
+    with Faked({"/proc/$$/cgroup": "0::/system.slice/machine.service\n"}) as faked:
+        found = faked.vfioctl("why", "--json", "--ram", "1G", d.edu, status=1, user=NOBODY, limits=limited).json("why")
+        check(found["broken"]["remedies"][0].startswith("systemctl edit machine.service"), f"{found['broken']}")
+    with Faked({"/proc/interrupts": "24: 0 PCI-MSI 0-edge nvme\n"}) as faked:
+        found = faked.vfioctl("why", "--json", d.edu, status=1).json("why")
+        equal("interrupts", found["broken"]["link"], "interrupts")
+        Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts").write_text("Y")
+        found = link(faked.vfioctl("why", "--json", d.edu).json("why"), "interrupts")
+        check(found["state"] == "note" and "allow_unsafe_interrupts is set" in found["text"], f"{found}")
+        Path("/sys/module/iommufd/parameters/allow_unsafe_interrupts").write_text("N")
+    vfioctl("why", "--all", d.edu).says("isolation", "interrupts", "lockdown", "modules", "host", "group", "driver", "iommufd", "node",
+                                        "held", "memlock")
+    os.chmod("/dev/iommu", 0o660)
+    vfioctl("restore")
+    found = vfioctl("why", "--json", d.edu, status=1).json("why")
+    text = link(found, "modules")["text"]
+    check(re.search(r"vfio \(external \d+\.\d+\.\d+, taint OE\)", text), text)
+
+
 @case("list, mediated devices", "mdev")
 def mediated(_d):
     sh("modprobe", "mdpy")
