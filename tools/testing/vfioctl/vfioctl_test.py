@@ -152,6 +152,19 @@ def show(d):
     equal("group", found["group"], group(d.nvme))
     equal("class", found["class"], "Non-Volatile memory controller")
     vfioctl("show", d.nvme).says("capabilities", "MSI-X", "bar0")
+    check("flr" in found["reset-methods"] and "FLR" in found["capabilities"], f"no FLR: {found}")
+    pf = vfioctl("show", "--json", d.pf).json("show")
+    check("SR-IOV, up to 8 VFs" in pf["capabilities"], f"{pf['capabilities']}")
+    first, second = d.pair
+    equal("who else a hot reset hits", vfioctl("show", "--json", first).json("show")["hot-reset-hits"], [second])
+    if sys.argv[1] == "none":
+        equal("IOMMU", (found["iommu"], found["address-width"], found["reserved-regions"]), (None, None, []))
+    else:
+        check(found["iommu"] and 39 <= found["address-width"] <= 64, f"{found}")
+        check(any(re.match(r"0x\w+fee00000 0x\w+feefffff (msi|reserved)", text) for text in found["reserved-regions"]),
+              f"{found['reserved-regions']}")
+        equal("group members", vfioctl("show", "--json", first).json("show")["group-members"],
+              [path.name for path in sorted((PCI / first / "iommu_group/devices").iterdir()) if path.name != first])
     as_user = vfioctl("show", "--json", d.nvme, user=NOBODY).json("show")
     equal("capabilities for whom may not see them", as_user["capabilities"], None)
 
@@ -519,6 +532,68 @@ def disks(d):
         os.close(holder)
     vfioctl("bind", d.nvme)
     vfioctl("restore")
+
+
+def partition(path):
+    """The one partition of that disk"""
+    subprocess.run(["sfdisk", "-q", "--wipe-partitions", "always", path], input="start=2048, type=8e\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    wait_for("a partition", lambda: os.path.exists(f"{path}p1"))
+    return f"{path}p1"
+
+
+@case("a disk of a RAID", "intel", "stock")
+def raid(d):
+    path = disk(d.nvme)
+    sh("modprobe", "raid1")
+    sh("mdadm", "--create", "/dev/md9", "--run", "--metadata=1.2", "--level=1", "--raid-devices=2", path, "missing")
+    try:
+        vfioctl("bind", d.nvme, status=1).says(f"{path} is part of md9", "try:")
+        equal("driver", driver(d.nvme), "nvme")
+        found = vfioctl("why", "--json", d.nvme, status=1).json("why")
+        equal("broken", found["broken"]["link"], "host")
+        check("md9" in found["broken"]["text"], found["broken"]["text"])
+    finally:
+        sh("mdadm", "--stop", "/dev/md9")
+    # A RAID that is not running uses nothing.
+    vfioctl("bind", d.nvme)
+    vfioctl("restore")
+    sh("wipefs", "-q", "-a", disk(d.nvme))
+
+
+@case("a disk of a volume group", "intel", "stock")
+def volume_group(d):
+    path = disk(d.nvme)
+    part = partition(path)
+    sh("modprobe", "dm-mod")
+    lvm = ["--config", "devices{use_devicesfile=0} activation{udev_sync=0 udev_rules=0}"]
+    sh("pvcreate", "-q", *lvm, part)
+    sh("vgcreate", "-q", *lvm, "vg9", part)
+    sh("lvcreate", "-q", *lvm, "-y", "-Zn", "-Wn", "-n", "data", "-L", "8M", "vg9")
+    try:
+        vfioctl("bind", d.nvme, status=1).says(f"{part} is part of dm-", "(vg9-data)")
+        equal("driver", driver(d.nvme), "nvme")
+        vfioctl("bind", "--dry-run", d.nvme, status=1).says("vg9-data")
+    finally:
+        sh("vgchange", "-q", *lvm, "-an", "vg9")
+    vfioctl("bind", d.nvme)
+    vfioctl("restore")
+    sh("wipefs", "-q", "-a", "-f", disk(d.nvme))
+
+
+@case("a disk below the device mapper, a mounted partition", "intel")
+def partitions(d):
+    path = disk(d.nvme)
+    part = partition(path)
+    sh("modprobe", "dm-mod")
+    sh("dmsetup", "create", "--noudevsync", "linear9", "--table", f"0 2048 linear {part} 0")
+    vfioctl("bind", d.nvme, status=1).says(f"{part} is part of dm-", "(linear9)")
+    sh("dmsetup", "remove", "--noudevsync", "linear9")
+    sh("mkfs.ext4", "-q", "-F", part)
+    sh("mount", part, "/mnt")
+    vfioctl("bind", d.nvme, status=1).says(f"{part} is mounted on /mnt")
+    sh("umount", "/mnt")
+    equal("driver", driver(d.nvme), "nvme")
+    sh("wipefs", "-q", "-a", "-f", path)
 
 
 @case("the GPU of the console", "intel")

@@ -116,7 +116,7 @@ CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
 
 # The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
 VFIOCTL = "tools/testing/vfioctl/vfioctl_test.py"
-VFIOCTL_PACKAGES = ["e2fsprogs", "python3-jsonschema"]
+VFIOCTL_PACKAGES = ["dmsetup", "e2fsprogs", "fdisk", "lvm2", "mdadm", "python3-jsonschema"]
 VFIOCTL_DEVICES = [
     "nvme", "e1000e", "igb", "edu",
     # Two in one group; one that can be unplugged
@@ -132,10 +132,10 @@ VFIOCTL_RUNS = {
     "amd": ("amd-remap", {}),
     "none": ("none", {}),
     "nointremap": ("intel-nointremap", {}),
-}
-
     # With the kernel's sample of a mediated device
     "mdev": ("intel", {"test_modules": True}),
+}
+
 # What makes the documents, and what reads scripts; Debian 13 has no ruff
 STATIC_PACKAGES = ["python3-sphinx", "pycodestyle", "pyflakes3", "shellcheck"]
 
