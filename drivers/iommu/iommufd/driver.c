@@ -15,6 +15,9 @@
 #include "mmap.h"
 #include "vevent.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace_driver.h"
+
 /**
  * _iommufd_object_depend - keep an object from being destroyed before another
  * @obj_dependent: the object that needs the other one
@@ -170,24 +173,24 @@ EXPORT_SYMBOL_NS_GPL(iommufd_viommu_get_vdev_id, "IOMMUFD");
 
 /* Put an event into a queue, or note that there was no room */
 static int iommufd_veventq_push(struct iommufd_veventq *veventq,
-				const void *data, size_t len)
+				const void *data, size_t len, u32 *sequence)
 {
 	struct iommufd_vevent *event;
 	unsigned long flags;
-	u32 sequence;
 	int rc = 0;
 
 	spin_lock_irqsave(&veventq->lock, flags);
-	sequence = veventq->next_sequence;
-	veventq->next_sequence = (sequence + 1) & INT_MAX;
+	*sequence = veventq->next_sequence;
+	veventq->next_sequence = (*sequence + 1) & INT_MAX;
 	if (veventq->nr == veventq->depth) {
-		veventq->lost_sequence = sequence;
+		veventq->lost_sequence = *sequence;
 		WRITE_ONCE(veventq->lost, true);
+		WRITE_ONCE(veventq->nr_lost, veventq->nr_lost + 1);
 		rc = -EOVERFLOW;
 	} else {
 		event = &veventq->ring[(veventq->head + veventq->nr) %
 				       veventq->depth];
-		event->sequence = sequence;
+		event->sequence = *sequence;
 		event->len = len;
 		memcpy(event->data, data, len);
 		WRITE_ONCE(veventq->nr, veventq->nr + 1);
@@ -213,6 +216,7 @@ int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
 				enum iommu_veventq_type type, void *event_data,
 				size_t data_len)
 {
+	u32 queue_id = 0, sequence = 0, unread = 0;
 	struct iommufd_veventq *veventq;
 	int rc = -EOPNOTSUPP;
 	unsigned long flags;
@@ -225,11 +229,16 @@ int iommufd_viommu_report_event(struct iommufd_viommu *viommu,
 	list_for_each_entry(veventq, &viommu->veventqs, entry) {
 		if (veventq->type != type)
 			continue;
-		rc = iommufd_veventq_push(veventq, event_data, data_len);
+		rc = iommufd_veventq_push(veventq, event_data, data_len,
+					  &sequence);
 		iommufd_queue_wake(&veventq->queue);
+		queue_id = veventq->obj.id;
+		unread = READ_ONCE(veventq->nr);
 		break;
 	}
 	spin_unlock_irqrestore(&viommu->veventqs_lock, flags);
+	trace_iommufd_vevent(viommu->obj.id, queue_id, type, sequence, unread,
+			     rc);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_viommu_report_event, "IOMMUFD");

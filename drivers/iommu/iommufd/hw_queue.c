@@ -15,6 +15,7 @@
 
 #include "hw_queue.h"
 #include "iommufd_private.h"
+#include "trace.h"
 #include "viommu.h"
 
 static struct iommufd_hw_queue *to_hw_queue(struct iommufd_object *obj)
@@ -183,6 +184,7 @@ int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_hw_queue *hw_queue;
 	struct iommufd_viommu *viommu;
 	unsigned long iova, length, last;
+	u32 id = 0;
 	int rc;
 
 	if (cmd->flags || cmd->type == IOMMU_HW_QUEUE_TYPE_DEFAULT)
@@ -207,11 +209,15 @@ int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	}
 	cmd->out_hw_queue_id = hw_queue->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (rc)
+	if (rc) {
 		iommufd_object_abort_and_destroy(ucmd->ictx, &hw_queue->obj);
-	else
+	} else {
+		id = hw_queue->obj.id;
 		iommufd_object_finalize(ucmd->ictx, &hw_queue->obj);
+	}
 out_put:
+	trace_iommufd_hw_queue_alloc(id, cmd->viommu_id, cmd->type, cmd->index,
+				     cmd->nesting_parent_iova, cmd->length, rc);
 	iommufd_object_put(ucmd->ictx, &viommu->obj);
 	return rc;
 }

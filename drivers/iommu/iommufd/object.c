@@ -9,6 +9,7 @@
 #include "ctx.h"
 #include "object.h"
 #include "refusal.h"
+#include "trace.h"
 
 /**
  * __iommufd_object_alloc - allocate an object and reserve an id for it
@@ -176,6 +177,7 @@ static void iommufd_object_finish_destroy(struct iommufd_ctx *ictx,
 	if (!refcount_dec_and_test(&obj->calls))
 		wait_event(ictx->destroy_wait,
 			   !refcount_read(&obj->calls));
+	trace_iommufd_destroy(obj->id, obj->ops->name, false, 0);
 	obj->ops->destroy(obj);
 	kfree(obj);
 }
@@ -235,18 +237,12 @@ static bool iommufd_object_wait_for_calls(struct iommufd_ctx *ictx,
 	return false;
 }
 
-/**
- * iommufd_object_destroy - destroy an object on request of the user
- * @ictx: whose object
- * @id: its id
- *
- * Return: 0, -ENOENT if there is none, -EBUSY if other objects need it, or
- * -EINTR if the caller was killed while others used it or it was emptied.
- */
-int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+/* As iommufd_object_destroy(), which tells of it what @name says */
+static int iommufd_object_try_destroy(struct iommufd_ctx *ictx, u32 id,
+				      const char **name)
 {
 	struct iommufd_object *obj;
-	const char *name, *why;
+	const char *why;
 
 	xa_lock(&ictx->objects);
 	obj = xa_load(&ictx->objects, id);
@@ -254,13 +250,13 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 		xa_unlock(&ictx->objects);
 		return -ENOENT;
 	}
-	name = obj->ops->name;
+	*name = obj->ops->name;
 	obj->dying = refcount_dec_if_one(&obj->users);
 	if (!obj->dying) {
 		why = obj->ops->busy ? obj->ops->busy(obj) : NULL;
 		xa_unlock(&ictx->objects);
 		return refuse(&ictx->refusal, -EBUSY,
-			      "destroy: %s %u is in use%s%s", name, id,
+			      "destroy: %s %u is in use%s%s", *name, id,
 			      why ? ": " : "", why ?: "");
 	}
 	xa_unlock(&ictx->objects);
@@ -277,6 +273,23 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 	obj->ops->destroy(obj);
 	kfree(obj);
 	return 0;
+}
+
+/**
+ * iommufd_object_destroy - destroy an object on request of the user
+ * @ictx: whose object
+ * @id: its id
+ *
+ * Return: 0, -ENOENT if there is none, -EBUSY if other objects need it, or
+ * -EINTR if the caller was killed while others used it or it was emptied.
+ */
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+{
+	const char *name = "none";
+	int rc = iommufd_object_try_destroy(ictx, id, &name);
+
+	trace_iommufd_destroy(id, name, false, rc);
+	return rc;
 }
 
 /**
@@ -324,6 +337,7 @@ void iommufd_object_bury(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	if (obj->ops->forget)
 		obj->ops->forget(ictx, obj);
 	xa_unlock(&ictx->objects);
+	trace_iommufd_destroy(obj->id, obj->ops->name, true, 0);
 	obj->ops->destroy(obj);
 	kfree(obj);
 }

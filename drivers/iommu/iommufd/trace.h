@@ -178,6 +178,123 @@ TRACE_EVENT(iommufd_fault_response,
 		  __entry->pasid, __entry->grpid, __entry->code)
 );
 
+/* Virtual IOMMUs and what they have; the id is 0 if the request failed */
+TRACE_EVENT(iommufd_viommu_alloc,
+	TP_PROTO(struct device *dev, u32 id, u32 type, u32 hwpt_id, int rc),
+	TP_ARGS(dev, id, type, hwpt_id, rc),
+	TP_STRUCT__entry(
+		__string(name, dev_name(dev))
+		__field(u32, id)
+		__field(u32, type)
+		__field(u32, hwpt_id)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->id = id;
+		__entry->type = type;
+		__entry->hwpt_id = hwpt_id;
+		__entry->rc = rc;
+	),
+	TP_printk("device=%s id=%u type=%u hwpt=%u rc=%d", __get_str(name),
+		  __entry->id, __entry->type, __entry->hwpt_id, __entry->rc)
+);
+
+TRACE_EVENT(iommufd_vdevice_alloc,
+	TP_PROTO(struct device *dev, u32 id, u32 viommu_id, u64 virt_id,
+		 int rc),
+	TP_ARGS(dev, id, viommu_id, virt_id, rc),
+	TP_STRUCT__entry(
+		__string(name, dev_name(dev))
+		__field(u32, id)
+		__field(u32, viommu_id)
+		__field(u64, virt_id)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->id = id;
+		__entry->viommu_id = viommu_id;
+		__entry->virt_id = virt_id;
+		__entry->rc = rc;
+	),
+	TP_printk("device=%s id=%u viommu=%u virt_id=0x%llx rc=%d",
+		  __get_str(name), __entry->id, __entry->viommu_id,
+		  __entry->virt_id, __entry->rc)
+);
+
+TRACE_EVENT(iommufd_veventq_alloc,
+	TP_PROTO(u32 id, u32 viommu_id, u32 type, u32 depth, int rc),
+	TP_ARGS(id, viommu_id, type, depth, rc),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u32, viommu_id)
+		__field(u32, type)
+		__field(u32, depth)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->viommu_id = viommu_id;
+		__entry->type = type;
+		__entry->depth = depth;
+		__entry->rc = rc;
+	),
+	TP_printk("id=%u viommu=%u type=%u depth=%u rc=%d", __entry->id,
+		  __entry->viommu_id, __entry->type, __entry->depth,
+		  __entry->rc)
+);
+
+TRACE_EVENT(iommufd_hw_queue_alloc,
+	TP_PROTO(u32 id, u32 viommu_id, u32 type, u32 index, u64 iova,
+		 u64 length, int rc),
+	TP_ARGS(id, viommu_id, type, index, iova, length, rc),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u32, viommu_id)
+		__field(u32, type)
+		__field(u32, index)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->viommu_id = viommu_id;
+		__entry->type = type;
+		__entry->index = index;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->rc = rc;
+	),
+	TP_printk("id=%u viommu=%u type=%u index=%u iova=0x%llx length=0x%llx rc=%d",
+		  __entry->id, __entry->viommu_id, __entry->type,
+		  __entry->index, __entry->iova, __entry->length, __entry->rc)
+);
+
+/*
+ * The end of an object of any kind, or that it is refused. A tombstone is left
+ * by what ended because something else did.
+ */
+TRACE_EVENT(iommufd_destroy,
+	TP_PROTO(u32 id, const char *kind, bool tombstone, int rc),
+	TP_ARGS(id, kind, tombstone, rc),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__string(kind, kind)
+		__field(bool, tombstone)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__assign_str(kind);
+		__entry->tombstone = tombstone;
+		__entry->rc = rc;
+	),
+	TP_printk("id=%u kind=%s tombstone=%d rc=%d", __entry->id,
+		  __get_str(kind), __entry->tombstone, __entry->rc)
+);
+
 TRACE_EVENT(iommufd_refuse,
 	TP_PROTO(int error, const char *reason),
 	TP_ARGS(error, reason),

@@ -14,6 +14,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
+#include "trace.h"
 #include "vdevice.h"
 #include "viommu.h"
 
@@ -221,6 +222,7 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_object *dev_obj;
 	struct iommufd_viommu *viommu;
 	struct iommufd_vdevice *vdev;
+	u32 id = 0;
 	int rc;
 
 	viommu = iommufd_get_viommu(ictx, cmd->viommu_id);
@@ -240,11 +242,15 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	}
 	cmd->out_vdevice_id = vdev->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (rc)
+	if (rc) {
 		iommufd_object_abort_and_destroy(ictx, &vdev->obj);
-	else
+	} else {
+		id = vdev->obj.id;
 		iommufd_object_finalize(ictx, &vdev->obj);
+	}
 out_put_dev:
+	trace_iommufd_vdevice_alloc(to_idev(dev_obj)->dev, id, cmd->viommu_id,
+				    cmd->virt_id, rc);
 	iommufd_object_put(ictx, dev_obj);
 out_put_viommu:
 	iommufd_object_put(ictx, &viommu->obj);

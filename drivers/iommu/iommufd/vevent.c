@@ -11,6 +11,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "iommufd_private.h"
+#include "trace.h"
 #include "vevent.h"
 #include "viommu.h"
 
@@ -121,8 +122,9 @@ static void iommufd_veventq_show_file(struct iommufd_queue *queue,
 {
 	struct iommufd_veventq *veventq = queue_to_veventq(queue);
 
-	seq_printf(m, "unread:\t%u\ndepth:\t%u\n", READ_ONCE(veventq->nr),
-		   veventq->depth);
+	seq_printf(m, "unread:\t%u\ndepth:\t%u\nlost:\t%lu\n",
+		   READ_ONCE(veventq->nr), veventq->depth,
+		   READ_ONCE(veventq->nr_lost));
 }
 
 static const struct iommufd_queue_ops iommufd_veventq_queue_ops = {
@@ -159,10 +161,10 @@ static void iommufd_veventq_show(struct iommufd_object *obj, struct seq_file *m)
 {
 	struct iommufd_veventq *veventq = to_veventq(obj);
 
-	seq_printf(m, " viommu=%u type=%u unread=%u depth=%u%s",
+	seq_printf(m, " viommu=%u type=%u unread=%u depth=%u lost=%lu",
 		   veventq->viommu->obj.id, veventq->type,
 		   READ_ONCE(veventq->nr), veventq->depth,
-		   READ_ONCE(veventq->lost) ? " lost" : "");
+		   READ_ONCE(veventq->nr_lost));
 }
 
 const struct iommufd_object_ops iommufd_veventq_object_ops = {
@@ -237,6 +239,7 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_veventq *veventq;
 	struct iommufd_viommu *viommu;
+	u32 id = 0;
 	int rc;
 
 	if (cmd->flags || cmd->__reserved ||
@@ -261,7 +264,11 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 					   &cmd->out_veventq_fd);
 	if (rc)
 		iommufd_object_abort_and_destroy(ictx, &veventq->obj);
+	else
+		id = cmd->out_veventq_id;
 out_put:
+	trace_iommufd_veventq_alloc(id, cmd->viommu_id, cmd->type,
+				    cmd->veventq_depth, rc);
 	iommufd_object_put(ictx, &viommu->obj);
 	return rc;
 }

@@ -48,6 +48,7 @@ struct iommufd_vevent {
  * @next_sequence: the number of the next event
  * @lost: the newest events had no room
  * @lost_sequence: the number of the last of these
+ * @nr_lost: how many events ever had no room
  * @ring: room for @depth events. All of it is there from the beginning, at the
  *        expense of the user, so that an event needs no memory
  */
@@ -66,6 +67,7 @@ struct iommufd_veventq {
 	u32 next_sequence;
 	bool lost;
 	u32 lost_sequence;
+	unsigned long nr_lost;
 	struct iommufd_vevent *ring;
 };
 

@@ -10,6 +10,7 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
+#include "trace.h"
 #include "viommu.h"
 #include "viommu_driver.h"
 
@@ -168,6 +169,7 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_ctx *ictx = ucmd->ictx;
 	struct iommufd_object *dev_obj, *hwpt_obj;
 	struct iommufd_viommu *viommu;
+	u32 id = 0;
 	int rc;
 
 	/* user ABI: __reserved is ignored, and so is a pointer to no data */
@@ -199,12 +201,16 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	}
 	cmd->out_viommu_id = viommu->obj.id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (rc)
+	if (rc) {
 		iommufd_object_abort_and_destroy(ictx, &viommu->obj);
-	else
+	} else {
+		id = viommu->obj.id;
 		iommufd_object_finalize(ictx, &viommu->obj);
+	}
 out_put_hwpt:
 	iommufd_object_put(ictx, hwpt_obj);
+	trace_iommufd_viommu_alloc(to_idev(dev_obj)->dev, id, cmd->type,
+				   cmd->hwpt_id, rc);
 out_put_dev:
 	iommufd_object_put(ictx, dev_obj);
 	return rc;

@@ -138,7 +138,7 @@ stock("mmio-more-than-vma-permits", F, "iommufd_mmio_check_vma_prot", "(prot & I
 F = IOMMUFD + "object.c"
 uml("lookup-cache-after-destroy", F, "iommufd_object_forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", "iommufd_object", f"{ABI}:destroy_last_used")
 stock("destroy-killed-stays-dying", F, "iommufd_object_revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
-uml("busy-wrong-errno", F, "iommufd_object_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
+uml("busy-wrong-errno", F, "iommufd_object_try_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = iommufd_object_remove(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = iommufd_object_remove(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")
 stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")

@@ -22,7 +22,7 @@ import mutate		# noqa: E402
 # Files, by the first pattern that matches, and what checkpatch is not asked about in them.
 CHECKPATCH = [
     # Tracepoints are lists of macros without commas.
-    (r"/trace\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
+    (r"/trace(_driver)?\.h$", "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT"),
     # vfio_alloc_device(), whose form drivers of other people depend on.
     (r"/include/linux/vfio\.h$", "MACRO_ARG_REUSE"),
     # Macros that drivers of other people use, with the name of a member as argument

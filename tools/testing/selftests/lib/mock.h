@@ -127,6 +127,20 @@ static inline int mock_pasid_check(int fd, struct mock_device *dev,
 	return mock_pasid_call(fd, MOCK_OP_PASID_CHECK, dev, pasid, hwpt);
 }
 
+/* The IOMMU reports an event of the device to the guest's IOMMU that it is behind */
+#define MOCK_OP_TRIGGER_VEVENT	17
+
+static inline int mock_event(int fd, const struct mock_device *dev)
+{
+	union {
+		struct iommu_test_cmd cmd;
+		__u32 word[5];
+	} u = { .cmd = {} };
+
+	u.word[4] = dev->idev;
+	return mock_call(fd, MOCK_OP_TRIGGER_VEVENT, &u.cmd);
+}
+
 static inline int mock_reserve(int fd, __u32 ioas, __u64 start, __u64 length)
 {
 	struct iommu_test_cmd cmd = {

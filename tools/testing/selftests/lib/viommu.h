@@ -62,4 +62,21 @@ static inline int hw_queue_alloc(int fd, __u32 viommu, __u32 type, __u32 index,
 	return rc;
 }
 
+/* @file is closed by the caller if 0 is returned */
+static inline int veventq_alloc(int fd, __u32 viommu, __u32 type, __u32 depth,
+				__u32 *queue, int *file)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = viommu,
+		.type = type,
+		.veventq_depth = depth,
+	};
+	int rc = call(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
+
+	*queue = cmd.out_veventq_id;
+	*file = cmd.out_veventq_fd;
+	return rc;
+}
+
 #endif
