@@ -61,6 +61,28 @@ static void iommufd_fault_answer(struct iopf_group *group,
 	iopf_free_group(group);
 }
 
+/* Answer a group that was in the queue, and is not any more */
+static void iommufd_fault_finish(struct iommufd_fault *fault,
+				 struct iopf_group *group,
+				 enum iommu_page_response_code code)
+{
+	atomic_sub(group->fault_count, &fault->nr_faults);
+	iommufd_fault_answer(group, code);
+}
+
+/* Is there room in the queue? Then it is taken. */
+static bool iommufd_fault_reserve(struct iommufd_fault *fault, size_t nr)
+{
+	lockdep_assert_held(&fault->lock);
+
+	if (nr > IOMMUFD_FAULT_LIMIT - atomic_read(&fault->nr_faults)) {
+		WRITE_ONCE(fault->nr_refused, fault->nr_refused + 1);
+		return false;
+	}
+	atomic_add(nr, &fault->nr_faults);
+	return true;
+}
+
 static bool iommufd_fault_enqueue(struct iommufd_fault *fault,
 				  struct iommufd_attachment *attachment,
 				  struct iopf_group *group)
@@ -70,7 +92,8 @@ static bool iommufd_fault_enqueue(struct iommufd_fault *fault,
 
 	spin_lock(&fault->lock);
 	taken = !attachment->closed &&
-		iommufd_fault_dev_id(attachment->igroup, dev);
+		iommufd_fault_dev_id(attachment->igroup, dev) &&
+		iommufd_fault_reserve(fault, group->fault_count);
 	if (taken) {
 		trace_iommufd_fault(dev, &group->last_fault.fault.prm,
 				    group->fault_count);
@@ -95,7 +118,7 @@ static int iommufd_fault_handler(struct iopf_group *group)
 	 * stops the faults of the device, which may be before we do so.
 	 */
 	iopf_group_dequeue(group);
-	/* What nobody could answer is answered here */
+	/* What nobody could answer, or is too much, is answered here */
 	if (!iommufd_fault_enqueue(attachment->hwpt->fault, attachment, group))
 		iommufd_fault_answer(group, IOMMU_PAGE_RESP_INVALID);
 	return 0;
@@ -238,7 +261,7 @@ static int iommufd_fault_respond(struct iommufd_fault *fault,
 	if (!group)
 		return -EINVAL;
 	fault->nr_waiting--;
-	iommufd_fault_answer(group, response->code);
+	iommufd_fault_finish(fault, group, response->code);
 	return 0;
 }
 
@@ -272,8 +295,9 @@ static void iommufd_fault_show_file(struct iommufd_queue *queue,
 {
 	struct iommufd_fault *fault = to_fault(queue->obj);
 
-	seq_printf(m, "unread:\t%u\nunanswered:\t%u\n",
-		   READ_ONCE(fault->nr_unread), READ_ONCE(fault->nr_waiting));
+	seq_printf(m, "unread:\t%u\nunanswered:\t%u\nrefused:\t%u\n",
+		   READ_ONCE(fault->nr_unread), READ_ONCE(fault->nr_waiting),
+		   READ_ONCE(fault->nr_refused));
 }
 
 static const struct iommufd_queue_ops iommufd_fault_queue_ops = {
@@ -291,7 +315,8 @@ static void iommufd_fault_destroy(struct iommufd_object *obj)
 	struct iommufd_fault *fault = to_fault(obj);
 
 	/* What could bring faults held a reference, and its detach took them */
-	WARN_ON(!list_empty(&fault->unread) || !xa_empty(&fault->waiting));
+	WARN_ON(!list_empty(&fault->unread) || !xa_empty(&fault->waiting) ||
+		atomic_read(&fault->nr_faults));
 	xa_destroy(&fault->waiting);
 	mutex_destroy(&fault->mutex);
 }
@@ -531,6 +556,8 @@ void iommufd_fault_forget(struct iommufd_attachment *attachment,
 		fault->nr_waiting--;
 		list_add_tail(&group->node, &forgotten);
 	}
-	list_for_each_entry_safe(group, next, &forgotten, node)
-		iommufd_fault_answer(group, IOMMU_PAGE_RESP_INVALID);
+	list_for_each_entry_safe(group, next, &forgotten, node) {
+		iommufd_fault_finish(fault, group, IOMMU_PAGE_RESP_INVALID);
+		cond_resched();
+	}
 }

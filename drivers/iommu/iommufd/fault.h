@@ -2,6 +2,7 @@
 #ifndef __IOMMUFD_FAULT_H
 #define __IOMMUFD_FAULT_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
@@ -29,6 +30,9 @@ struct iommufd_ucmd;
  *        alone by whoever reports a fault
  * @unread: struct iopf_group list by node, oldest first; taken out under @mutex, too
  * @nr_unread: number of groups on @unread
+ * @nr_refused: number of groups that were too many
+ * @nr_faults: faults of all groups that wait, no more than %IOMMUFD_FAULT_LIMIT;
+ *             added to under @lock
  */
 struct iommufd_fault {
 	struct iommufd_object obj;
@@ -41,7 +45,16 @@ struct iommufd_fault {
 	spinlock_t lock; /* See above */
 	struct list_head unread;
 	unsigned int nr_unread;
+	unsigned int nr_refused;
+	atomic_t nr_faults;
 };
+
+/*
+ * Devices are trusted with as many requests as the kernel gave them credits for,
+ * which are some hundred. One that exceeds them is in the hands of its user, and
+ * could fill the memory of the kernel.
+ */
+#define IOMMUFD_FAULT_LIMIT 16384
 
 extern const struct iommufd_object_ops iommufd_fault_object_ops;
 

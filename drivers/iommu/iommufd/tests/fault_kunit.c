@@ -204,6 +204,44 @@ static void fault_test_large_group(struct kunit *test)
 }
 
 /*
+ * A device that asks for more than any honest one does is answered by the kernel, and
+ * heard again when the user has answered.
+ */
+static void fault_test_limit(struct kunit *test)
+{
+	static const unsigned int count = 64;
+	struct fault_test *t = test->priv;
+	unsigned int i, j;
+
+	for (i = 0; i != IOMMUFD_FAULT_LIMIT / count; i++) {
+		for (j = 0; j != count; j++)
+			fault_test_fault(t, IOMMU_NO_PASID, 1, j == count - 1);
+	}
+	KUNIT_EXPECT_EQ(test, i, t->fault->nr_unread);
+	KUNIT_EXPECT_EQ(test, 0, t->fault->nr_refused);
+	fault_test_expect_answer(test, 2, 0, 0);
+	fault_test_fault(t, IOMMU_NO_PASID, 2, true);
+	fault_test_expect_answer(test, 2, 1, IOMMU_PAGE_RESP_INVALID);
+	KUNIT_EXPECT_EQ(test, i, t->fault->nr_unread);
+	KUNIT_EXPECT_EQ(test, 1, t->fault->nr_refused);
+
+	/* Those that were read are counted until they are answered */
+	KUNIT_ASSERT_EQ(test, count * ENTRY, fault_test_read(t, count));
+	fault_test_fault(t, IOMMU_NO_PASID, 3, true);
+	fault_test_expect_answer(test, 3, 1, IOMMU_PAGE_RESP_INVALID);
+	KUNIT_EXPECT_EQ(test, 8, fault_test_answer(t, 1));
+	for (j = 0; j != count; j++) {
+		fault_test_fault(t, IOMMU_NO_PASID, 4, true);
+		fault_test_expect_answer(test, 4, 0, 0);
+	}
+	fault_test_fault(t, IOMMU_NO_PASID, 5, true);
+	fault_test_expect_answer(test, 5, 1, IOMMU_PAGE_RESP_INVALID);
+
+	iommufd_fault_forget(t->attachment, NULL);
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&t->fault->nr_faults));
+}
+
+/*
  * A driver may stop the faults of a device before they have been answered. They stay
  * ours, and the answer gets there.
  */
@@ -282,6 +320,7 @@ static void fault_test_pasids(struct kunit *test)
 static struct kunit_case fault_test_cases[] = {
 	KUNIT_CASE(fault_test_cookies),
 	KUNIT_CASE(fault_test_large_group),
+	KUNIT_CASE(fault_test_limit),
 	KUNIT_CASE(fault_test_driver_stops),
 	KUNIT_CASE(fault_test_closed),
 	KUNIT_CASE(fault_test_unbound),
