@@ -46,7 +46,8 @@ NEWER_SELFTESTS = [f"{MOCK_ABI}/iommufd_test.h",
                    *[f"tools/testing/selftests/{name}" for name in ("iommu", "vfio", "lib.mk", "kselftest*")],
                    *[f"include/uapi/linux/{name}.h" for name in ("iommufd", "pci_regs", "vfio")],
                    "include/linux/pci_ids.h", "scripts/subarch.include", "tools/arch/x86/include", "tools/include",
-                   *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")]]
+                   *[f"drivers/dma/{name}.h" for name in ("idxd/registers", "ioat/hw", "ioat/registers")],
+                   "drivers/net/ethernet/intel/igb/*.h"]
 LAID_OVER = ("drivers", "include")
 PRIVATE_HEADER = "drivers/iommu/iommu-priv.h"
 # Our Makefiles in a kernel tree whose style is older than that of our sources have this line.
@@ -368,22 +369,28 @@ def variant_modules():
 
 def newer_selftests():
     """
-    Series and place of what mainline's selftests of iommufd and VFIO need, from the source of the newer kernel whose ABI is
-    ours. Fail says why they are not to be had.
+    Place of what mainline's selftests of iommufd and VFIO need, from the source of each newer kernel that debian.newer_sources()
+    gives, by series. Fail says why they are not to be had.
     """
     debian.root()
-    series, version = debian.newer_source()
+    places, sources = {}, debian.newer_sources()
+    for series, version in sources.items():
+        try:
+            places[series] = newer_selftest(series, version)
+        except Fail:			# the suites that it comes from change every week
+            if debian.newer_sources(update=True) == sources:
+                raise
+            return newer_selftests()
+    return places
+
+
+def newer_selftest(series, version):
+    """The same of one source package."""
     target = SRV / f"selftests-{version}-{digest(NEWER_SELFTESTS)}"
     with lock("newer-selftests"):
-        if target.exists():
-            return series, target
-        name = f"linux-source-{series}"
-        try:
+        if not target.exists():
+            name = f"linux-source-{series}"
             deb = debian.package(name, version, at=debian.APT_NEWER)
-        except Fail:			# the suites that it comes from change every week
-            if debian.newer_source(update=True) == (series, version):
-                raise
-        else:
             part = SRV / "selftests.part"
             shutil.rmtree(part, ignore_errors=True)
             (part / "tree").mkdir(parents=True)
@@ -394,8 +401,7 @@ def newer_selftests():
                        what="extracting mainline's selftests")
             replace_tree(part / "tree", target)
             shutil.rmtree(part)
-            return series, target
-    return newer_selftests()
+    return target
 
 
 def harness(source, target):
@@ -459,7 +465,7 @@ def userspace(newer=None, arch="x86_64"):
             argv = [*make(inside(folder), arch), f"COLLECTION={folder.name}",
                     f"KSFT_DIR={inside(source)}/tools/testing/selftests", f"MOCK_ABI_DIR={inside(aside())}/{MOCK_ABI}"]
             if newer:
-                argv.append(f"MAINLINE={newer[0]}={inside(newer[1])}")
+                argv.append("MAINLINE=" + " ".join(f"{series}={inside(place)}" for series, place in newer.items()))
             if new:
                 chroot([*argv, "clean"], what=f"cleaning the {folder.name} selftests", stdout=2)
             chroot(argv, env={"CFLAGS": f"-isystem {inside(patient)}"}, what=f"building the {folder.name} selftests", stdout=2)

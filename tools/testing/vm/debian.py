@@ -15,10 +15,10 @@ SUITE = "trixie"
 CODENAMES = "buster bullseye bookworm trixie forky duke sid stable testing unstable oldstable".split()
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 APT = CACHE / "apt"
-# Where newer kernels are, of which only the tests are taken, and the one whose user ABI is ours.
-NEWER_SUITES = ("sid", "experimental")
+# Where newer kernels are, of which only the tests are taken: from the first that has our interfaces to the one whose user ABI is ours.
+NEWER_SUITES = ("sid", "experimental", f"{SUITE}-backports")
 APT_NEWER = CACHE / "apt-newer"
-ABI = "7.2"
+NEWER_SINCE, ABI = "7.2", "7.3"
 # Where a newer QEMU is that runs on Debian 13, and what is needed of it besides what the older one has
 BACKPORTS = f"{SUITE}-backports"
 APT_BACKPORTS = CACHE / "apt-backports"
@@ -280,25 +280,28 @@ def headers(kernel):
     return release
 
 
-def newer_source(update=False):
-    """Package and version of the source of a newer kernel: that of our ABI, else the next one that there is."""
-    path = CACHE / "newer.json"
+def newer_sources(update=False):
+    """Version of the source of each newer kernel, by series: those up to that of our ABI, else the next one that there is."""
+    path = CACHE / "newer-sources.json"
     with lock("apt-newer"):
         if path.exists() and not update:
-            return tuple(json.loads(path.read_text()))
+            return json.loads(path.read_text())
         prepare_apt(APT_NEWER, NEWER_SUITES)
-        with step(f"reading the package lists of {' and '.join(NEWER_SUITES)}"):
+        with step(f"reading the package lists of {', '.join(NEWER_SUITES)}"):
             try:
                 run(apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=APT_NEWER))
             except Fail:
-                raise Fail(f"the package lists of {' and '.join(NEWER_SUITES)} cannot be read") from None
+                raise Fail(f"the package lists of {', '.join(NEWER_SUITES)} cannot be read") from None
         known = output(apt("apt-cache", "search", "--names-only", r"^linux-source-[0-9.]+$", at=APT_NEWER))
         series = [line.split()[0].removeprefix("linux-source-") for line in known.splitlines()]
-        newer = [s for s in sorted(series, key=in_order) if in_order(s) >= in_order(ABI)]
-        if not newer:
-            raise Fail(f"there is no linux-source-{ABI} or newer in {' or '.join(NEWER_SUITES)}")
-        show = output(apt("apt-cache", "show", f"linux-source-{newer[0]}", at=APT_NEWER))
-        found = newer[0], re.search(r"(?m)^Version: (\S+)", show).group(1)
+        newer = [s for s in sorted(series, key=in_order) if in_order(s) >= in_order(NEWER_SINCE)]
+        chosen = [s for s in newer if in_order(s) <= in_order(ABI)] or newer[:1]
+        if not chosen:
+            raise Fail(f"there is no linux-source-{NEWER_SINCE} or newer in {', '.join(NEWER_SUITES)}")
+        found = {}
+        for one in chosen:
+            show = output(apt("apt-cache", "show", f"linux-source-{one}", at=APT_NEWER))
+            found[one] = re.search(r"(?m)^Version: (\S+)", show).group(1)
         path.write_text(json.dumps(found))
         return found
 
@@ -377,7 +380,7 @@ def fetch(update=False, source=False):
     if update:
         for stamp in CACHE.glob("apt-*/read"):
             stamp.unlink()
-        (CACHE / "newer.json").unlink(missing_ok=True)
+        (CACHE / "newer-sources.json").unlink(missing_ok=True)
         (CACHE / "backports.json").unlink(missing_ok=True)
     package(f"linux-image-{found['kernel']}", found["version"])
     if source:

@@ -137,12 +137,12 @@ def selftests(results, part, folders=None, options=None):
 
 
 def mainline(results, part):
-    """Mainline's own selftests, of the stock kernel's version and of the one whose ABI is ours."""
+    """Mainline's own selftests, of the stock kernel's version and of newer ones, up to the one whose ABI is ours."""
     kernel, newer = part.kernel, None
     try:
         newer = build.newer_selftests()
     except Fail as err:
-        missing = (f"mainline: the selftests of Linux {debian.ABI}", f"not to be had: {err}")
+        missing = (f"mainline: the selftests of Linux {debian.NEWER_SINCE} to {debian.ABI}", f"not to be had: {err}")
         results.skipped.append(missing)
         tell_skipped([missing])
     if plan.MAINLINE not in build.userspace(newer):

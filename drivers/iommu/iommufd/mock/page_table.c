@@ -8,6 +8,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
@@ -37,6 +38,11 @@ struct mock_domain {
 	bool track_dirty;
 	bool only_writable;
 };
+
+static bool mock_page_leaves;
+module_param(mock_page_leaves, bool, 0644);
+MODULE_PARM_DESC(mock_page_leaves,
+		 "Leaves of the mock's ordinary page tables cover a page where they can, as since 7.3, so that it is dirty as a whole");
 
 static bool misuse_expected;
 static atomic_t misuse_count = ATOMIC_INIT(0);
@@ -410,6 +416,8 @@ static struct mock_domain *mock_domain_alloc(bool huge)
 	mock->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	mock->domain.ops = &mock_domain_ops;
 	mock->domain.pgsize_bitmap = MOCK_IO_PAGE_SIZE;
+	if (READ_ONCE(mock_page_leaves))
+		mock->domain.pgsize_bitmap |= PAGE_SIZE;
 	if (huge)
 		mock->domain.pgsize_bitmap |= PAGE_SIZE | MOCK_HUGE_SIZE;
 	mock->domain.geometry.aperture_start = MOCK_APERTURE_START;

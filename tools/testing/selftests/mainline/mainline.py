@@ -19,12 +19,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 VFIO_PCI = Path("/sys/bus/pci/drivers/vfio-pci")
 ALL_DEVICES = "vfio_pci_device_init_perf_test"		# takes them at once
+UNMAPPED = "vfio_pci_driver_test"			# has its device access what is not mapped
+# Of the mock IOMMU: since 7.3 the tests want a page to be dirty as a whole, before they wanted halves of it
+PAGE_LEAVES = Path("/sys/module/iommufd/parameters/mock_page_leaves")
 SETTINGS = {
     # each mock device is told of, and a slow console makes tests exceed their time
     Path("/proc/sys/kernel/printk"): lambda before: "5",
     # the largest buffer is 128 MiB, and there are others
     Path("/proc/sys/vm/nr_hugepages"): lambda before: str(max(80, int(before))),
     Path("/sys/module/vfio_pci/parameters/enable_sriov"): lambda before: "Y",
+    # as the program wants it, see set_mock()
+    PAGE_LEAVES: lambda before: before,
 }
 SKIPPED = 4			# exit status
 IOMMU_TEST_CMD = ord(";") << 8 | 0x80 + 32
@@ -66,6 +71,19 @@ def runs(programs):
         else:
             for device in devices:
                 yield program, [device], None
+
+
+def set_mock(program):
+    """Make the mock IOMMU the one that a program was written for."""
+    if PAGE_LEAVES.exists():
+        version = [int(part) for part in program.parent.name.split(".")]
+        PAGE_LEAVES.write_text("Y" if version >= [7, 3] else "N")
+
+
+def announce(program, devices, what):
+    """Tell the log when DMA faults are what a program is about: elsewhere they are failures."""
+    for device in devices if program.name == UNMAPPED else []:
+        Path("/dev/kmsg").write_text(f"DMA faults of {device} {what}\n")
 
 
 def results(program, arguments):
@@ -130,10 +148,13 @@ def main():
                 number += 1
                 print(f"ok {number} {program.parent.name} {program.name} # SKIP {why_not}", flush=True)
                 continue
+            set_mock(program)
+            announce(program, arguments, "begin")
             for passed, line in run(program, arguments, expected):
                 number += 1
                 failed += not passed
                 print(f"{'' if passed else 'not '}ok {number} {line}", flush=True)
+            announce(program, arguments, "end")
     finally:
         for path, text in before.items():
             path.write_text(text)
