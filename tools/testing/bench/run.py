@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-What map, unmap, copy and attach cost, in instructions of the guest, beside mainline's iommufd and VFIO's type 1.
+What map, unmap, copy and attach cost, in instructions of the guest, beside mainline's iommufd and VFIO's type 1; or, with
+--latency, how long others wait for them.
 
 QEMU counts instructions instead of time (-icount), which is repeatable to half a percent on any machine. Each backend gets
 a fresh virtual machine. The numbers are per 4 KiB page, or per call where the row says so. All of it is kept as JSON.
@@ -63,7 +64,25 @@ ROWS = [
     ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 1000),
 ]
 
+# The same for latency_bench, on the stock kernel: 128 MiB; the kills, 256 MiB
+LATENCY_ROWS = [(f"stall of {title} {kind}", f"stall_{what}_{metric}", "call", 100000)
+                for kind, metric in [("4K, contiguous", "anon4k"), ("4K, scattered", "frag4k"), ("THP", "thp"),
+                                     ("hugetlb 2M", "hugetlb2m")]
+                for title, what in [("map", "map"), ("unmap", "unmap"), ("close", "close"), ("attach", "attach"),
+                                    ("detach", "detach"), ("hwpt", "second"), ("its end", "drop")]]
+LATENCY_ROWS += [
+    ("stall of unmap, 4096 areas", "stall_unmap_areas", "call", 100000),
+    ("stall of close, 4096 areas", "stall_close_areas", "call", 100000),
+    ("no stall", "stall_none", "call", None),
+    ("stall of close, nothing mapped", "stall_close", "call", None),
+    ("kill who maps 4K, contiguous", "kill_map_anon4k", "call", 2000000),
+    ("kill who maps 4K, scattered", "kill_map_frag4k", "call", 2000000),
+    ("kill who waits to allocate a hwpt", "kill_waiting_hwpt_frag4k", "call", 1000000),
+    ("kill who waits to map", "kill_waiting_map_frag4k", "call", 1000000),
+]
+
 TESTS = "null,open,anon4k,frag4k,thp,hugetlb,lat0,lat1e5,copy,attach,second,file"
+LATENCY_TESTS = "none,anon4k,frag4k,thp,hugetlb,areas,kill"
 
 # What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
 SCRIPT = r"""
@@ -94,14 +113,14 @@ def in_guest(target):
     return f"/repo/build/bench/{target.name}"
 
 
-def program():
-    return in_guest(compiled("iommu_bench"))
+def program(latency=False):
+    return in_guest(compiled("latency_bench" if latency else "iommu_bench"))
 
 
 def identity(choice, args):
     """What a measurement depends on; kernel and modules are built for it."""
     kernel, modules, backend = choice
-    parts = [backend, args.tests, args.mib, compiled("iommu_bench")]
+    parts = [backend, args.tests, args.mib, compiled("latency_bench" if args.latency else "iommu_bench")]
     if kernel == "stock":
         parts.append(image.packaged().name)
         if modules:
@@ -125,7 +144,7 @@ def measure(column, choice, out, args):
     if kernel == "stock":
         load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
     opts = guest.Options(
-        command=["bash", "-c", SCRIPT, program(), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
+        command=["bash", "-c", SCRIPT, program(args.latency), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
         devices=["edu"], load=load, bind=["edu0"], icount=True, memory="3G", timeout=args.timeout, name=f"bench-{column}",
         out=out, append="no_timer_check tsc=reliable", kmemleak=False)
     if guest.run_guest(opts):
@@ -145,28 +164,28 @@ def value(measured, metric, per):
     return entry.get("ns_per_4k" if per == "page" else "ns_per_op")
 
 
-def table(results, bars):
-    """The table, and what is above its bar, if @bars, or dearer than the others."""
+def table(results, rows, bars, compare):
+    """The table, and what is above its bar, if @bars, or dearer than the others, if @compare."""
     columns = list(results)
-    head = f"{'guest instructions':32}{'per':6}" + "".join(f"{c:>10}" for c in columns) + f"{'bar':>9}"
+    head = f"{'guest instructions':36}{'per':6}" + "".join(f"{c:>10}" for c in columns) + f"{'bar':>9}"
     others = [c for c in columns if c != "ours"]
     lines = [head + "".join(f"{c + '/ours':>15}" for c in others), ""]
     missed = []
-    for title, metric, per, bar in ROWS:
+    for title, metric, per, bar in rows:
         cells = {c: value(results[c], metric, per) for c in columns}
         ours = cells["ours"]
         if not bars:
             bar = None
         if ours is None:
             continue
-        line = f"{title:32}{per:6}"
+        line = f"{title:36}{per:6}"
         line += "".join(f"{cells[c]:10.1f}" if cells[c] is not None else f"{'-':>10}" for c in columns)
         line += f"{bar:9}" if bar is not None else f"{'-':>9}"
         line += "".join(f"{cells[c] / ours:14.1f}x" if cells[c] else f"{'-':>15}" for c in others)
         if bar is not None and ours > bar:
             missed.append(f"{title}: {ours:.1f}, bar {bar}")
             line += "  above the bar"
-        slower = [c for c in others if cells[c] and ours > cells[c] * 1.01]
+        slower = [c for c in others if compare and cells[c] and ours > cells[c] * 1.01]
         if slower:
             missed.append(f"{title}: dearer than {', '.join(slower)}")
             line += f"  dearer than {', '.join(slower)}"
@@ -181,22 +200,32 @@ def main():
     parser.add_argument("--only", action="append", metavar="COLUMN",
                         help="measure only these columns; the others are those of the last time")
     parser.add_argument("--again", action="store_true", help="measure also what was measured already")
-    parser.add_argument("--tests", default=TESTS, metavar="LIST", help="default: %(default)s")
-    parser.add_argument("--mib", type=int, default=256, help="memory to map")
+    parser.add_argument("--latency", action="store_true",
+                        help="measure stalls and kills on Debian's kernel, in instructions of the longest one")
+    parser.add_argument("--tests", metavar="LIST", help=f"default: {TESTS}, or for --latency {LATENCY_TESTS}")
+    parser.add_argument("--mib", type=int, help="memory to map (256, or 128 for --latency)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each column")
     args = parser.parse_args()
     on_terminate()
-    folder = BUILD / "bench" / args.kernel
+    if args.latency:
+        args.kernel = "stock"
+    args.tests = args.tests or (LATENCY_TESTS if args.latency else TESTS)
+    args.mib = args.mib or (128 if args.latency else 256)
+    folder = BUILD / "bench" / ("latency" if args.latency else args.kernel)
     for column, choice in SETS[args.kernel].items():
         if not args.only or column in args.only:
             measure(column, choice, folder / column, args)
     results = {column: metrics(folder / column) for column in SETS[args.kernel]}
     target = folder / "bench.json"
     target.write_text(json.dumps(results, indent=1) + "\n")
-    lines, missed = table(results, bars=args.kernel == "lean")
+    if args.latency:
+        lines, missed = table(results, LATENCY_ROWS, bars=True, compare=False)
+    else:
+        lines, missed = table(results, ROWS, bars=args.kernel == "lean", compare=True)
     print("\n".join(lines))
     print(f"\nall of it: {target.relative_to(BUILD.parent)}")
-    print("\n".join(["not reached:", *missed] if missed else ["nothing is above its bar or dearer than another"]))
+    met = "nothing is above its bar" + ("" if args.latency else " or dearer than another")
+    print("\n".join(["not reached:", *missed] if missed else [met]))
     return 0
 
 
