@@ -106,10 +106,16 @@ static int iommufd_access_join(struct iommufd_access *access,
 	if (rc)
 		goto err_remove;
 	/* It writes with the CPU, which no page table tracks */
-	scoped_guard(mutex, &ioas->mutex)
-		ioas->dirty_log.exact = false;
+	rc = mutex_lock_killable(&ioas->mutex);
+	if (rc)
+		goto err_erase;
+	ioas->dirty_log.exact = false;
+	mutex_unlock(&ioas->mutex);
 	return 0;
 
+err_erase:
+	if (!access->keeps)
+		xa_erase(&ioas->accesses, access->obj.id);
 err_remove:
 	if (access->ops->needs_pin_pages)
 		iopt_remove_pin_access(&ioas->iopt);
@@ -118,14 +124,13 @@ err_release:
 	return rc;
 }
 
-/* Move an access to another IOAS; with @must_have only if it is on one */
-static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
-				 bool must_have)
+static int iommufd_access_change_locked(struct iommufd_access *access,
+					u32 ioas_id, bool must_have)
 {
 	struct iommufd_ioas *ioas;
 	int rc;
 
-	guard(mutex)(&access->lock);
+	lockdep_assert_held(&access->lock);
 
 	/* The owner is unpinning for another change */
 	if (access->ioas != access->ioas_unpin)
@@ -150,6 +155,20 @@ static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
 	return rc;
 }
 
+/* Move an access to another IOAS; with @must_have only if it is on one */
+static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
+				 bool must_have)
+{
+	int rc;
+
+	/* Another task may be pinning a lot through it */
+	if (mutex_lock_killable(&access->lock))
+		return -EINTR;
+	rc = iommufd_access_change_locked(access, ioas_id, must_have);
+	mutex_unlock(&access->lock);
+	return rc;
+}
+
 /**
  * iommufd_access_attach - connect an access to an IOAS
  * @access: an access that is not attached
@@ -157,7 +176,7 @@ static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id,
  *
  * Return: 0, -EINVAL if it is attached, -ENOENT if there is no such IOAS,
  * -EBUSY if it is being changed, -EADDRINUSE if it pins pages and the IOAS has
- * mappings that are not page-aligned.
+ * mappings that are not page-aligned, or -EINTR if the caller was killed.
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
@@ -221,7 +240,8 @@ static const struct iommufd_access_ops iommufd_access_internal_ops = {
  * not keep the context from being closed, so that it has to belong to an object.
  *
  * Return: the access, for iommufd_access_destroy_internal(), or an ERR_PTR:
- * -EADDRINUSE if the IOAS has mappings that are not page-aligned.
+ * -EADDRINUSE if the IOAS has mappings that are not page-aligned, -EINTR if the
+ * caller was killed.
  */
 struct iommufd_access *
 iommufd_access_create_internal(struct iommufd_ctx *ictx,

@@ -116,6 +116,7 @@ static void iopt_split_area(struct io_pagetable *iopt, struct iopt_area *area,
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 	lockdep_assert_held_write(&iopt->iova_rwsem);
+	lockdep_assert_held(&area->pages->mutex);
 
 	rear->state = area->state;
 	rear->pages = area->pages;
@@ -127,18 +128,16 @@ static void iopt_split_area(struct io_pagetable *iopt, struct iopt_area *area,
 	iopt_pages_get(rear->pages);
 
 	iova_tree_remove(&iopt->areas, &area->node);
-	scoped_guard(mutex, &area->pages->mutex) {
-		if (!iopt->small_pages)
-			list_for_each_entry(item, &iopt->domains, entry)
-				iopt_break_leaf(item, area, iova);
-		/* All indices have a user before and after, so stay pinned */
-		if (filled)
-			interval_tree_remove(&area->user, &area->pages->users);
-		area->user.last = rear->user.start - 1;
-		if (filled) {
-			interval_tree_insert(&area->user, &area->pages->users);
-			interval_tree_insert(&rear->user, &area->pages->users);
-		}
+	if (!iopt->small_pages)
+		list_for_each_entry(item, &iopt->domains, entry)
+			iopt_break_leaf(item, area, iova);
+	/* All indices have a user before and after, so stay pinned */
+	if (filled)
+		interval_tree_remove(&area->user, &area->pages->users);
+	area->user.last = rear->user.start - 1;
+	if (filled) {
+		interval_tree_insert(&area->user, &area->pages->users);
+		interval_tree_insert(&rear->user, &area->pages->users);
 	}
 	area->node.last = iova - 1;
 	iova_tree_insert(&iopt->areas, &area->node);
@@ -156,8 +155,8 @@ static bool iopt_split_forgets(struct io_pagetable *iopt,
 	unsigned long last;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
+	lockdep_assert_held(&area->pages->mutex);
 
-	guard(mutex)(&area->pages->mutex);
 	list_for_each_entry(item, &iopt->domains, entry)
 		if (item->domain->dirty_ops && !iopt->small_pages &&
 		    iopt_area_leaf(area, item->domain, iova, &last) != iova)
@@ -165,24 +164,13 @@ static bool iopt_split_forgets(struct io_pagetable *iopt,
 	return false;
 }
 
-/*
- * Return: 0 if the area was split or needs no split, -EAGAIN if an access is in
- * the way, in *busy, or an error.
- */
-static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
-			  struct iopt_area *rear, struct iova_node *busy,
-			  bool *used)
+static int iopt_try_split_area(struct io_pagetable *iopt,
+			       struct iopt_area *area, unsigned long iova,
+			       struct iopt_area *rear, struct iova_node *busy,
+			       bool *used)
 {
-	struct iopt_area *area;
 	unsigned long offset;
 
-	/* No areas are being made or removed, so all are ready */
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	area = iopt_area_at(iopt, iova);
-	if (!area || area->node.start == iova)
-		return 0;
 	offset = area->page_offset + (iova - area->node.start);
 	if (!IS_ALIGNED(iova, iopt->alignment) || offset_in_page(offset) ||
 	    area->pages->source == IOPT_PAGES_MMIO ||
@@ -205,6 +193,35 @@ static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
+/*
+ * Return: 0 if the area was split or needs no split, -EAGAIN if an access is in
+ * the way, in *busy, or an error.
+ */
+static int iopt_try_split(struct io_pagetable *iopt, unsigned long iova,
+			  struct iopt_area *rear, struct iova_node *busy,
+			  bool *used)
+{
+	struct iopt_area *area;
+	int rc;
+
+	/* No areas are being made or removed, so all are ready */
+	rc = iopt_lock_to_change(iopt);
+	if (rc)
+		return rc;
+	area = iopt_area_at(iopt, iova);
+	if (area && area->node.start != iova) {
+		/* Those of another address space may be pinning them */
+		rc = mutex_lock_killable(&area->pages->mutex);
+		if (!rc) {
+			rc = iopt_try_split_area(iopt, area, iova, rear, busy,
+						 used);
+			mutex_unlock(&area->pages->mutex);
+		}
+	}
+	iopt_unlock_after_change(iopt);
+	return rc;
+}
+
 static void iopt_split_allow_access(struct io_pagetable *iopt,
 				    unsigned long iova)
 {
@@ -217,17 +234,6 @@ static void iopt_split_allow_access(struct io_pagetable *iopt,
 }
 
 /**
- * iopt_set_splittable - may an unmap split areas?
- * @iopt: the address space
- * @splittable: true if it may
- */
-void iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
-{
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	iopt->splittable = splittable;
-}
-
-/**
  * iopt_split_at - make sure that no area spans an IOVA
  * @iopt: the address space
  * @iova: the first IOVA of the rear part, if there is an area to split
@@ -236,25 +242,27 @@ void iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
  * unmapped in parts. Translations are as large there as elsewhere, because
  * hardly any program does that, and are split here if one does.
  *
- * Return: 0; or with nothing changed: -EINVAL if the area cannot be split
- * there,
- * -ENOMEM.
+ * Return: 0; or with nothing changed: -EINVAL if the area cannot be split there,
+ * -EBUSY if hardware works on a queue in it, -EDEADLOCK if an access does not unpin,
+ * -EINTR if the caller was killed, or -ENOMEM.
  */
 int iopt_split_at(struct io_pagetable *iopt, unsigned long iova)
 {
 	struct iopt_area *rear;
 	struct iova_node busy;
 	unsigned int tries = 0;
+	struct iova_node *node;
 	bool used = false;
+	bool splits;
 	int rc;
 
-	scoped_guard(rwsem_read, &iopt->iova_rwsem) {
-		struct iova_node *node = iova_tree_first(&iopt->areas, iova,
-							 iova);
-
-		if (!node || node->start == iova)
-			return 0;
-	}
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	node = iova_tree_first(&iopt->areas, iova, iova);
+	splits = node && node->start != iova;
+	up_read(&iopt->iova_rwsem);
+	if (!splits)
+		return 0;
 
 	rear = kzalloc(sizeof(*rear), GFP_KERNEL_ACCOUNT);
 	if (!rear)
@@ -269,7 +277,7 @@ int iopt_split_at(struct io_pagetable *iopt, unsigned long iova)
 		iopt->access_ops->unmap(iopt, busy.start,
 					busy.last - busy.start + 1);
 	}
-	if (rc)
+	if (rc && tries)
 		iopt_split_allow_access(iopt, iova);
 	if (!used)
 		kfree(rear);
@@ -282,17 +290,20 @@ int iopt_split_at(struct io_pagetable *iopt, unsigned long iova)
  * @iova: first IOVA
  * @last: last IOVA, inclusive
  *
- * Return: true if so.
+ * Return: 1 if so, 0 if not, or -EINTR if the caller was killed.
  */
-bool iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
-			    unsigned long last)
+int iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
+			   unsigned long last)
 {
 	struct iova_node *node;
+	bool splits;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	node = iova_tree_first(&iopt->areas, iova, iova);
-	if (node && node->start != iova)
-		return true;
+	splits = node && node->start != iova;
 	node = iova_tree_first(&iopt->areas, last, last);
-	return node && node->last != last;
+	splits |= node && node->last != last;
+	up_read(&iopt->iova_rwsem);
+	return splits;
 }

@@ -42,7 +42,7 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 	int rc;
 
 	lockdep_assert_held(&hwpt->paging->ioas->mutex);
-	guard(mutex)(&igroup->lock);
+	lockdep_assert_held(&igroup->lock);
 
 	if (idev->attached)
 		return -EBUSY;
@@ -66,9 +66,11 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 		goto err_unreserve;
 
 	if (!attachment) {
-		iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
-				     &hwpt->paging->item,
-				     iopt_flush_max(idev->dev));
+		rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+					  &hwpt->paging->item,
+					  iopt_flush_max(idev->dev));
+		if (rc)
+			goto err_release;
 		rc = iommufd_msi_prepare(igroup, hwpt->paging);
 		if (rc)
 			goto err_release;
@@ -104,7 +106,7 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 	int rc;
 
 	lockdep_assert_held(&hwpt->paging->ioas->mutex);
-	guard(mutex)(&igroup->lock);
+	lockdep_assert_held(&igroup->lock);
 
 	if (!idev->attached)
 		return -EINVAL;
@@ -143,8 +145,11 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 	rc = iommufd_msi_prepare(igroup, hwpt->paging);
 	if (rc)
 		goto err_release;
-	iopt_lower_flush_max(&hwpt->paging->ioas->iopt, &hwpt->paging->item,
-			     iopt_flush_max(idev->dev));
+	rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+				  &hwpt->paging->item,
+				  iopt_flush_max(idev->dev));
+	if (rc)
+		goto err_release;
 	new = iommufd_attachment_replace(attachment, hwpt);
 	if (IS_ERR(new)) {
 		rc = iommufd_refuse_hwpt(idev, hwpt, PTR_ERR(new));
@@ -187,12 +192,20 @@ static int iommufd_change_hwpt(struct iommufd_device *idev, ioasid_t pasid,
 			       struct iommufd_hwpt *hwpt, bool replace,
 			       struct iommufd_hwpt **old_hwpt)
 {
+	int rc;
+
+	/* Who has it may be waiting for one who pins a lot */
+	if (mutex_lock_killable(&idev->igroup->lock))
+		return -EINTR;
 	if (pasid != IOMMU_NO_PASID)
-		return replace ? iommufd_pasid_replace(idev, pasid, hwpt,
-						       old_hwpt) :
-				 iommufd_pasid_attach(idev, pasid, hwpt);
-	return replace ? iommufd_replace_hwpt(idev, hwpt, old_hwpt) :
-			 iommufd_attach_hwpt(idev, hwpt);
+		rc = replace ? iommufd_pasid_replace(idev, pasid, hwpt,
+						     old_hwpt) :
+			       iommufd_pasid_attach(idev, pasid, hwpt);
+	else
+		rc = replace ? iommufd_replace_hwpt(idev, hwpt, old_hwpt) :
+			       iommufd_attach_hwpt(idev, hwpt);
+	mutex_unlock(&idev->igroup->lock);
+	return rc;
 }
 
 /* Attach to an automatic hwpt of the IOAS that suits the device */
@@ -233,7 +246,8 @@ static int iommufd_change_ioas(struct iommufd_device *idev,
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
-	mutex_lock(&ioas->mutex);
+	if (mutex_lock_killable(&ioas->mutex))
+		return -EINTR;
 	rc = iommufd_change_to_existing(idev, ioas, replace, old, pt_id);
 	if (rc != -EINVAL)
 		goto out_unlock;
@@ -269,6 +283,20 @@ out_unlock:
 	return rc;
 }
 
+static int iommufd_change_to_hwpt(struct iommufd_device *idev, ioasid_t pasid,
+				  struct iommufd_hwpt *hwpt, bool replace,
+				  struct iommufd_hwpt **old)
+{
+	struct iommufd_ioas *ioas = hwpt->paging->ioas;
+	int rc;
+
+	if (mutex_lock_killable(&ioas->mutex))
+		return -EINTR;
+	rc = iommufd_change_hwpt(idev, pasid, hwpt, replace, old);
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
 static int iommufd_change_pt(struct iommufd_device *idev, ioasid_t pasid,
 			     u32 *pt_id, bool replace)
 {
@@ -284,9 +312,8 @@ static int iommufd_change_pt(struct iommufd_device *idev, ioasid_t pasid,
 	switch (obj->ops->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
 	case IOMMUFD_OBJ_HWPT_NESTED:
-		scoped_guard(mutex, &to_hwpt(obj)->paging->ioas->mutex)
-			rc = iommufd_change_hwpt(idev, pasid, to_hwpt(obj),
-						 replace, &old);
+		rc = iommufd_change_to_hwpt(idev, pasid, to_hwpt(obj), replace,
+					    &old);
 		break;
 	case IOMMUFD_OBJ_IOAS:
 		if (pasid != IOMMU_NO_PASID) {
@@ -322,8 +349,9 @@ static int iommufd_change_pt(struct iommufd_device *idev, ioasid_t pasid,
  * Return: 0; or with nothing changed: -ENOENT if there is no such object,
  * -EINVAL if it is no page table, if the group is attached to another one, or
  * if the hwpt does not suit the device, -EADDRINUSE if a reserved range of the
- * device is mapped, -EBUSY if the device or the PASID is attached, or an error
- * of iommufd_hwpt_fill() or of iommufd_pasid_attach().
+ * device is mapped, -EBUSY if the device or the PASID is attached, -EINTR if the
+ * caller was killed, or an error of iommufd_hwpt_fill() or of
+ * iommufd_pasid_attach().
  */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid,
 			  u32 *pt_id)

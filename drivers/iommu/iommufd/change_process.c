@@ -69,14 +69,15 @@ static void iommufd_takeovers_free(struct rb_root *takeovers)
 	}
 }
 
-static int iommufd_takeovers_collect_ioas(struct iommufd_ctx *ictx,
-					  struct iommufd_ioas *ioas,
-					  struct rb_root *takeovers)
+static int iommufd_takeovers_collect_areas(struct iommufd_ctx *ictx,
+					   struct iommufd_ioas *ioas,
+					   struct rb_root *takeovers)
 {
 	struct iova_node *node;
 	int rc;
 
-	guard(rwsem_read)(&ioas->iopt.iova_rwsem);
+	lockdep_assert_held(&ioas->iopt.iova_rwsem);
+
 	for (node = iova_tree_first(&ioas->iopt.areas, 0, ULONG_MAX); node;
 	     node = iova_tree_next(node, ULONG_MAX)) {
 		struct iopt_pages *pages = iopt_area_of(node)->pages;
@@ -96,6 +97,19 @@ static int iommufd_takeovers_collect_ioas(struct iommufd_ctx *ictx,
 		cond_resched();
 	}
 	return 0;
+}
+
+static int iommufd_takeovers_collect_ioas(struct iommufd_ctx *ictx,
+					  struct iommufd_ioas *ioas,
+					  struct rb_root *takeovers)
+{
+	int rc;
+
+	if (down_read_killable(&ioas->iopt.iova_rwsem))
+		return -EINTR;
+	rc = iommufd_takeovers_collect_areas(ictx, ioas, takeovers);
+	up_read(&ioas->iopt.iova_rwsem);
+	return rc;
 }
 
 static int iommufd_takeovers_collect(struct iommufd_ctx *ictx,

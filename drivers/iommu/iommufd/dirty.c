@@ -80,10 +80,12 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 
 	lockdep_assert_held_write(&read->hwpt->ioas->iopt.domains_rwsem);
 
-	scoped_guard(mutex, &area->pages->mutex) {
-		head = iopt_area_leaf(area, domain, start, &head_last);
-		tail = iopt_area_leaf(area, domain, last, &tail_last);
-	}
+	/* Those of another address space may be pinning them */
+	if (mutex_lock_killable(&area->pages->mutex))
+		return -EINTR;
+	head = iopt_area_leaf(area, domain, start, &head_last);
+	tail = iopt_area_leaf(area, domain, last, &tail_last);
+	mutex_unlock(&area->pages->mutex);
 
 	if (head < start || head_last > read->last) {
 		flags |= IOMMU_DIRTY_NO_CLEAR;
@@ -97,13 +99,13 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 }
 
 /* What is not an area has nothing to read, or is being made or removed */
-static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
+static int iommufd_dirty_read_next(struct dirty_read *read, unsigned long last)
 {
 	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
 	unsigned long start = read->next;
 	struct iopt_area *area;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->domains_rwsem);
 
 	if (read->bitmap && !read->hwpt->dirty_tracking)
 		return -EINVAL;
@@ -121,6 +123,18 @@ static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
 		return 0;
 	}
 	return iommufd_dirty_read_area(read, area, start, last);
+}
+
+static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
+{
+	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
+	int rc;
+
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	rc = iommufd_dirty_read_next(read, last);
+	up_write(&iopt->domains_rwsem);
+	return rc;
 }
 
 static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
@@ -145,6 +159,20 @@ static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
 	}
 }
 
+static int iommufd_hwpt_switch_dirty(struct iommufd_hwpt_paging *hwpt,
+				     bool enable)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+	int rc;
+
+	lockdep_assert_held_write(&hwpt->ioas->iopt.domains_rwsem);
+
+	rc = domain->dirty_ops->set_dirty_tracking(domain, enable);
+	if (!rc)
+		hwpt->dirty_tracking = enable;
+	return rc;
+}
+
 /**
  * iommufd_hwpt_set_dirty - turn dirty tracking of a hwpt on or off
  * @hwpt: the hwpt; ioas->mutex is held
@@ -157,13 +185,13 @@ static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
  */
 int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 {
-	const struct iommu_dirty_ops *ops = hwpt->common.domain->dirty_ops;
+	struct rw_semaphore *domains_rwsem = &hwpt->ioas->iopt.domains_rwsem;
 	struct dirty_read clear = { .hwpt = hwpt, .last = ULONG_MAX };
 	int rc;
 
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
-	if (!ops)
+	if (!hwpt->common.domain->dirty_ops)
 		return -EOPNOTSUPP;
 	if (hwpt->dirty_tracking == enable)
 		return 0;
@@ -174,11 +202,24 @@ int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable)
 			return rc;
 	}
 	/* So that one who reads knows that it is on */
-	guard(rwsem_write)(&hwpt->ioas->iopt.domains_rwsem);
-	rc = ops->set_dirty_tracking(hwpt->common.domain, enable);
-	if (!rc)
-		hwpt->dirty_tracking = enable;
+	if (down_write_killable(domains_rwsem))
+		return -EINTR;
+	rc = iommufd_hwpt_switch_dirty(hwpt, enable);
+	up_write(domains_rwsem);
 	return rc;
+}
+
+/**
+ * iommufd_hwpt_stop_dirty - turn dirty tracking of a hwpt off, whatever others do
+ * @hwpt: the hwpt, which was turned on; ioas->mutex is held
+ */
+void iommufd_hwpt_stop_dirty(struct iommufd_hwpt_paging *hwpt)
+{
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	guard(rwsem_write)(&hwpt->ioas->iopt.domains_rwsem);
+	if (hwpt->dirty_tracking)
+		iommufd_hwpt_switch_dirty(hwpt, false);
 }
 
 /**
@@ -253,9 +294,11 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 	hwpt = iommufd_get_hwpt_paging(ucmd->ictx, cmd->hwpt_id);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	scoped_guard(mutex, &hwpt->ioas->mutex) {
+	rc = mutex_lock_killable(&hwpt->ioas->mutex);
+	if (!rc) {
 		iommufd_dirty_leave_log(hwpt);
 		rc = iommufd_hwpt_set_dirty(hwpt, cmd->flags);
+		mutex_unlock(&hwpt->ioas->mutex);
 	}
 	if (rc == -EOPNOTSUPP)
 		refuse(&ucmd->ictx->refusal, rc,
@@ -270,7 +313,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 	struct iommu_hwpt_get_dirty_bitmap *cmd = ucmd->cmd;
 	unsigned long flags = 0;
 	struct iommufd_hwpt_paging *hwpt;
-	int rc;
+	int rc = 0;
 
 	if ((cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR) ||
 	    cmd->__reserved)
@@ -283,8 +326,11 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt);
 	/* What is cleared here the container's log must not rely on */
 	if (!flags) {
-		guard(mutex)(&hwpt->ioas->mutex);
+		rc = mutex_lock_killable(&hwpt->ioas->mutex);
+		if (rc)
+			goto out_put;
 		iommufd_dirty_leave_log(hwpt);
+		mutex_unlock(&hwpt->ioas->mutex);
 	}
 	rc = iommufd_hwpt_read_dirty(hwpt, cmd->iova, cmd->length,
 				     cmd->page_size,
@@ -293,6 +339,7 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		refuse(&ucmd->ictx->refusal, rc,
 		       "dirty: hwpt %u was not allocated for dirty tracking",
 		       cmd->hwpt_id);
+out_put:
 	iommufd_object_put(ucmd->ictx, &hwpt->common.obj);
 	return rc;
 }

@@ -150,22 +150,38 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 }
 
 /**
- * iopt_add_domain - fill all areas into one more domain
+ * iopt_lock_to_change - keep others from areas and domains
  * @iopt: the address space
- * @item: the domain, empty; stays until iopt_remove_domain()
  *
- * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
- * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
- * than the CPU's, -EINTR if the caller was killed, or an error of
- * iopt_pages_use() or the IOMMU driver.
+ * Return: 0 with both semaphores held for writing, or -EINTR if the caller was
+ * killed: another task may be pinning a lot.
  */
-int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+int iopt_lock_to_change(struct io_pagetable *iopt)
+{
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (down_write_killable(&iopt->iova_rwsem)) {
+		up_write(&iopt->domains_rwsem);
+		return -EINTR;
+	}
+	return 0;
+}
+
+/**
+ * iopt_unlock_after_change - undo iopt_lock_to_change()
+ * @iopt: the address space
+ */
+void iopt_unlock_after_change(struct io_pagetable *iopt)
+{
+	up_write(&iopt->iova_rwsem);
+	up_write(&iopt->domains_rwsem);
+}
+
+static int iopt_add_domain_locked(struct io_pagetable *iopt,
+				  struct iopt_domain *item)
 {
 	unsigned long alignment;
 	int rc;
-
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
 
 	alignment = iopt_calc_alignment(iopt, item->domain);
 	rc = iopt_check_alignment(iopt, alignment);
@@ -183,6 +199,27 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 
 err_unreserve:
 	iopt_unreserve(iopt, item);
+	return rc;
+}
+
+/**
+ * iopt_add_domain - fill all areas into one more domain
+ * @iopt: the address space
+ * @item: the domain, empty; stays until iopt_remove_domain()
+ *
+ * Return: 0; or with nothing changed: -EADDRINUSE if an area lies outside the
+ * domain's aperture or is not aligned for it, -EINVAL if its pages are larger
+ * than the CPU's, -EINTR if the caller was killed, or an error of
+ * iopt_pages_use() or the IOMMU driver.
+ */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item)
+{
+	int rc = iopt_lock_to_change(iopt);
+
+	if (rc)
+		return rc;
+	rc = iopt_add_domain_locked(iopt, item);
+	iopt_unlock_after_change(iopt);
 	return rc;
 }
 
@@ -207,36 +244,44 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item)
  * @iopt: the address space
  * @item: a domain of it; no device of that hardware is attached yet
  * @flush_max: from iopt_flush_max()
+ *
+ * Nothing has to be undone if the attach fails after that.
+ *
+ * Return: 0, or -EINTR if the caller was killed.
  */
-void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
-			  unsigned long flush_max)
+int iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
+			 unsigned long flush_max)
 {
 	if (!flush_max || (item->flush_max && item->flush_max <= flush_max))
-		return;
+		return 0;
 	/* Whatever is unmapped after the attach has to know */
-	guard(rwsem_write)(&iopt->domains_rwsem);
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
 	item->flush_max = flush_max;
+	up_write(&iopt->domains_rwsem);
+	return 0;
 }
 
 /**
  * iopt_add_pin_access - an access comes that uses whole pages
  * @iopt: the address space
  *
- * Return: 0, or -EADDRINUSE if an area is not page-aligned.
+ * Return: 0, -EADDRINUSE if an area is not page-aligned, or -EINTR if the caller
+ * was killed.
  */
 int iopt_add_pin_access(struct io_pagetable *iopt)
 {
-	int rc;
+	int rc = iopt_lock_to_change(iopt);
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
+	if (rc)
+		return rc;
 	iopt->pin_accesses++;
 	rc = iopt_check_alignment(iopt, iopt_calc_alignment(iopt, NULL));
 	if (rc)
 		iopt->pin_accesses--;
 	else
 		iopt->alignment = iopt_calc_alignment(iopt, NULL);
+	iopt_unlock_after_change(iopt);
 	return rc;
 }
 
@@ -253,23 +298,12 @@ void iopt_remove_pin_access(struct io_pagetable *iopt)
 	iopt->alignment = iopt_calc_alignment(iopt, NULL);
 }
 
-/**
- * iopt_set_small_pages - allow or forbid large translations
- * @iopt: the address space
- * @small_pages: make no translation larger than PAGE_SIZE from now on
- *
- * Return: 0, -EINVAL if translations exist already, or -EADDRINUSE if an area
- * is not page-aligned.
- */
-int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
+static int iopt_set_small_pages_locked(struct io_pagetable *iopt,
+				       bool small_pages)
 {
-	bool old;
+	bool old = iopt->small_pages;
 	int rc;
 
-	guard(rwsem_write)(&iopt->domains_rwsem);
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
-	old = iopt->small_pages;
 	if (old == small_pages)
 		return 0;
 	if (small_pages && !list_empty(&iopt->domains) && iopt->areas.nr)
@@ -283,4 +317,63 @@ int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
 	}
 	iopt->alignment = iopt_calc_alignment(iopt, NULL);
 	return 0;
+}
+
+/**
+ * iopt_set_small_pages - allow or forbid large translations
+ * @iopt: the address space
+ * @small_pages: make no translation larger than PAGE_SIZE from now on
+ *
+ * Return: 0, -EINVAL if translations exist already, -EADDRINUSE if an area is not
+ * page-aligned, or -EINTR if the caller was killed.
+ */
+int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages)
+{
+	int rc = iopt_lock_to_change(iopt);
+
+	if (rc)
+		return rc;
+	rc = iopt_set_small_pages_locked(iopt, small_pages);
+	iopt_unlock_after_change(iopt);
+	return rc;
+}
+
+/**
+ * iopt_set_splittable - may an unmap split areas?
+ * @iopt: the address space
+ * @splittable: true if it may
+ *
+ * Return: 0, or -EINTR if the caller was killed.
+ */
+int iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
+{
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	iopt->splittable = splittable;
+	up_write(&iopt->domains_rwsem);
+	return 0;
+}
+
+/**
+ * iopt_clear_splittable - unmaps may not split areas any more
+ * @iopt: the address space
+ */
+void iopt_clear_splittable(struct io_pagetable *iopt)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	iopt->splittable = false;
+}
+
+/**
+ * iopt_clear_options - allow large translations and no splits, as at first
+ * @iopt: the address space
+ */
+void iopt_clear_options(struct io_pagetable *iopt)
+{
+	guard(rwsem_write)(&iopt->domains_rwsem);
+	guard(rwsem_write)(&iopt->iova_rwsem);
+
+	iopt->splittable = false;
+	/* Cannot fail: no larger alignment is asked for */
+	iopt_set_small_pages_locked(iopt, false);
 }

@@ -142,20 +142,24 @@ EXPORT_SYMBOL_NS_GPL(iommufd_ctx_has_group, "IOMMUFD");
  * attached for a moment, once to find out what suits it, and always where the
  * domain needs it. There is nothing in the domain that it could reach.
  *
- * Return: 0, or an error of iommufd_attachment_try().
+ * Return: 0, -EINTR if the caller was killed, or an error of
+ * iommufd_attachment_try().
  */
 int iommufd_group_try_domain(struct iommufd_group *igroup,
 			     struct iommu_domain *domain)
 {
-	int rc;
+	int rc = 0;
 
-	guard(mutex)(&igroup->lock);
-	if (domain->geometry.aperture_end &&
-	    (igroup->domain_tried ||
-	     iommufd_attachment_get(igroup, IOMMU_NO_PASID)))
-		return 0;
-	rc = iommufd_attachment_try(igroup, domain);
-	if (!rc)
-		igroup->domain_tried = true;
+	/* Who has it may be waiting for one who pins a lot */
+	if (mutex_lock_killable(&igroup->lock))
+		return -EINTR;
+	if (!domain->geometry.aperture_end ||
+	    !(igroup->domain_tried ||
+	      iommufd_attachment_get(igroup, IOMMU_NO_PASID))) {
+		rc = iommufd_attachment_try(igroup, domain);
+		if (!rc)
+			igroup->domain_tried = true;
+	}
+	mutex_unlock(&igroup->lock);
 	return rc;
 }

@@ -22,13 +22,17 @@ iommufd_hwpt_alloc_paging(struct iommufd_device *idev,
 		return ERR_PTR(refuse(&idev->ictx->refusal, -EOPNOTSUPP,
 				      "hwpt: the IOMMU or its driver cannot report dirty pages"));
 
-	scoped_guard(mutex, &ioas->mutex) {
-		hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev,
-						 flags, user_data);
-		if (IS_ERR(hwpt))
-			return ERR_CAST(hwpt);
-		rc = iommufd_hwpt_fill(hwpt);
+	/* Another task may be pinning a lot for a hwpt of its own */
+	if (mutex_lock_killable(&ioas->mutex))
+		return ERR_PTR(-EINTR);
+	hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev, flags,
+					 user_data);
+	if (IS_ERR(hwpt)) {
+		mutex_unlock(&ioas->mutex);
+		return ERR_CAST(hwpt);
 	}
+	rc = iommufd_hwpt_fill(hwpt);
+	mutex_unlock(&ioas->mutex);
 	if (rc) {
 		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->common.obj);
 		return ERR_PTR(rc);

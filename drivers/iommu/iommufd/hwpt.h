@@ -147,6 +147,7 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_ucmd *ucmd);
 
 /* dirty.c */
 int iommufd_hwpt_set_dirty(struct iommufd_hwpt_paging *hwpt, bool enable);
+void iommufd_hwpt_stop_dirty(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_read_dirty(struct iommufd_hwpt_paging *hwpt, u64 iova,
 			    u64 length, u64 page_size, u64 __user *data,
 			    unsigned long flags);

@@ -121,16 +121,19 @@ static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (list_empty(&iopt->domains))
 		return 0;
 
-	guard(mutex)(&area->pages->mutex);
-	rc = iopt_pages_use(area->pages, &area->user, iopt->refusal);
+	/* Another task may be pinning the same memory */
+	rc = mutex_lock_killable(&area->pages->mutex);
 	if (rc)
 		return rc;
+	rc = iopt_pages_use(area->pages, &area->user, iopt->refusal);
+	if (rc)
+		goto out_unlock;
 	list_for_each_entry(item, &iopt->domains, entry) {
 		rc = iopt_area_map(iopt, area, item);
 		if (rc)
 			goto err_unmap;
 	}
-	return 0;
+	goto out_unlock;
 
 err_unmap:
 	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
@@ -139,6 +142,8 @@ err_unmap:
 		iopt_gather_flush(&gather);
 	}
 	iopt_pages_unuse(area->pages, &area->user);
+out_unlock:
+	mutex_unlock(&area->pages->mutex);
 	return rc;
 }
 
@@ -411,9 +416,14 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 	if (IS_ERR(areas))
 		return PTR_ERR(areas);
 
-	guard(rwsem_read)(&iopt->domains_rwsem);
-	scoped_guard(rwsem_write, &iopt->iova_rwsem)
-		rc = iopt_claim_areas(iopt, areas, map);
+	rc = down_read_killable(&iopt->domains_rwsem);
+	if (rc)
+		goto out_free;
+	rc = down_write_killable(&iopt->iova_rwsem);
+	if (rc)
+		goto out_unlock;
+	rc = iopt_claim_areas(iopt, areas, map);
+	up_write(&iopt->iova_rwsem);
 	if (!rc) {
 		rc = iopt_fill_areas(iopt, areas);
 		if (!rc)
@@ -421,10 +431,8 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		if (rc)
 			iopt_unclaim_areas(iopt, areas);
 	}
-	if (rc) {
-		iopt_free_areas(areas);
-		return rc;
-	}
+	if (rc)
+		goto out_unlock;
 	/*
 	 * Whoever sees READY sees all that was done to fill the area, and may
 	 * remove it at once, so that it is not touched after that. An unmap
@@ -439,7 +447,12 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		if (areas)
 			cond_resched();
 	}
-	return 0;
+out_unlock:
+	up_read(&iopt->domains_rwsem);
+out_free:
+	/* None is left if they have become ready */
+	iopt_free_areas(areas);
+	return rc;
 }
 
 /**
@@ -518,16 +531,15 @@ void iopt_free_pieces(struct iopt_map *map)
 	}
 }
 
-/* List the memory behind [iova, last], which areas cover without a hole */
-static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
-			       unsigned long last, struct iopt_map *map)
+static int iopt_collect_pieces_locked(struct io_pagetable *iopt,
+				      unsigned long iova, unsigned long last,
+				      struct iopt_map *map)
 {
 	struct iopt_piece **end = &map->pieces;
 	struct iopt_piece *piece;
 	struct iopt_area *area;
 	unsigned int n = 0;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
 	for (;;) {
 		area = iopt_area_at(iopt, iova);
 		if (!area)
@@ -561,6 +573,19 @@ static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
 			return -EINTR;
 		cond_resched();
 	}
+}
+
+/* List the memory behind [iova, last], which areas cover without a hole */
+static int iopt_collect_pieces(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last, struct iopt_map *map)
+{
+	int rc;
+
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	rc = iopt_collect_pieces_locked(iopt, iova, last, map);
+	up_read(&iopt->iova_rwsem);
+	return rc;
 }
 
 /**

@@ -60,6 +60,10 @@ struct refusal;
  * An area that is in the tree and not ready belongs to the one call that is
  * making or removing it. A ready area is removed only by the call that moved
  * it to %IOPT_AREA_REMOVING under iova_rwsem for writing.
+ *
+ * Any of them may be held for as long as it takes to pin a lot of memory, and
+ * mutexes outside of them, too. Whoever may fail waits so that it can be killed;
+ * only what undoes something waits uninterruptibly.
  */
 
 /**
@@ -254,21 +258,25 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 void iopt_clear(struct io_pagetable *iopt);
 
-void iopt_set_splittable(struct io_pagetable *iopt, bool splittable);
 int iopt_split_at(struct io_pagetable *iopt, unsigned long iova);
-bool iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
-			    unsigned long last);
+int iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
+			   unsigned long last);
 unsigned long iopt_area_leaf(const struct iopt_area *area,
 			     const struct iommu_domain *domain,
 			     unsigned long iova, unsigned long *last);
 
+int iopt_lock_to_change(struct io_pagetable *iopt);
+void iopt_unlock_after_change(struct io_pagetable *iopt);
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *item);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *item);
-void iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
-			  unsigned long flush_max);
+int iopt_lower_flush_max(struct io_pagetable *iopt, struct iopt_domain *item,
+			 unsigned long flush_max);
 int iopt_add_pin_access(struct io_pagetable *iopt);
 void iopt_remove_pin_access(struct io_pagetable *iopt);
 int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages);
+int iopt_set_splittable(struct io_pagetable *iopt, bool splittable);
+void iopt_clear_splittable(struct io_pagetable *iopt);
+void iopt_clear_options(struct io_pagetable *iopt);
 
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, const void *owner, const char *name,

@@ -163,11 +163,12 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 		bool found;
 
 		/* Not while the user's memory is written, which may block */
-		scoped_guard(rwsem_read, &ioas->iopt.iova_rwsem) {
-			cmd->out_iova_alignment = ioas->iopt.alignment;
-			found = iopt_next_usable(&ioas->iopt, from, &start,
-						 &last);
-		}
+		rc = down_read_killable(&ioas->iopt.iova_rwsem);
+		if (rc)
+			break;
+		cmd->out_iova_alignment = ioas->iopt.alignment;
+		found = iopt_next_usable(&ioas->iopt, from, &start, &last);
+		up_read(&ioas->iopt.iova_rwsem);
 		if (!found)
 			break;
 		if (cmd->num_iovas < max_iovas) {

@@ -119,9 +119,12 @@ static int iommufd_pasid_prepare(struct iommufd_device *idev, ioasid_t pasid,
 	rc = iommufd_object_hold(&hwpt->obj);
 	if (rc)
 		return rc;
-	iopt_lower_flush_max(&hwpt->paging->ioas->iopt, &hwpt->paging->item,
-			     iopt_flush_max(idev->dev));
-	return 0;
+	rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+				  &hwpt->paging->item,
+				  iopt_flush_max(idev->dev));
+	if (rc)
+		iommufd_object_release(&hwpt->obj);
+	return rc;
 }
 
 static int iommufd_pasid_refuse_driver(struct iommufd_device *idev,
@@ -141,7 +144,8 @@ static int iommufd_pasid_refuse_driver(struct iommufd_device *idev,
  * iommufd_pasid_attach - attach a PASID of a device
  * @idev: the device
  * @pasid: the PASID, not IOMMU_NO_PASID
- * @hwpt: what to attach it to; the mutex of its address space is held
+ * @hwpt: what to attach it to; the mutex of its address space is held, and that of
+ *        the group
  *
  * Return: 0; or with nothing changed: -EBUSY if it is attached to something; -EINVAL
  * if the device has no such PASID, if it is not alone in its group, or if @hwpt, or
@@ -155,7 +159,7 @@ int iommufd_pasid_attach(struct iommufd_device *idev, ioasid_t pasid,
 	struct iommufd_attachment *attachment;
 	int rc;
 
-	guard(mutex)(&igroup->lock);
+	lockdep_assert_held(&igroup->lock);
 
 	attachment = iommufd_attachment_get(igroup, pasid);
 	if (attachment)
@@ -177,7 +181,8 @@ int iommufd_pasid_attach(struct iommufd_device *idev, ioasid_t pasid,
  * iommufd_pasid_replace - move an attached PASID of a device to another hwpt
  * @idev: the device
  * @pasid: the PASID, not IOMMU_NO_PASID
- * @hwpt: what to attach it to; the mutex of its address space is held
+ * @hwpt: what to attach it to; the mutex of its address space is held, and that of
+ *        the group
  * @old_hwpt: receives what it was attached to, for the caller to release; not
  *            written if that is @hwpt or after an error
  *
@@ -194,7 +199,7 @@ int iommufd_pasid_replace(struct iommufd_device *idev, ioasid_t pasid,
 	struct iommufd_hwpt *old;
 	int rc;
 
-	guard(mutex)(&igroup->lock);
+	lockdep_assert_held(&igroup->lock);
 
 	attachment = iommufd_attachment_get(igroup, pasid);
 	if (!attachment)

@@ -102,8 +102,9 @@ static const char *iopt_resv_name(enum iommu_resv_type type)
  * @sw_msi_start: receives the start of the window for software-managed MSI,
  *                and is left alone if the device has none; may be NULL
  *
- * Return: 0; or with nothing changed an error of iopt_reserve(), or -EINVAL if
- * the device reports windows that exclude each other.
+ * Return: 0; or with nothing changed an error of iopt_reserve(), -EINVAL if the
+ * device reports windows that exclude each other, or -EINTR if the caller was
+ * killed.
  */
 int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 			phys_addr_t *sw_msi_start)
@@ -112,7 +113,7 @@ int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 	unsigned int sw_msi = 0;
 	unsigned int hw_msi = 0;
 	LIST_HEAD(regions);
-	int rc = 0;
+	int rc;
 
 	/* Without an IOMMU, IOVA are names for the user's memory and no more */
 	if (!iopt_has_iommu(dev))
@@ -120,51 +121,43 @@ int iopt_reserve_device(struct io_pagetable *iopt, struct device *dev,
 	/* The IOMMU core may sleep in here, so before the lock */
 	iommu_get_resv_regions(dev, &regions);
 
-	scoped_guard(rwsem_write, &iopt->iova_rwsem) {
-		list_for_each_entry(resv, &regions, list) {
-			if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE)
-				continue;
-			if (resv->type == IOMMU_RESV_MSI)
-				hw_msi++;
-			if (resv->type == IOMMU_RESV_SW_MSI) {
-				sw_msi++;
-				if (sw_msi_start)
-					*sw_msi_start = resv->start;
-			}
-			rc = iopt_reserve(iopt, resv->start,
-					  resv->start + (resv->length - 1),
-					  dev, dev_name(dev),
-					  iopt_resv_name(resv->type));
-			if (rc)
-				break;
+	rc = down_write_killable(&iopt->iova_rwsem);
+	if (rc)
+		goto out_put;
+	list_for_each_entry(resv, &regions, list) {
+		if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE)
+			continue;
+		if (resv->type == IOMMU_RESV_MSI)
+			hw_msi++;
+		if (resv->type == IOMMU_RESV_SW_MSI) {
+			sw_msi++;
+			if (sw_msi_start)
+				*sw_msi_start = resv->start;
 		}
-		if (!rc && sw_msi_start &&
-		    (sw_msi > 1 || (sw_msi && hw_msi)))
-			rc = refuse(iopt->refusal, -EINVAL,
-				    "attach: %s reports conflicting MSI windows",
-				    dev_name(dev));
+		rc = iopt_reserve(iopt, resv->start,
+				  resv->start + (resv->length - 1), dev,
+				  dev_name(dev), iopt_resv_name(resv->type));
 		if (rc)
-			iopt_unreserve(iopt, dev);
+			break;
 	}
+	if (!rc && sw_msi_start && (sw_msi > 1 || (sw_msi && hw_msi)))
+		rc = refuse(iopt->refusal, -EINVAL,
+			    "attach: %s reports conflicting MSI windows",
+			    dev_name(dev));
+	if (rc)
+		iopt_unreserve(iopt, dev);
+	up_write(&iopt->iova_rwsem);
+out_put:
 	iommu_put_resv_regions(dev, &regions);
 	return rc;
 }
 
-/**
- * iopt_set_allowed - promise ranges to the user
- * @iopt: the address space
- * @allowed: interval tree of the ranges; emptied, its nodes taken over, or on
- *           failure unchanged
- *
- * Replaces what was promised before.
- *
- * Return: 0, or -EADDRINUSE if one is reserved.
- */
-int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
+static int iopt_set_allowed_locked(struct io_pagetable *iopt,
+				   struct rb_root_cached *allowed)
 {
 	struct interval_tree_node *node, *bad;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
@@ -183,6 +176,27 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 	}
 	swap(*allowed, iopt->allowed);
 	return 0;
+}
+
+/**
+ * iopt_set_allowed - promise ranges to the user
+ * @iopt: the address space
+ * @allowed: interval tree of the ranges; emptied, its nodes taken over, or on
+ *           failure unchanged
+ *
+ * Replaces what was promised before.
+ *
+ * Return: 0, -EADDRINUSE if one is reserved, or -EINTR if the caller was killed.
+ */
+int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *allowed)
+{
+	int rc;
+
+	if (down_write_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	rc = iopt_set_allowed_locked(iopt, allowed);
+	up_write(&iopt->iova_rwsem);
+	return rc;
 }
 
 /**

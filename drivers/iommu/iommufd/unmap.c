@@ -78,27 +78,30 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
 
 /*
  * Take over the first ready areas in [start, last] for removal. They keep their
- * IOVA until they are unfilled and flushed.
+ * IOVA until they are unfilled and flushed. With @wait a signal is not looked at.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
  * made or removed by another call or must not be removed, -EAGAIN if accesses are
- * in the way; with nothing changed but prevent_access up to *end.
+ * in the way; with nothing changed but prevent_access up to *end. Or -EINTR with
+ * nothing changed.
  */
 static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
-			   unsigned long last, struct iopt_area **areas,
-			   unsigned long *end)
+			   unsigned long last, bool wait,
+			   struct iopt_area **areas, unsigned long *end)
 {
 	struct iopt_area *area;
 	int rc;
 
-	guard(rwsem_write)(&iopt->iova_rwsem);
-
+	if (wait)
+		down_write(&iopt->iova_rwsem);
+	else if (down_write_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	rc = iopt_link_areas(iopt, start, last, areas, end);
-	if (rc)
-		return rc;
-	for (area = *areas; area; area = area->next)
-		WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
-	return 0;
+	if (!rc)
+		for (area = *areas; area; area = area->next)
+			WRITE_ONCE(area->state, IOPT_AREA_REMOVING);
+	up_write(&iopt->iova_rwsem);
+	return rc;
 }
 
 static void iopt_remove_areas(struct io_pagetable *iopt,
@@ -195,7 +198,7 @@ static int iopt_take_and_remove(struct io_pagetable *iopt, unsigned long start,
 		down_write(&iopt->domains_rwsem);
 	else if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
-	rc = iopt_take_areas(iopt, start, last, &areas, end);
+	rc = iopt_take_areas(iopt, start, last, wait, &areas, end);
 	if (!rc)
 		iopt_remove_areas(iopt, areas, unmapped);
 	if (wait)
@@ -210,6 +213,7 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 			    unsigned long *unmapped)
 {
 	unsigned long barred = start;
+	bool bars = false;
 	unsigned int tries = 0;
 	unsigned long end;
 	int rc;
@@ -218,8 +222,10 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 	do {
 		rc = iopt_take_and_remove(iopt, start, last, wait, &end,
 					  unmapped);
-		if (rc)
+		if (rc && rc != -EINTR) {
 			barred = max(barred, end);
+			bars = true;
+		}
 		if (rc == -EAGAIN) {
 			rc = iopt_ask_accesses(iopt, start, end, tries++);
 		} else if (!rc && end != last) {
@@ -233,7 +239,7 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
 			cond_resched();
 		}
 	} while (rc == -EAGAIN);
-	if (rc && barred >= start)
+	if (rc && bars && barred >= start)
 		iopt_allow_access(iopt, start, barred);
 	return rc;
 }

@@ -35,21 +35,23 @@ void iommufd_vfio_compat_set_no_iommu_policy(bool (*allowed)(void))
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_compat_set_no_iommu_policy, "IOMMUFD_VFIO");
 
 /* What type 1 calls cache coherency: every hwpt, if any, enforces it */
-static bool iommufd_vfio_all_coherent(struct iommufd_ctx *ictx)
+static int iommufd_vfio_all_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_vfio_get_ioas(ictx);
 	struct iommufd_hwpt_paging *hwpt;
-	bool coherent;
+	bool coherent = true;
+	int rc;
 
 	if (IS_ERR(ioas))
 		return false;
-	scoped_guard(mutex, &ioas->mutex) {
-		coherent = true;
+	rc = mutex_lock_killable(&ioas->mutex);
+	if (!rc) {
 		list_for_each_entry(hwpt, &ioas->hwpts, entry)
 			coherent &= hwpt->enforce_coherency;
+		mutex_unlock(&ioas->mutex);
 	}
 	iommufd_object_put(ictx, &ioas->obj);
-	return coherent;
+	return rc ? rc : coherent;
 }
 
 /* Could this process have a group without IOMMU in the container? */
@@ -118,10 +120,11 @@ static int iommufd_vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 		rc = iopt_set_small_pages(&ioas->iopt, true);
 	if (!rc) {
 		/* First, because hwpts are allocated according to it */
-		iopt_set_splittable(&ioas->iopt, type == VFIO_TYPE1_IOMMU);
-		rc = iommufd_vfio_attach_groups(ictx);
+		rc = iopt_set_splittable(&ioas->iopt, type == VFIO_TYPE1_IOMMU);
+		if (!rc)
+			rc = iommufd_vfio_attach_groups(ictx);
 		if (rc)
-			iopt_set_splittable(&ioas->iopt, false);
+			iopt_clear_splittable(&ioas->iopt);
 		else
 			WRITE_ONCE(container->type, type);
 	}

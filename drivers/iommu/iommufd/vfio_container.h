@@ -20,7 +20,7 @@ int iommufd_vfio_error(const struct iommufd_ctx *ictx, int error, int type1);
 int iommufd_vfio_no_group(struct iommufd_ctx *ictx);
 
 /* vfio_info.c */
-u64 iommufd_vfio_smallest_page(struct io_pagetable *iopt);
+int iommufd_vfio_smallest_page(struct io_pagetable *iopt, u64 *page_size);
 unsigned int iommufd_vfio_dma_limit(void);
 int iommufd_vfio_get_info(struct iommufd_ctx *ictx, void __user *arg);
 

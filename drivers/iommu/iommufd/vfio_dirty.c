@@ -31,15 +31,19 @@ static int iommufd_vfio_check_bitmap(const struct vfio_bitmap *bitmap, u64 size,
 /* Areas to mark before others get the IOVA map, and a signal is seen */
 #define MARK_STEP 4096
 
-/* Mark the next areas from *iova on, and move on; false if there are no more */
-static bool iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
-				   struct io_pagetable *iopt,
-				   unsigned long *iova, unsigned long last)
+/*
+ * Mark the next areas from *iova on, and move on. Return 1, 0 if there are no more,
+ * or -EINTR.
+ */
+static int iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
+				  struct io_pagetable *iopt,
+				  unsigned long *iova, unsigned long last)
 {
 	struct iova_node *node;
 	unsigned int n;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	node = iova_tree_first(&iopt->areas, *iova, last);
 	for (n = 0; node && n < MARK_STEP; n++) {
 		unsigned long start = max(*iova, node->start);
@@ -49,7 +53,8 @@ static bool iommufd_vfio_mark_step(struct iova_bitmap *bitmap,
 		*iova = node->last + 1;
 		node = iova_tree_next(node, last);
 	}
-	return node;
+	up_read(&iopt->iova_rwsem);
+	return !!node;
 }
 
 /* All that is mapped may have been written to */
@@ -58,13 +63,14 @@ static int iommufd_vfio_mark_mapped(struct iova_bitmap *bitmap,
 				    void *opaque)
 {
 	unsigned long last = iova + (length - 1);
+	int rc;
 
-	while (iommufd_vfio_mark_step(bitmap, opaque, &iova, last)) {
+	while ((rc = iommufd_vfio_mark_step(bitmap, opaque, &iova, last)) > 0) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	return 0;
+	return rc;
 }
 
 static int iommufd_vfio_report_mapped(struct iommufd_ioas *ioas, u64 iova,
@@ -82,31 +88,23 @@ static int iommufd_vfio_report_mapped(struct iommufd_ioas *ioas, u64 iova,
 	return rc;
 }
 
-/**
- * iommufd_vfio_report_unmap - report what is about to be unmapped as written
- * @ioas: the address space of the container
- * @unmap: what is to be unmapped
- * @bitmap: where to report it
- *
- * Return: 0, -EINVAL if nothing is logged or the bitmap is not as it has to be,
- * -ENOENT if the range splits a mapping, or an error of the bitmap.
- */
-int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
-			      const struct vfio_iommu_type1_dma_unmap *unmap,
-			      const struct vfio_bitmap *bitmap)
+static int
+iommufd_vfio_report_unmap_locked(struct iommufd_ioas *ioas,
+				 const struct vfio_iommu_type1_dma_unmap *unmap,
+				 const struct vfio_bitmap *bitmap)
 {
-	u64 page_size = iommufd_vfio_smallest_page(&ioas->iopt);
 	int rc;
 
-	rc = iommufd_vfio_check_bitmap(bitmap, unmap->size, page_size);
-	if (rc)
-		return rc;
-	guard(mutex)(&ioas->mutex);
+	lockdep_assert_held(&ioas->mutex);
+
 	if (!ioas->dirty_log.on)
 		return -EINVAL;
 	/* Nothing is reported of what will not be unmapped */
-	if (iopt_range_splits_area(&ioas->iopt, unmap->iova,
-				   unmap->iova + (unmap->size - 1)))
+	rc = iopt_range_splits_area(&ioas->iopt, unmap->iova,
+				    unmap->iova + (unmap->size - 1));
+	if (rc < 0)
+		return rc;
+	if (rc)
 		return refuse(ioas->iopt.refusal, -ENOENT,
 			      "unmap: IOVA 0x%llx size 0x%llx splits a mapping",
 			      unmap->iova, unmap->size);
@@ -118,6 +116,35 @@ int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
 					  bitmap);
 }
 
+/**
+ * iommufd_vfio_report_unmap - report what is about to be unmapped as written
+ * @ioas: the address space of the container
+ * @unmap: what is to be unmapped
+ * @bitmap: where to report it
+ *
+ * Return: 0, -EINVAL if nothing is logged or the bitmap is not as it has to be,
+ * -ENOENT if the range splits a mapping, -EINTR if the caller was killed, or an error
+ * of the bitmap.
+ */
+int iommufd_vfio_report_unmap(struct iommufd_ioas *ioas,
+			      const struct vfio_iommu_type1_dma_unmap *unmap,
+			      const struct vfio_bitmap *bitmap)
+{
+	u64 page_size;
+	int rc;
+
+	rc = iommufd_vfio_smallest_page(&ioas->iopt, &page_size);
+	if (!rc)
+		rc = iommufd_vfio_check_bitmap(bitmap, unmap->size, page_size);
+	if (!rc)
+		rc = mutex_lock_killable(&ioas->mutex);
+	if (rc)
+		return rc;
+	rc = iommufd_vfio_report_unmap_locked(ioas, unmap, bitmap);
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
 static void iommufd_vfio_stop_tracking(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
@@ -127,7 +154,7 @@ static void iommufd_vfio_stop_tracking(struct iommufd_ioas *ioas)
 	list_for_each_entry(hwpt, &ioas->hwpts, entry) {
 		if (!hwpt->dirty_logged)
 			continue;
-		iommufd_hwpt_set_dirty(hwpt, false);
+		iommufd_hwpt_stop_dirty(hwpt);
 		hwpt->dirty_logged = false;
 	}
 }
@@ -211,14 +238,17 @@ static int iommufd_vfio_get_bitmap(struct iommufd_ioas *ioas, void __user *arg,
 	    last > ULONG_MAX)
 		return -EINVAL;
 
-	page_size = iommufd_vfio_smallest_page(&ioas->iopt);
+	rc = iommufd_vfio_smallest_page(&ioas->iopt, &page_size);
+	if (rc)
+		return rc;
 	if (!IS_ALIGNED(get.iova | get.size, page_size))
 		return -EINVAL;
 	rc = iommufd_vfio_check_bitmap(&get.bitmap, get.size, page_size);
 	if (rc)
 		return rc;
-	if (iopt_range_splits_area(&ioas->iopt, get.iova, last))
-		return -EINVAL;
+	rc = iopt_range_splits_area(&ioas->iopt, get.iova, last);
+	if (rc)
+		return rc < 0 ? rc : -EINVAL;
 	return iommufd_vfio_read_log(ioas, &get);
 }
 
@@ -250,7 +280,10 @@ int iommufd_vfio_dirty_pages(struct iommufd_ctx *ictx, void __user *arg)
 		return -EACCES;
 	}
 
-	mutex_lock(&ioas->mutex);
+	if (mutex_lock_killable(&ioas->mutex)) {
+		iommufd_object_put(ictx, &ioas->obj);
+		return -EINTR;
+	}
 	switch (dirty.flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
 		iommufd_vfio_start_log(ioas);

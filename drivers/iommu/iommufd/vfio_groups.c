@@ -58,20 +58,25 @@ static int iommufd_vfio_reserve(struct member *member,
 	int rc;
 
 	rc = iommu_get_group_resv_regions(group, &regions);
-	scoped_guard(rwsem_write, &iopt->iova_rwsem)
+	if (!rc)
+		rc = down_write_killable(&iopt->iova_rwsem);
+	if (!rc) {
 		list_for_each_entry(resv, &regions, list) {
 			if (resv->type == IOMMU_RESV_DIRECT_RELAXABLE)
 				continue;
-			if (!rc)
-				rc = iopt_reserve(iopt, resv->start,
-						  resv->start + (resv->length - 1),
-						  member, member->name,
-						  "a reserved range");
+			rc = iopt_reserve(iopt, resv->start,
+					  resv->start + (resv->length - 1),
+					  member, member->name,
+					  "a reserved range");
+			if (rc)
+				break;
 		}
+		if (rc)
+			iopt_unreserve(iopt, member);
+		up_write(&iopt->iova_rwsem);
+	}
 	list_for_each_entry_safe(resv, next, &regions, list)
 		kfree(resv);
-	if (rc)
-		iommufd_vfio_unreserve(member);
 	return rc;
 }
 
@@ -373,8 +378,7 @@ static void iommufd_vfio_forget_maps(struct iommufd_ctx *ictx)
 	}
 	if (!in_use) {
 		iopt_clear(&ioas->iopt);
-		iopt_set_splittable(&ioas->iopt, false);
-		iopt_set_small_pages(&ioas->iopt, false);
+		iopt_clear_options(&ioas->iopt);
 	}
 	iommufd_object_put(ictx, &ioas->obj);
 }

@@ -27,16 +27,19 @@ unsigned int iommufd_vfio_dma_limit(void)
 
 /*
  * The page sizes that all domains have. Type 1 maps no less than pages of the
- * CPU, even where the IOMMU could, and knows no limit without a domain.
+ * CPU, even where the IOMMU could, and knows no limit without a domain. 0 if the
+ * caller was killed.
  */
 static u64 iommufd_vfio_page_sizes(struct io_pagetable *iopt)
 {
 	struct iopt_domain *item;
 	u64 sizes = ULONG_MAX;
 
-	guard(rwsem_read)(&iopt->domains_rwsem);
+	if (down_read_killable(&iopt->domains_rwsem))
+		return 0;
 	list_for_each_entry(item, &iopt->domains, entry)
 		sizes &= item->domain->pgsize_bitmap;
+	up_read(&iopt->domains_rwsem);
 	if (!sizes || (sizes & ~PAGE_MASK))
 		sizes = (sizes & PAGE_MASK) | PAGE_SIZE;
 	return sizes;
@@ -45,12 +48,18 @@ static u64 iommufd_vfio_page_sizes(struct io_pagetable *iopt)
 /**
  * iommufd_vfio_smallest_page - what maps of a container are multiples of
  * @iopt: its address space
+ * @page_size: receives bytes, a power of two
  *
- * Return: bytes, a power of two.
+ * Return: 0, or -EINTR if the caller was killed.
  */
-u64 iommufd_vfio_smallest_page(struct io_pagetable *iopt)
+int iommufd_vfio_smallest_page(struct io_pagetable *iopt, u64 *page_size)
 {
-	return 1ULL << __ffs64(iommufd_vfio_page_sizes(iopt));
+	u64 sizes = iommufd_vfio_page_sizes(iopt);
+
+	if (!sizes)
+		return -EINTR;
+	*page_size = 1ULL << __ffs64(sizes);
+	return 0;
 }
 
 /**
@@ -125,7 +134,8 @@ static int iommufd_vfio_build_caps(struct iommufd_ctx *ictx,
 	caps->size = sizeof(struct vfio_iommu_type1_info);
 	caps->last = NULL;
 
-	guard(rwsem_read)(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->iova_rwsem);
+
 	nr_ranges = iommufd_vfio_count_usable(iopt);
 	caps->buf = kvzalloc(caps->size + sizeof(*migration) +
 			     struct_size(ranges, iova_ranges, nr_ranges) +
@@ -181,7 +191,12 @@ int iommufd_vfio_get_info(struct iommufd_ctx *ictx, void __user *arg)
 		return PTR_ERR(ioas);
 
 	page_sizes = iommufd_vfio_page_sizes(&ioas->iopt);
-	rc = iommufd_vfio_build_caps(ictx, &ioas->iopt, page_sizes, &caps);
+	rc = page_sizes ? down_read_killable(&ioas->iopt.iova_rwsem) : -EINTR;
+	if (!rc) {
+		rc = iommufd_vfio_build_caps(ictx, &ioas->iopt, page_sizes,
+					     &caps);
+		up_read(&ioas->iopt.iova_rwsem);
+	}
 	iommufd_object_put(ictx, &ioas->obj);
 	if (rc)
 		return rc;

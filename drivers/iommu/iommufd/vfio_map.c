@@ -23,7 +23,7 @@ int iommufd_vfio_map_dma(struct iommufd_ctx *ictx, void __user *arg)
 	struct iommu_ioas_map cmd = { .flags = IOMMU_IOAS_MAP_FIXED_IOVA };
 	struct vfio_iommu_type1_dma_map map;
 	struct iommufd_ioas *ioas;
-	u64 end;
+	u64 end, page_size;
 	int rc;
 
 	if (copy_from_user(&map, arg, minsz))
@@ -39,12 +39,13 @@ int iommufd_vfio_map_dma(struct iommufd_ctx *ictx, void __user *arg)
 	rc = -EINVAL;
 	if (!map.size)
 		goto out_put;
-	if (!IS_ALIGNED(map.iova | map.vaddr | map.size,
-			iommufd_vfio_smallest_page(&ioas->iopt))) {
-		refuse(&ictx->refusal, rc,
-		       "map: IOVA 0x%llx address 0x%llx size 0x%llx are not multiples of 0x%llx",
-		       map.iova, map.vaddr, map.size,
-		       iommufd_vfio_smallest_page(&ioas->iopt));
+	rc = iommufd_vfio_smallest_page(&ioas->iopt, &page_size);
+	if (rc)
+		goto out_put;
+	if (!IS_ALIGNED(map.iova | map.vaddr | map.size, page_size)) {
+		rc = refuse(&ictx->refusal, -EINVAL,
+			    "map: IOVA 0x%llx address 0x%llx size 0x%llx are not multiples of 0x%llx",
+			    map.iova, map.vaddr, map.size, page_size);
 		goto out_put;
 	}
 	if (check_add_overflow(map.iova, map.size - 1, &end) ||
@@ -107,10 +108,15 @@ static int iommufd_vfio_split_bounds(struct io_pagetable *iopt,
 static int iommufd_vfio_why_not_unmapped(struct io_pagetable *iopt,
 					 unsigned long iova, unsigned long last)
 {
-	if (iopt_range_splits_area(iopt, iova, last))
-		return -ENOENT;
-	guard(rwsem_read)(&iopt->iova_rwsem);
-	return iova_tree_first(&iopt->areas, iova, last) ? -EBUSY : 0;
+	int rc = iopt_range_splits_area(iopt, iova, last);
+
+	if (rc)
+		return rc < 0 ? rc : -ENOENT;
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	rc = iova_tree_first(&iopt->areas, iova, last) ? -EBUSY : 0;
+	up_read(&iopt->iova_rwsem);
+	return rc;
 }
 
 /*
@@ -165,7 +171,7 @@ int iommufd_vfio_unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 	struct vfio_bitmap bitmap;
 	struct iommufd_ioas *ioas;
 	bool all, report;
-	u64 last;
+	u64 last, page_size;
 	int rc;
 
 	if (copy_from_user(&unmap, arg, minsz))
@@ -191,9 +197,13 @@ int iommufd_vfio_unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 			goto out_put;
 		last = ULONG_MAX;
 	} else {
-		if (!unmap.size ||
-		    !IS_ALIGNED(unmap.iova | unmap.size,
-				iommufd_vfio_smallest_page(&ioas->iopt)))
+		if (!unmap.size)
+			goto out_put;
+		rc = iommufd_vfio_smallest_page(&ioas->iopt, &page_size);
+		if (rc)
+			goto out_put;
+		rc = -EINVAL;
+		if (!IS_ALIGNED(unmap.iova | unmap.size, page_size))
 			goto out_put;
 		rc = -EOVERFLOW;
 		if (check_add_overflow(unmap.iova, unmap.size - 1, &last) ||

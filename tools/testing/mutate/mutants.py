@@ -66,23 +66,23 @@ uml("unclaim-unlocked", F, "iopt_unclaim_areas", "\t\tscoped_guard(rwsem_write, 
 uml("fill-error-keeps-pins", F, "iopt_area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("fill-error-without-flush", F, "iopt_area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
 uml("unfill-without-flush", F, "iopt_unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
-uml("add-domain-keeps-reserved", IOMMUFD + "domains.c", "iopt_add_domain", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
+uml("add-domain-keeps-reserved", IOMMUFD + "domains.c", "iopt_add_domain_locked", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
 uml("remove-domain-keeps-alignment", IOMMUFD + "domains.c", "iopt_remove_domain", "\tiopt->alignment = iopt_calc_alignment(iopt, NULL);\n", "", S)
 uml("auto-iova-from-0", IOMMUFD + "iova.c", "iopt_find_allowed", "lowest = PAGE_SIZE", "lowest = 0", S, f"{MAP}:map_auto_iova")
 uml("usable-off-by-one", IOMMUFD + "iova.c", "iopt_next_usable", "reserved->node.start - 1", "reserved->node.start", "iommufd_reserved")
 uml("unmap-cuts-front", IOMMUFD + "unmap.c", "iopt_link_areas", "node && node->start < start", "node && false", S, f"{MAP}:unmap_never_splits")
-uml("unmap-fails-access-barred", IOMMUFD + "unmap.c", "iopt_unmap_range", "\tif (rc && barred >= start)\n\t\tiopt_allow_access(iopt, start, barred);\n", "", S)
+uml("unmap-fails-access-barred", IOMMUFD + "unmap.c", "iopt_unmap_range", "\tif (rc && bars && barred >= start)\n\t\tiopt_allow_access(iopt, start, barred);\n", "", S)
 uml("unmap-only-one-batch", IOMMUFD + "unmap.c", "iopt_unmap_range", "!rc && end != last", "false", S)
 uml("unmap-batch-finds-cut-late", IOMMUFD + "unmap.c", "iopt_link_areas", "node && node->last != last", "false", S)
 uml("fill-domain-error-keeps-pins", IOMMUFD + "domains.c", "iopt_fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
-uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
+uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages_locked", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
 uml("pin-access-not-undone", IOMMUFD + "domains.c", "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
-uml("copy-wrong-errno", F, "iopt_collect_pieces", "-EPERM", "-EACCES", S, f"{MOCK_FILE}:copy_not_writable")
+uml("copy-wrong-errno", F, "iopt_collect_pieces_locked", "-EPERM", "-EACCES", S, f"{MOCK_FILE}:copy_not_writable")
 uml("answer-fails-stays-filled", F, "iopt_answer_map", "\tiopt_unfill_areas(iopt, areas, NULL);\n", "", None, "iommu/iommufd_answer", f"{ABI}:bad_pointer_undoes_map")
 F = IOMMUFD + "area_split.c"
 S = "iommufd_area_split"
 uml("cut-without-reference", F, "iopt_split_area", "\tiopt_pages_get(rear->pages);\n", "", S)
-uml("cut-asks-no-access", F, "iopt_try_split", "if (atomic_read(&area->num_accesses))", "if (0)", S)
+uml("cut-asks-no-access", F, "iopt_try_split_area", "if (atomic_read(&area->num_accesses))", "if (0)", S)
 uml("cut-loses-rear", F, "iopt_break_leaf", "\tiopt_area_refill(item, area, iova, last + 1);\n", "", S)
 F = IOMMUFD + "iova_tree.c"
 uml("tree-gap-off-by-one", F, "iova_tree_insert", "next->gap = next->start - node->last - 1", "next->gap = next->start - node->last", "iommufd_iova_tree")
@@ -90,7 +90,7 @@ uml("tree-no-exact-fit", F, "iova_tree_fits", "end > hi", "end >= hi", "iommufd_
 F = IOMMUFD + "reserved.c"
 uml("unreserve-of-everybody", F, "iopt_unreserve", "reserved->owner != owner", "false", "iommufd_reserved")
 uml("reserve-ignores-allowed", F, "iopt_reserve", "\tif (allowed)\n", "\tif (0)\n", "iommufd_reserved", f"{MOCK}:reserved_and_allowed")
-uml("reserve-second-fails-first-stays", F, "iopt_reserve_device", "\t\tif (rc)\n\t\t\tiopt_unreserve(iopt, dev);\n", "", "iommufd_reserved")
+uml("reserve-second-fails-first-stays", F, "iopt_reserve_device", "\tif (rc)\n\t\tiopt_unreserve(iopt, dev);\n", "", "iommufd_reserved")
 F = IOMMUFD + "stats.c"
 uml("stats-off-by-one", F, "iopt_runs_find_step", "step->last + 1 - area->user.start", "step->last - area->user.start", "iommufd_stats")
 
@@ -121,7 +121,7 @@ uml("limit-off-by-one", F, "pin_account_charge_user", "sum > limit", "sum >= lim
 uml("uncharge-keeps-pinned-vm", F, "pin_account_uncharge", "\tatomic64_sub(npages, &account->mm->pinned_vm);\n", "", "iommufd_account", f"{MOCK_PROCESS}:pinned_vm")
 F = IOMMUFD + "change_process.c"
 uml("takeover-half-done-keeps-charges", F, "iommufd_takeovers_charge", "\t\tpin_account_give_up(&undo->account, &undo->pages->account);\n", "\t\t;\n", None, f"{MOCK_PROCESS}:change_process_half")
-uml("takeover-of-memory-of-a-process", F, "iommufd_takeovers_collect_ioas", "pages->source != IOPT_PAGES_FILE", "false", None, f"{IOAS}:change_process_einval")
+uml("takeover-of-memory-of-a-process", F, "iommufd_takeovers_collect_areas", "pages->source != IOPT_PAGES_FILE", "false", None, f"{IOAS}:change_process_einval")
 F = IOMMUFD + "iova_bitmap.c"
 S = "iommufd_iova_bitmap"
 uml("bitmap-last-bit", F, "iova_bitmap_set_bits", "BITMAP_LAST_WORD_MASK(last + 1)", "BITMAP_LAST_WORD_MASK(last)", S)
@@ -202,7 +202,7 @@ uml("failed-pasid-replace-keeps-table", IOMMUFD + "pasid.c", "iommufd_pasid_repl
 uml("try-leaves-its-handle", IOMMUFD + "attachment.c", "iommufd_attachment_restore", "rc = iommu_replace_group_handle(igroup->group, old,\n\t\t\t\t\t&attachment->handle);", "rc = 0;", "iommufd_attachment")
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "iommufd_dirty_read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
-uml("dirty-reads-unlocked", F, "iommufd_dirty_read_step", "\tguard(rwsem_write)(&iopt->domains_rwsem);\n", "", None, f"{MOCK_HWPT}:dirty")
+uml("dirty-reads-unlocked", F, "iommufd_dirty_read_step", "\tif (down_write_killable(&iopt->domains_rwsem))\n\t\treturn -EINTR;\n", "", None, f"{MOCK_HWPT}:dirty")
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = iommufd_dirty_read_range(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK_HWPT}:dirty", "iommu/dirty:on_again")
 F = IOMMUFD + "access.c"
 uml("access-leaves-alignment", F, "iommufd_access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_alignment")

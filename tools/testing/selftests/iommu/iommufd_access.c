@@ -4,17 +4,16 @@
  * of any file, without a pin that lasts, without a charge, without a lock that
  * others wait for.
  */
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
-#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
 #include "../../../lib/fdpass.h"
 #include "../lib/mock.h"
+#include "../lib/uffd.h"
 
 #define BASE	(MOCK_APERTURE_START + (1UL << 20))
 #define PAGES	40
@@ -320,41 +319,6 @@ static void *slow_rw(void *arg)
 	return NULL;
 }
 
-static int uffd_open(void *mem, size_t size)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)mem, .len = size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
-	    ioctl(fd, UFFDIO_REGISTER, &reg))
-		return -errno;
-	return fd;
-}
-
-static int uffd_wait(int uffd)
-{
-	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
-	struct uffd_msg msg;
-
-	if (poll(&pfd, 1, 20000) != 1 ||
-	    read(uffd, &msg, sizeof(msg)) != sizeof(msg))
-		return -ETIMEDOUT;
-	return msg.event == UFFD_EVENT_PAGEFAULT ? 0 : -EIO;
-}
-
-static int uffd_provide(int uffd, void *mem, size_t size)
-{
-	struct uffdio_zeropage zero = {
-		.range = { .start = (uintptr_t)mem, .len = size },
-	};
-
-	return ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ? -errno : 0;
-}
-
 TEST_F(access, slow_memory_stops_nobody)
 {
 	struct slow slow = { .fd = self->fd, .access = self->access,
@@ -453,28 +417,6 @@ static pid_t begin_pin(int fd, int access, __u64 iova, char *mem, size_t size)
 	return pid;
 }
 
-static bool sleeps_in(pid_t pid, const char *where)
-{
-	char path[64], text[4096];
-	ssize_t n = 0;
-	int fd, i;
-
-	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
-	for (i = 0; i != 200; i++) {
-		fd = open(path, O_RDONLY);
-		if (fd < 0)
-			return false;
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		if (strstr(text, where))
-			return true;
-		usleep(50000);
-	}
-	printf("# process %d sleeps in %s", pid, text);
-	return false;
-}
-
 /* Two accesses to the same memory: others wait behind one that is slow */
 TEST_F(access, slow_pins_can_be_killed)
 {
@@ -499,10 +441,10 @@ TEST_F(access, slow_pins_can_be_killed)
 	ASSERT_EQ(0, uffd_wait(uffd));
 	same_access = begin_pin(self->fd, self->access, BASE + self->ps,
 				mem + self->ps, self->ps);
-	EXPECT_TRUE(sleeps_in(same_access, "mock_test_access"));
+	EXPECT_TRUE(process_sleeps_in(same_access, "mock_test_access"));
 	same_memory = begin_pin(self->fd, other, BASE + self->ps,
 				mem + self->ps, self->ps);
-	EXPECT_TRUE(sleeps_in(same_memory, "iopt_slice_pin"));
+	EXPECT_TRUE(process_sleeps_in(same_memory, "iopt_slice_pin"));
 
 	ASSERT_EQ(0, kill(same_access, SIGKILL));
 	EXPECT_EQ(-SIGKILL, wait_child(same_access));

@@ -75,6 +75,40 @@ bool process_sleeps(pid_t pid)
 	return state && (state[2] == 'S' || state[2] == 'D');
 }
 
+bool process_sleeps_in(pid_t pid, const char *where)
+{
+	char path[PATH_MAX], text[4096];
+	ssize_t n = 0;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	for (i = 0; i != 200; i++) {
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			return false;
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		if (process_sleeps(pid) && strstr(text, where))
+			return true;
+		usleep(50000);
+	}
+	printf("# process %d is not in %s, but in %s", pid, where, text);
+	return false;
+}
+
+bool child_is_gone(pid_t pid)
+{
+	int i;
+
+	for (i = 0; i != 100; i++) {
+		if (waitpid(pid, NULL, WNOHANG))
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
 int open_files(void)
 {
 	int fd, nr = 0;

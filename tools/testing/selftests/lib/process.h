@@ -38,6 +38,10 @@ void sync_wait(int fd);
 
 /* Does the process sleep, interruptibly or not? */
 bool process_sleeps(pid_t pid);
+/* Wait until it does in a function of the kernel; false if it does not get there */
+bool process_sleeps_in(pid_t pid, const char *where);
+/* Wait for a child that was killed; false if it is still there after some seconds */
+bool child_is_gone(pid_t pid);
 /* How many files this process has open */
 int open_files(void);
 /*
