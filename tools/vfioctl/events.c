@@ -25,7 +25,7 @@ static const struct {
 } wanted[] = {
 	{ "iommufd", NULL }, { "vfio", NULL }, { "vfio_pci", NULL },
 	{ "iommu", "attach_device_to_domain" }, { "iommu", "io_page_fault" },
-	/* What Intel's IOMMU stops is told to the kernel's log only. */
+	/* What Intel's IOMMU stops, and interrupts that AMD's does, is told there only. */
 	{ "printk", "console" },
 };
 
@@ -211,15 +211,27 @@ const char *event_string(struct tep_event *event, struct tep_record *record,
 	return text ? mem_printf("%.*s", length, text) : NULL;
 }
 
-/* "DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0x1000 ..." */
+#define AMD_INTERRUPT	0x8	/* else there is a tracepoint, too */
+
+/* What the drivers of Intel's and AMD's IOMMU say to the log */
 static bool fault_of_message(const char *text, struct fault *fault)
 {
-	unsigned int bus, slot, function;
+	unsigned int bus, slot, function, flags;
+	char name[sizeof("0000:00:00.0")];
 
-	if (!text || sscanf(text, "DMAR: [DMA %*[^]]] Request device [%x:%x.%u] fault addr 0x%llx",
-			    &bus, &slot, &function, &fault->iova) != 4)
+	if (!text)
 		return false;
-	fault->device = mem_printf("0000:%02x:%02x.%u", bus, slot, function);
+	if (sscanf(text, "DMAR: [DMA %*[^]]] Request device [%x:%x.%u] fault addr 0x%llx",
+		   &bus, &slot, &function, &fault->iova) == 4) {
+		fault->device = mem_printf("0000:%02x:%02x.%u", bus, slot,
+					   function);
+		return true;
+	}
+	/* Its driver and the device come first. */
+	if (sscanf(text, "%*s %12s: AMD-Vi: Event logged [IO_PAGE_FAULT domain=%*x address=0x%llx flags=0x%x]",
+		   name, &fault->iova, &flags) != 3 || !(flags & AMD_INTERRUPT))
+		return false;
+	fault->device = mem_strdup(name);
 	return true;
 }
 

@@ -275,7 +275,10 @@ static void show_iommu(struct shown *s, const struct device *dev)
 				  name);
 		if (text) {
 			cap = strtoull(text, NULL, 16);
+			/* Levels of page tables, of which the sixth is not whole */
 			width = 48 + 9 * ((cap >> 10) & 3);
+			if (width > 64)
+				width = 64;
 			amd_features(cap, &features);
 		}
 	}

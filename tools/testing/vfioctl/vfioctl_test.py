@@ -155,15 +155,16 @@ def show(d):
     check("flr" in found["reset-methods"] and "FLR" in found["capabilities"], f"no FLR: {found}")
     pf = vfioctl("show", "--json", d.pf).json("show")
     check("SR-IOV, up to 8 VFs" in pf["capabilities"], f"{pf['capabilities']}")
-    first, second = d.pair
-    equal("who else a hot reset hits", vfioctl("show", "--json", first).json("show")["hot-reset-hits"], [second])
     if sys.argv[1] == "none":
         equal("IOMMU", (found["iommu"], found["address-width"], found["reserved-regions"]), (None, None, []))
     else:
         check(found["iommu"] and 39 <= found["address-width"] <= 64, f"{found}")
         check(any(re.match(r"0x\w+fee00000 0x\w+feefffff (msi|reserved)", text) for text in found["reserved-regions"]),
               f"{found['reserved-regions']}")
-        equal("group members", vfioctl("show", "--json", first).json("show")["group-members"],
+        first, second = d.pair		# by their group
+        found = vfioctl("show", "--json", first).json("show")
+        equal("who else a hot reset hits", found["hot-reset-hits"], [second])
+        equal("group members", found["group-members"],
               [path.name for path in sorted((PCI / first / "iommu_group/devices").iterdir()) if path.name != first])
     as_user = vfioctl("show", "--json", d.nvme, user=NOBODY).json("show")
     equal("capabilities for whom may not see them", as_user["capabilities"], None)
@@ -985,7 +986,9 @@ def faults(d):
         check([t["faults"] > 0 for t in found] == [True], f"no fault: {out}{err}")
         equal("devices", found[0]["devices"], d.edu)
         out = told(tracer)
-        check(f"{d.edu} was stopped by the IOMMU at 0x300000" in out, f"no fault: {out}")
+        # QEMU's IOMMU of AMD does not say which address it was, and takes DMA for an interrupt.
+        where = "0x300000" if sys.argv[1] == "intel" else "0x0"
+        check(f"{d.edu} was stopped by the IOMMU at {where}" in out, f"no fault: {out}")
         check("0x100000" not in out, f"what is mapped faults: {out}")
     vfioctl("restore")
 
