@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 vfioctl, in a virtual machine of the harness; prints KTAP. Arguments: the kind of machine (intel, stock, amd, none,
-nointremap, mdev), and patterns of cases to run (default: all of that machine).
+nointremap, mdev, arm64), and patterns of cases to run (default: all of that machine).
 """
 
 import fnmatch
@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -87,6 +88,7 @@ def documented(_d):
                 continue
             check(option in page, f"the manual page has no {option} of {command}")
             check(option in completion, f"the completion has no {option} of {command}")
+            check(option != "--json" or command in machine.SCHEMA["$defs"], f"the schema has nothing of {command}")
     script = f". {machine.TOP}/tools/vfioctl/vfioctl.bash; COMP_WORDS=(vfioctl bi); COMP_CWORD=1; _vfioctl; echo ${{COMPREPLY[@]}}"
     equal("completion of bi", sh("bash", "-c", script).strip(), "bind")
 
@@ -326,6 +328,24 @@ def rest(d):
     vfioctl("restore")
 
 
+@case("check of modules of two kinds, a group since the login, no-IOMMU mode", "intel")
+def settings(_d):
+    def found(name, files, **more):
+        with Faked(files) as faked:
+            return link(faked.vfioctl("check", "--json", status=None, **more).json("check"), name)
+
+    entry = found("modules", {"/sys/module/vfio_pci": {"initstate": "live\n", "taint": "\n", "refcnt": "0\n"}})
+    check(entry["state"] == "broken" and "vfio-pci (the kernel's" in entry["text"] and "modprobe -r" in entry["remedies"][0], f"{entry}")
+    entry = found("modules", {"/sys/module/vfio/srcversion": "0123456789ABCDEF\n"})
+    check(entry["state"] == "note" and "other ones are installed than are loaded" in entry["text"], f"{entry}")
+    groups_file = re.sub(r"(?m)^kvm:.*$", "kvm:x:994:nobody", Path("/etc/group").read_text())
+    entry = found("login", {"/etc/group": groups_file}, user=NOBODY)
+    check(entry["state"] == "note" and "nobody was made a member of kvm after this login" in entry["text"], f"{entry}")
+    equal("no member of kvm", found("login", {}, user=NOBODY), None)
+    entry = found("noiommu", {"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode": "Y\n"})
+    equal("no-IOMMU mode", entry["state"], "note")
+
+
 @case("why, in a service, and with unsafe settings", "intel")
 def why_else(d):
     vfioctl("bind", d.edu, "--owner", "nobody")
@@ -371,7 +391,7 @@ def mediated(_d):
         vfioctl("why", uuid).says("can be used", f"vfioctl config {uuid}")
         vfioctl("why", uuid, status=1, user=NOBODY).says("may not open")
         vfioctl("config", "--for", "qemu", uuid).says(f"sysfsdev={found['syspath']}", "iommufd=iommufd0")
-        vfioctl("config", "--for", "libvirt", uuid).says("type='mdev'", f"uuid='{uuid}'")
+        libvirt_takes(vfioctl("config", "--for", "libvirt", uuid).says("type='mdev'", f"uuid='{uuid}'").out)
         with Holder(found["node"]) as holder:
             check(str(holder.pid) in device(vfioctl("list", "--json").json("list"), uuid)["in-use-by"], "not in use")
             vfioctl("why", uuid, status=1).says("in use by")
@@ -787,6 +807,16 @@ def who_else(d):
 
 # ---- for programs
 
+def libvirt_takes(devices, more=""):
+    """Is it what libvirt's schema says of a domain? That of Debian 13 does not know iommufd yet."""
+    text = f"""<domain type='kvm'><name>m</name><memory>1048576</memory>{more}
+        <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices.replace(" iommufd='yes'", "")}</devices></domain>"""
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as out:
+        out.write(text)
+        out.flush()
+        sh("xmllint", "--noout", "--relaxng", "/usr/share/libvirt/schemas/domain.rng", out.name)
+
+
 @case("config", "intel", "stock")
 def config(d):
     vfioctl("config", "--for", "qemu", d.nvme, status=1).says("not bound", "try: vfioctl bind")
@@ -796,9 +826,13 @@ def config(d):
     equal("iommufd", "iommufd" in out, cdev)
     out = vfioctl("config", "--for", "libvirt", d.nvme).says("<hostdev", "function='0x0'").out
     equal("iommufd", "iommufd" in out, cdev)
+    libvirt_takes(out, re.search(r"(?s)<memtune>.*</memtune>", vfioctl("memlock", "--ram", "4G").out).group(0))
     vfioctl("config", "--for", "dpdk", d.nvme).says(f"-a {d.nvme}")
     vfioctl("config", "--for", "spdk", d.nvme).says(d.nvme)
-    vfioctl("config", "--for", "cloud-hypervisor", d.nvme).says("path=/sys/")
+    # Its options are those of its command line: a word each, NAME=VALUE,...
+    words = vfioctl("config", "--for", "cloud-hypervisor", d.nvme).out.split()
+    path = os.path.realpath(PCI / d.nvme)
+    equal("cloud-hypervisor", words, ["cloud-hypervisor", *(["--platform", "iommufd=on"] if cdev else []), "--device", f"path={path}"])
     if not cdev:
         vfioctl("config", "--for", "qemu", "--fds", d.nvme, status=1).says("iommufd")
         vfioctl("open", d.nvme, "--", "true", status=1).says("no node")

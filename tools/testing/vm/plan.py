@@ -116,7 +116,7 @@ CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
 
 # The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
 VFIOCTL = "tools/testing/vfioctl/vfioctl_test.py"
-VFIOCTL_PACKAGES = ["dmsetup", "e2fsprogs", "fdisk", "lvm2", "mdadm", "python3-jsonschema"]
+VFIOCTL_PACKAGES = ["dmsetup", "e2fsprogs", "fdisk", "libvirt-common", "libxml2-utils", "lvm2", "mdadm", "python3-jsonschema"]
 VFIOCTL_DEVICES = [
     "nvme", "e1000e", "igb", "edu",
     # Two in one group; one that can be unplugged
