@@ -101,6 +101,7 @@ class Options:
     capture: bool = False
     accel: str = None
     disk: Path = None		# a system to boot instead of the Debian root, which reports as guest/main does
+    kept: bool = False		# what it writes to that disk stays there
     initramfs: Path = None	# of that system
     image: Path = None		# a kernel of that system, in place of the one that the run is named after
 
@@ -231,7 +232,7 @@ def qemu_argv(opts, kernel, folder, accel, channels):
         argv += ["-chardev", f"socket,id={port},fd={channels[port]}",
                  "-device", f"virtserialport,chardev={port},name=vm.{port}"]
     if opts.disk:
-        argv += ["-drive", f"if=virtio,format=raw,snapshot=on,file={opts.disk}"]
+        argv += ["-drive", f"if=virtio,format=raw,snapshot={'off' if opts.kept else 'on'},file={opts.disk}"]
     else:
         argv += ["-fsdev", f"local,id=root,path={ROOT},security_model=none,readonly=on,multidevs=remap",
                  "-device", "virtio-9p-pci,fsdev=root,mount_tag=root,addr=1d",

@@ -301,11 +301,11 @@ def vfioctl(results, part):
 def installed(results, part):
     """A Debian system with our modules installed."""
     for name, found in system.installed():
-        if name:
+        if isinstance(found, list):
             single(results, f"installed: {name}", found)
         else:
-            collect(results, ktap.parse(found.text, "installed"), "installed: ")
-            single(results, "installed: kernel log and taint", found.problems)
+            collect(results, ktap.parse(found.text, "installed"), f"installed: {name}: ")
+            single(results, f"installed: {name}: kernel log and taint", found.problems)
 
 
 def packages(results, part):

@@ -13,7 +13,11 @@ import debian
 import guest
 from util import CACHE, CLONE, HERE, REPO, Fail, digest, lock, replace_tree, run, step
 
-PACKAGES = "systemd-sysv udev kmod initramfs-tools linux-base make zstd busybox".split()
+# The libraries are vfioctl's.
+PACKAGES = """
+    systemd-sysv udev kmod initramfs-tools linux-base make zstd busybox
+    libcap2 libjansson4 libpci3 libsmartcols1 libtracefs1
+""".split()
 PROGRAM = "installed"		# in guest/
 SIZE = "2G"
 HOME = "/usr/local/src/iommufd-vfio"		# of our sources in it
@@ -85,17 +89,21 @@ def vfio_modules(root, release):
     return found, early
 
 
-def bring(root, release):
+def bring(root, release, vfioctl=False):
     """Have there what 'make install' needs."""
-    for name in ("Makefile", "packaging", f"build/modules/{release}"):
+    names = {name: REPO / name for name in ("Makefile", "packaging", f"build/modules/{release}")}
+    if vfioctl:
+        built = "build/tools/vfioctl", "build/tools/vfioctl.8", "tools/vfioctl/vfioctl.bash"
+        names |= {name: CLONE / "repo" / name for name in built}
+    for name, source in names.items():
         target = root / HOME[1:] / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        run(["cp", "-r", REPO / name, target])
+        run(["cp", "-r", source, target])
 
 
 def install(root, release):
     """'make install' there; gives problems."""
-    bring(root, release)
+    bring(root, release, vfioctl=True)
     chroot(root, "make", "-s", "-C", HOME, "install", f"KREL={release}")
     found, early = vfio_modules(root, release)
     wanted = {name: f"updates/{name}.ko" for name in found}
@@ -117,11 +125,18 @@ def uninstall(root, release):
     return problems
 
 
+def boot(disk, initramfs, name):
+    return guest.boot_once(guest.Options(
+        disk=disk, kept=True, initramfs=initramfs, devices=["edu", "edu", "nvme"], memory="1G",
+        append="vfio_iommu_type1.disable_hugepages=1", timeout=900, name=name))
+
+
 def installed():
-    """Gives (what is tested, problems), and the result of the boot for the name None."""
+    """Gives (what is tested, problems), and (when, result) of each boot."""
     release = debian.versions()["kernel"]
     build.modules()
     build.userspace()
+    build.tools(build.mirror())
     home = CLONE / "system"
     root, image = home / "root", home / "disk"
     run(["rm", "-rf", "--one-file-system", home])
@@ -134,9 +149,12 @@ def installed():
         shutil.copy(HERE / "guest" / PROGRAM, root / "usr/local/sbin")
         shutil.copy(CLONE / "repo/build/tools/vfio-edu", root / "usr/local/bin")
         run(["mke2fs", "-q", "-t", "ext4", "-d", root, image, SIZE], stdout=subprocess.DEVNULL)
-        yield None, guest.boot_once(guest.Options(
-            disk=image, initramfs=root / f"boot/initrd.img-{release}", devices=["edu", "edu", "nvme"], memory="1G",
-            append="vfio_iommu_type1.disable_hugepages=1", timeout=600, name="check-installed"))
+        yield "after a reboot", boot(image, root / f"boot/initrd.img-{release}", "check-installed")
+        # The disk as the first boot left it, and the initramfs that it made
+        initramfs = home / "initramfs"
+        run(["debugfs", "-R", f"dump /boot/initrd.img-{release} {initramfs}", image], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        yield "after vfioctl persist and another reboot", boot(image, initramfs, "check-persisted")
         yield "make uninstall, with vfio modules in the initramfs", uninstall(root, release)
     finally:
         run(["rm", "-rf", "--one-file-system", home])
