@@ -557,7 +557,8 @@ def disks(d):
 
 def partition(path):
     """The one partition of that disk"""
-    subprocess.run(["sfdisk", "-q", "--wipe-partitions", "always", path], input="start=2048, type=8e\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["sfdisk", "-q", "--wipe-partitions", "always", path], input="start=2048, type=8e\n", text=True, check=True,
+                   stdout=subprocess.DEVNULL)
     wait_for("a partition", lambda: os.path.exists(f"{path}p1"))
     return f"{path}p1"
 
