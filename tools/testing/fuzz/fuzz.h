@@ -71,7 +71,7 @@ enum kind {
 	ARG_FAULT,
 	ARG_VIOMMU,
 	ARG_VDEVICE,
-	ARG_VEVENTQ,
+	ARG_QUEUE,	/* of a virtual IOMMU: of events, of the hardware */
 	ARG_PINS,
 	ARG_IOMMUFD,
 	ARG_ACCESS,

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +292,42 @@ static long do_eventfd(const uint64_t *arg)
 	return fd;
 }
 
+/* Files of queues, which have no position. Page faults are read as a number of whole ones. */
+static long do_read(const uint64_t *arg)
+{
+	size_t faults = arg[3] * sizeof(struct iommu_hwpt_pgfault);
+
+	memory_changed = true;
+	return read(arg[0], (void *)arg[1], arg[3] ? faults : arg[2]);
+}
+
+static long do_write(const uint64_t *arg)
+{
+	return write(arg[0], (void *)arg[1], arg[2]);
+}
+
+static long do_poll(const uint64_t *arg)
+{
+	struct pollfd fd = { .fd = arg[0], .events = arg[1] };
+
+	/* Not long: the other thread may be what it waits for, or nobody */
+	return poll(&fd, 1, arg[2] & 3);
+}
+
+/* Some answers to page faults, whose cookies are small numbers */
+static long do_respond(const uint64_t *arg)
+{
+	struct iommu_hwpt_page_response answers[4];
+	unsigned int i, n = 1 + (arg[3] & 3);
+
+	for (i = 0; i != n; i++)
+		answers[i] = (struct iommu_hwpt_page_response){
+			.cookie = arg[1] + i,
+			.code = arg[2],
+		};
+	return write(arg[0], answers, n * sizeof(answers[0]));
+}
+
 /* Where the regions of a device are in its file, as drivers of PCI have it */
 static uint64_t region_offset(uint64_t region, uint64_t offset)
 {
@@ -415,11 +452,24 @@ static long do_mmap(const uint64_t *arg)
 	if (!in_memory(arg[0], arg[1]))
 		return -EINVAL;
 	memory_changed = true;
-	at = mmap(at, arg[1], PROT_READ | PROT_WRITE,
+	at = mmap(at, arg[1],
+		  PROT_READ | PROT_WRITE | (arg[2] & 4 ? PROT_EXEC : 0),
 		  flags | (arg[2] & 2 ? MAP_ANONYMOUS : 0),
 		  arg[2] & 2 ? -1 : (int)arg[3],
 		  region_offset(arg[4], arg[5]));
 	return at == MAP_FAILED ? -1 : 0;
+}
+
+/* The memory of virtual IOMMUs: two pages each, one behind the other from the second on */
+static long do_mmap_iommufd(const uint64_t *arg)
+{
+	static const uint64_t lengths[] = { 2 * PAGE, PAGE, 3 * PAGE, 4 * PAGE };
+	const uint64_t mmap_arg[] = {
+		arg[0], lengths[arg[3] & 3], arg[4], arg[1], 0,
+		(1 + 2 * arg[2]) * PAGE,
+	};
+
+	return do_mmap(mmap_arg);
 }
 
 /* ---- the process */
@@ -597,7 +647,7 @@ const struct op ops[] = {
 		   sizeof(__u16) },
 		 F("data", ADDRESS, iommu_hw_info, data_uptr),
 		 F("type", NUMBER, iommu_hw_info, in_data_type))),
-	IOCTL("fault_alloc", 1, IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc,
+	IOCTL("fault_alloc", 4, IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc,
 	      IN(F("flags", NUMBER, iommu_fault_alloc, flags)),
 	      OUT(F("", FAULT, iommu_fault_alloc, out_fault_id),
 		  F("", FILE, iommu_fault_alloc, out_fault_fd))),
@@ -614,12 +664,12 @@ const struct op ops[] = {
 		 F("dev", IDEV, iommu_vdevice_alloc, dev_id),
 		 F("virt", NUMBER, iommu_vdevice_alloc, virt_id)),
 	      OUT(F("", VDEVICE, iommu_vdevice_alloc, out_vdevice_id))),
-	IOCTL("veventq_alloc", 1, IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc,
+	IOCTL("veventq_alloc", 4, IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc,
 	      IN(F("flags", NUMBER, iommu_veventq_alloc, flags),
 		 F("viommu", VIOMMU, iommu_veventq_alloc, viommu_id),
 		 F("type", NUMBER, iommu_veventq_alloc, type),
 		 F("depth", NUMBER, iommu_veventq_alloc, veventq_depth)),
-	      OUT(F("", VEVENTQ, iommu_veventq_alloc, out_veventq_id),
+	      OUT(F("", QUEUE, iommu_veventq_alloc, out_veventq_id),
 		  F("", FILE, iommu_veventq_alloc, out_veventq_fd))),
 	IOCTL("hw_queue_alloc", 4, IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc,
 	      IN(F("flags", NUMBER, iommu_hw_queue_alloc, flags),
@@ -627,7 +677,8 @@ const struct op ops[] = {
 		 F("type", NUMBER, iommu_hw_queue_alloc, type),
 		 F("index", NUMBER, iommu_hw_queue_alloc, index),
 		 F("iova", IOVA, iommu_hw_queue_alloc, nesting_parent_iova),
-		 F("length", LENGTH, iommu_hw_queue_alloc, length))),
+		 F("length", LENGTH, iommu_hw_queue_alloc, length)),
+	      OUT(F("", QUEUE, iommu_hw_queue_alloc, out_hw_queue_id))),
 	IOCTL("noiommu_get_pa", 1, IOMMU_IOAS_NOIOMMU_GET_PA,
 	      iommu_ioas_noiommu_get_pa,
 	      IN(F("ioas", IOAS, iommu_ioas_noiommu_get_pa, ioas_id),
@@ -699,13 +750,13 @@ const struct op ops[] = {
 	TEST("check_iotlb", 1, MD_CHECK_IOTLB,
 	     IN(T("hwpt", HWPT, id), T("id", NUMBER, check_iotlb.id),
 		T("iotlb", NUMBER, check_iotlb.iotlb))),
-	TEST("iopf", 1, TRIGGER_IOPF,
+	TEST("iopf", 5, TRIGGER_IOPF,
 	     IN(T("dev", IDEV, trigger_iopf.dev_id),
 		T("pasid", NUMBER, trigger_iopf.pasid),
 		T("group", NUMBER, trigger_iopf.grpid),
 		T("perm", NUMBER, trigger_iopf.perm),
 		T("addr", IOVA, trigger_iopf.addr))),
-	TEST("vevent", 1, TRIGGER_VEVENT,
+	TEST("vevent", 5, TRIGGER_VEVENT,
 	     IN(T("dev", IDEV, trigger_vevent.dev_id))),
 	TEST("pasid_attach", 4, PASID_ATTACH,
 	     IN(T("mock", MOCK, id), T("pasid", NUMBER, pasid_attach.pasid),
@@ -820,6 +871,17 @@ const struct op ops[] = {
 	     IN(V("file", DEVICE), V("buf", ADDRESS), V("length", LENGTH),
 		V("region", NUMBER), V("offset", LENGTH))),
 
+	CALL("read", 6, do_read,
+	     IN(V("file", FILE), V("buf", ADDRESS), V("length", LENGTH),
+		V("faults", NUMBER))),
+	CALL("write", 2, do_write,
+	     IN(V("file", FILE), V("buf", ADDRESS), V("length", LENGTH))),
+	CALL("poll", 3, do_poll,
+	     IN(V("file", FILE), V("events", NUMBER), V("ms", NUMBER))),
+	CALL("respond", 5, do_respond,
+	     IN(V("file", FILE), V("cookie", NUMBER), V("code", NUMBER),
+		V("more", NUMBER))),
+
 	CALL("config_write", 6, do_config_write,
 	     IN(V("device", DEVICE), V("offset", NUMBER), V("block", NUMBER),
 		V("value", NUMBER), V("width", NUMBER))),
@@ -855,6 +917,10 @@ const struct op ops[] = {
 	CALL("mmap", 3, do_mmap,
 	     IN(V("va", ADDRESS), V("length", LENGTH), V("flags", NUMBER),
 		V("fd", DEVICE), V("region", NUMBER), V("offset", LENGTH))),
+
+	CALL("mmap_iommufd", 4, do_mmap_iommufd,
+	     IN(V("va", ADDRESS), V("fd", IOMMUFD), V("slot", NUMBER),
+		V("length", NUMBER), V("flags", NUMBER))),
 
 	/* The process, and how the next ioctl is made */
 	CALL("fork", 1, do_fork, IN(V("ops", NUMBER))),

@@ -27,7 +27,7 @@ static const char *const kind_names[NKINDS] = {
 	[ARG_IOAS] = "ioas",	   [ARG_HWPT] = "hwpt",
 	[ARG_IDEV] = "idev",	   [ARG_MOCK] = "mock",
 	[ARG_FAULT] = "fault",	   [ARG_VIOMMU] = "viommu",
-	[ARG_VDEVICE] = "vdevice", [ARG_VEVENTQ] = "veventq",
+	[ARG_VDEVICE] = "vdevice", [ARG_QUEUE] = "queue",
 	[ARG_PINS] = "pins",	   [ARG_IOMMUFD] = "iommufd",
 	[ARG_ACCESS] = "access",   [ARG_FILE] = "file",
 	[ARG_DMABUF] = "dmabuf",   [ARG_DEVICE] = "device",
