@@ -56,7 +56,7 @@ def debug(name, file, function, old, new, *tests, why=None):
 ABI, IOAS, MAP = "iommu/iommufd_abi", "iommu/iommufd_ioas", "iommu/iommufd_map"
 MOCK, MOCK_FILE, MOCK_PROCESS, MOCK_HWPT = "iommu/iommufd_mock", "iommu/iommufd_mock_file", "iommu/iommufd_mock_process", "iommu/iommufd_mock_hwpt"
 MOCK_NESTED, MOCK_FAULT = "iommu/iommufd_mock_nested", "iommu/iommufd_mock_fault"
-VIOMMU = "iommu/iommufd_mock_viommu"
+VIOMMU, VEVENT, TRACE = "iommu/iommufd_mock_viommu", "iommu/iommufd_mock_vevent", "iommu/iommufd_mock_trace"
 MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_fail", "iommu/iommufd_mock_device"
 
 # ---- iommufd: the IOVA map
@@ -151,6 +151,16 @@ uml("fault-forgets-only-unread", F, "iommufd_fault_forget", "\t\txa_erase(&fault
 F = IOMMUFD + "vevent.c"
 uml("vevent-lost-twice", F, "iommufd_veventq_pop", "if (veventq->lost_sequence == record->header.sequence)", "if (0)", "iommufd_vevent")
 uml("vevent-cut-in-two", F, "iommufd_veventq_read", "len > count - done", "!(count - done)", "iommufd_vevent")
+uml("vevents-of-one-type-twice", F, "iommufd_veventq_join", "if (other->type == veventq->type)", "if (0)", None, f"{VEVENT}:alloc_answers")
+uml("veventq-stays-listed", F, "iommufd_veventq_destroy", "\t\tlist_del(&veventq->entry);\n", "", None, f"{VEVENT}:destroy_with_events")
+uml("veventq-keeps-viommu", F, "iommufd_veventq_destroy", "\t\tiommufd_object_release(&viommu->obj);\n", "", None, f"{VEVENT}:every_order")
+F = IOMMUFD + "driver.c"
+uml("vevent-room-off-by-one", F, "iommufd_veventq_push", "veventq->nr == veventq->depth", "veventq->nr + 1 >= veventq->depth", "iommufd_vevent")
+uml("vevent-loss-not-counted", F, "iommufd_veventq_push", "\t\tWRITE_ONCE(veventq->nr_lost, veventq->nr_lost + 1);\n", "", "iommufd_vevent", f"{TRACE}:vevents")
+uml("vevent-of-any-type", F, "iommufd_viommu_report_event", "if (veventq->type != type)", "if (0)", None, f"{VEVENT}:alloc_answers")
+uml("vevent-wakes-nobody", F, "iommufd_viommu_report_event", "\t\tiommufd_queue_wake(&veventq->queue);\n", "", None, f"{VEVENT}:poll")
+uml("tombstone-is-not-told", IOMMUFD + "object.c", "iommufd_object_bury", "obj->ops->name, true, 0", "obj->ops->name, false, 0", None, f"{TRACE}:vdevice")
+uml("failed-hw-queue-told-as-made", IOMMUFD + "hw_queue.c", "iommufd_hw_queue_alloc_ioctl", "cmd->length, rc);", "cmd->length, 0);", None, f"{TRACE}:hw_queue")
 F = IOMMUFD + "queue_file.c"
 uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")

@@ -94,6 +94,7 @@ static void vevent_test_lost(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, vevent_test_push(t, i));
 	KUNIT_EXPECT_EQ(test, -EOVERFLOW, vevent_test_push(t, i));
 	KUNIT_EXPECT_EQ(test, -EOVERFLOW, vevent_test_push(t, i));
+	KUNIT_EXPECT_EQ(test, 2, t->veventq->nr_lost);
 	KUNIT_ASSERT_EQ(test, DEPTH * (HEADER + 4),
 			vevent_test_read(t, DEPTH * (HEADER + 4)));
 	KUNIT_EXPECT_TRUE(test, vevent_test_readable(t));

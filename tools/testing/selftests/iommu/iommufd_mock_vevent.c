@@ -182,11 +182,18 @@ TEST_F(vevent, alloc_answers)
 	EXPECT_EQ(POLLIN, events_of(self->file, 0));
 	EXPECT_EQ(0, events_of(file, 0));
 	EXPECT_EQ(0, events_of(file2, 0));
-	close(file);
 	close(file2);
-	EXPECT_EQ(0, obj_destroy(self->fd, id));
 	EXPECT_EQ(0, obj_destroy(self->fd, second));
 	EXPECT_EQ(0, obj_destroy(self->fd, viommu));
+	/* Nor is it if the right one was made later */
+	close(self->file);
+	ASSERT_EQ(0, obj_destroy(self->fd, self->queue));
+	ASSERT_EQ(0, QUEUE(DEPTH, &self->queue, &self->file));
+	HAPPEN(1);
+	EXPECT_EQ(POLLIN, events_of(self->file, 0));
+	EXPECT_EQ(0, events_of(file, 0));
+	close(file);
+	EXPECT_EQ(0, obj_destroy(self->fd, id));
 }
 
 /* The answer does not arrive: then there is no queue, and its type is free */
