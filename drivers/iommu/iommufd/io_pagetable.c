@@ -170,8 +170,11 @@ void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 
 	list_for_each_entry(item, &iopt->domains, entry) {
 		iopt_gather_init(&gather, item);
-		for (area = first; area != stop; area = area->next)
+		for (area = first; area != stop; area = area->next) {
 			iopt_area_unmap(area, &gather);
+			if (area->next != stop)
+				cond_resched();
+		}
 		iopt_gather_flush(&gather);
 	}
 	for (area = first; area != stop; area = area->next) {

@@ -51,6 +51,9 @@ void pfn_store_init(struct pfn_store *store, unsigned long npages)
 		xa_init_flags(&store->chunks, XA_FLAGS_ACCOUNT);
 }
 
+/* Chunks to forget before others get the processor */
+#define FORGET_CHUNKS 128
+
 /**
  * pfn_store_destroy - free all memory of a store
  * @store: the store; the pages it names are not touched
@@ -58,6 +61,7 @@ void pfn_store_init(struct pfn_store *store, unsigned long npages)
 void pfn_store_destroy(struct pfn_store *store)
 {
 	unsigned long index;
+	unsigned int n = 0;
 	void *entry;
 
 	if (pfn_store_is_small(store)) {
@@ -65,9 +69,12 @@ void pfn_store_destroy(struct pfn_store *store)
 			kfree(store->only);
 		return;
 	}
-	xa_for_each(&store->chunks, index, entry)
+	xa_for_each(&store->chunks, index, entry) {
 		if (!xa_is_value(entry))
 			kfree(entry);
+		if (!(++n % FORGET_CHUNKS))
+			cond_resched();
+	}
 	xa_destroy(&store->chunks);
 }
 
@@ -369,9 +376,6 @@ unsigned long pfn_store_run(struct pfn_store *store, unsigned long index,
 
 	return __pfn_cursor_next(&cursor, pfn);
 }
-
-/* Chunks to forget before others get the processor */
-#define FORGET_CHUNKS 4096
 
 /**
  * pfn_store_forget - free the memory of chunks that are not in use any more

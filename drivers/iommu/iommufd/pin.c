@@ -22,6 +22,15 @@
 #define PIN_BATCH_STACK 16
 
 /*
+ * What is pinned before others get the processor, if each page has to be looked
+ * up by itself: pin_user_pages_fast() even keeps interrupts out.
+ */
+#define PIN_PAGES 256
+
+/* The same for folios of a file, three times what the page cache gives at once */
+#define PIN_FOLIOS 93
+
+/*
  * Find the first part of [*index, last] that no user covers. Only such a part
  * is to be pinned for a new user, or unpinned for one that left.
  */
@@ -68,8 +77,43 @@ static int iopt_pin_each_page(struct folio *folio, unsigned long npages)
 	return 0;
 }
 
-/* Runs to unpin before others get the processor */
-#define UNPIN_RUNS 1024
+/* Pages to unpin before others get the processor, and those of large folios */
+#define UNPIN_PAGES 512
+#define UNPIN_FOLIOS 64
+
+/*
+ * How many of @npages consecutive pages to unpin at once. A folio is not cut in
+ * two, as it is one operation.
+ */
+static unsigned long iopt_unpin_step(struct page *page, unsigned long npages)
+{
+	unsigned long n = 0;
+	unsigned int i;
+
+	for (i = 0; i < UNPIN_FOLIOS && n < npages; i++) {
+		struct folio *folio = page_folio(page + n);
+
+		if (!folio_test_large(folio))
+			return n ? n : min(npages, UNPIN_PAGES);
+		n += folio_nr_pages(folio) - folio_page_idx(folio, page + n);
+	}
+	return min(n, npages);
+}
+
+/* A run can be as large as memory is */
+static void iopt_unpin_long_run(struct iopt_pages *pages, unsigned long pfn,
+				unsigned long npages)
+{
+	while (npages) {
+		struct page *page = pfn_to_page(pfn);
+		unsigned long n = iopt_unpin_step(page, npages);
+
+		unpin_user_page_range_dirty_lock(page, n, pages->writable);
+		pfn += n;
+		npages -= n;
+		cond_resched();
+	}
+}
 
 /* Unpin indices that are pinned and have no user any more */
 static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
@@ -77,7 +121,7 @@ static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 {
 	struct pfn_cursor cursor;
 	unsigned long start = index;
-	unsigned int runs = 0;
+	unsigned long npages = 0;
 
 	if (trace_iommufd_unpin_enabled())
 		trace_iommufd_unpin(pages->source == IOPT_PAGES_FILE,
@@ -97,11 +141,17 @@ static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 		unsigned long pfn;
 		unsigned long n = pfn_cursor_next(&cursor, &pfn);
 
-		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
-						 pages->writable);
+		if (n > UNPIN_PAGES)
+			iopt_unpin_long_run(pages, pfn, n);
+		else
+			unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
+							 pages->writable);
 		index += n;
-		if (!(++runs % UNPIN_RUNS))
+		npages += n;
+		if (npages >= UNPIN_PAGES) {
+			npages = 0;
 			cond_resched();
+		}
 	}
 	pfn_store_forget(&pages->store, start, last);
 	pages->npinned -= last - start + 1;
@@ -203,11 +253,25 @@ static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 	return index > start ? index - start : n;
 }
 
+/*
+ * How many pages of user memory to pin after @page: many, if it is of a huge page
+ * that the page table has one entry for.
+ */
+static unsigned int iopt_pin_step(struct page *page, unsigned int max)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_large(folio) && folio_entire_mapcount(folio))
+		return max;
+	return min(max, PIN_PAGES);
+}
+
 /* Pin indices that have no user yet. All or nothing */
 static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			  unsigned long last, void **batch, unsigned int max,
 			  struct refusal *refusal)
 {
+	unsigned int step = min(max, PIN_PAGES);
 	unsigned long index = start;
 	long n;
 	int rc;
@@ -221,14 +285,17 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			n = -EFAULT;
 		else if (pages->source == IOPT_PAGES_FILE)
 			n = iopt_pin_file_batch(pages, index, last,
-						(struct folio **)batch, max);
+						(struct folio **)batch,
+						min(max, PIN_FOLIOS));
 		else
 			n = iopt_pin_user_batch(pages, index,
-						min(last - index + 1, max),
+						min(last - index + 1, step),
 						(struct page **)batch);
 		if (n > 0) {
 			index += n;
 			pages->npinned += n;
+			if (index <= last && pages->source == IOPT_PAGES_USER)
+				step = iopt_pin_step(batch[n - 1], max);
 		}
 		if (n < 0 || (index <= last && fatal_signal_pending(current))) {
 			rc = n < 0 ? n : -EINTR;

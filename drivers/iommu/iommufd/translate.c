@@ -24,6 +24,12 @@
  */
 #define TRANSLATE_STEP SZ_64M
 
+/*
+ * Bytes that are unmapped before a flush, which frees their page tables: others do
+ * not get the processor while it does.
+ */
+#define FLUSH_STEP SZ_256M
+
 /* In the capability register of VT-d: the largest address mask */
 #define VTD_CAP_MAMV	GENMASK_ULL(53, 48)
 
@@ -102,6 +108,7 @@ void iopt_gather_flush(struct iopt_gather *gather)
 	}
 	iommu_iotlb_sync(domain, &gather->iotlb);
 	gather->pending = false;
+	gather->bytes = 0;
 }
 
 /*
@@ -307,12 +314,15 @@ void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 	while (length) {
 		size_t page, n, done;
 
+		if (gather->bytes >= FLUSH_STEP)
+			iopt_gather_flush(gather);
 		n = iopt_next_piece(sizes, iova, iova, length, &page);
 		done = iopt_unmap_piece(gather, iova, page, n);
 		/* If so, the domain was changed by other code */
 		WARN_ON(done < n);
 		iova += n;
 		length -= n;
+		gather->bytes += n;
 		if (length)
 			cond_resched();
 	}

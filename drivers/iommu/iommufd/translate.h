@@ -46,11 +46,13 @@ struct iopt_domain {
  * @item: the domain
  * @iotlb: what the IOMMU driver notes about it
  * @pending: something is not flushed
+ * @bytes: how much that is
  */
 struct iopt_gather {
 	struct iopt_domain *item;
 	struct iommu_iotlb_gather iotlb;
 	bool pending;
+	size_t bytes;
 };
 
 /**
@@ -63,6 +65,7 @@ static inline void iopt_gather_init(struct iopt_gather *gather,
 {
 	gather->item = item;
 	gather->pending = false;
+	gather->bytes = 0;
 	iommu_iotlb_gather_init(&gather->iotlb);
 }
 

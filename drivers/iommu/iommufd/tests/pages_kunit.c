@@ -71,7 +71,7 @@ static void expect_store(struct kunit *test, struct iopt_pages *pages,
 
 /* Lengths around the batches in which memory is pinned */
 static const unsigned long pin_lengths[] = {
-	1, 15, 16, 17, 511, 513, 2047, 2048, 2049, 4500,
+	1, 15, 16, 17, 255, 256, 257, 511, 513, 2047, 2048, 2049, 4500,
 };
 
 static void length_desc(const unsigned long *npages, char *desc)
@@ -89,7 +89,8 @@ static void pages_test_pin(struct kunit *test)
 	struct iopt_pages *pages;
 	unsigned long run;
 
-	for (run = 1; run <= 256; run *= 16) {
+	/* The longest are released in steps */
+	for (run = 1; run <= 1024; run *= run < 256 ? 16 : 4) {
 		memory = fake_memory_alloc(test, npages, run,
 					   PROT_READ | PROT_WRITE);
 		pages = pages_of(test, memory);

@@ -88,6 +88,28 @@ static void translate_test_gather(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->nr_stale, 0);
 }
 
+/* The page tables of much memory are not freed all at once */
+static void translate_test_much(struct kunit *test)
+{
+	struct fake_domain *fake = vtd(test, 0);
+	struct iopt_gather gather;
+
+	translate(test, fake, SZ_1G, SZ_2G + SZ_2M, SZ_512M);
+	translate(test, fake, SZ_1G + SZ_512M, SZ_1G + SZ_2M, SZ_256M);
+	iopt_gather_init(&gather, &fake->item);
+	/* In two parts, which count together */
+	iopt_untranslate(&gather, SZ_1G, SZ_128M);
+	iopt_untranslate(&gather, SZ_1G + SZ_128M, SZ_256M);
+	KUNIT_EXPECT_EQ(test, fake->flushes, 1);
+	iopt_untranslate(&gather, SZ_1G + SZ_128M + SZ_256M, SZ_128M);
+	iopt_untranslate(&gather, SZ_1G + SZ_512M, SZ_256M);
+	KUNIT_EXPECT_EQ(test, fake->flushes, 2);
+	iopt_gather_flush(&gather);
+	KUNIT_EXPECT_EQ(test, fake->flushes, 3);
+	KUNIT_EXPECT_EQ(test, fake->nr_live, 0);
+	KUNIT_EXPECT_EQ(test, fake->nr_stale, 0);
+}
+
 /* The fake fails if a flush is larger than the hardware can do */
 static void translate_test_flush_max(struct kunit *test)
 {
@@ -141,6 +163,7 @@ static struct kunit_case translate_test_cases[] = {
 	KUNIT_CASE(translate_test_empty),
 	KUNIT_CASE(translate_test_sizes),
 	KUNIT_CASE(translate_test_gather),
+	KUNIT_CASE(translate_test_much),
 	KUNIT_CASE(translate_test_flush_max),
 	KUNIT_CASE(translate_test_fails),
 	{}
