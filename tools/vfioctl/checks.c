@@ -186,7 +186,8 @@ static void link_interrupts(struct chain *chain)
 	if (host_cmdline("intremap") || host_cmdline("nox2apic"))
 		strings_add(&link->remedies, "# take intremap=%s off the kernel command line",
 			    host_cmdline("intremap"));
-	strings_add(&link->remedies, "# turn on interrupt remapping (x2APIC) in the firmware's setup");
+	if (host_is_x86())
+		strings_add(&link->remedies, "# turn on interrupt remapping (x2APIC) in the firmware's setup");
 	strings_add(&link->remedies, "echo 'options %s allow_unsafe_interrupts=1' > /etc/modprobe.d/vfio-unsafe.conf  # if you trust whoever uses the device; then reload the module",
 		    module);
 }
@@ -401,6 +402,12 @@ static bool link_device_group(struct chain *chain, const struct device *dev)
 		chain_add(chain, "isolation", LINK_OK,
 			  mem_printf("an IOMMU confines it, in group %d",
 				     dev->group));
+		return true;
+	}
+	if (!dev->driver && host_firmware_iommu() == FIRMWARE_UNKNOWN &&
+	    host_iommus().count) {
+		chain_add(chain, "isolation", LINK_UNKNOWN,
+			  "whether an IOMMU confines it shows when it is bound, on a machine with a device tree");
 		return true;
 	}
 	if (noiommu_allowed()) {

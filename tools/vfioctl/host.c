@@ -51,18 +51,25 @@ const char *host_cmdline(const char *name)
 	return value;
 }
 
+bool host_is_x86(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && !strncmp(name.machine, "x86", 3);
+}
+
 enum yes_no host_remaps_interrupts(void)
 {
 	char *text = sysfs_read("/proc/interrupts");
-	struct utsname name;
 
-	/* Only x86 has it as a thing of its own. */
-	if (!uname(&name) && strncmp(name.machine, "x86", 3))
-		return YES;
 	if (!text)
 		return UNKNOWN;
 	/* The names of interrupt chips, of IO-APICs or of MSI */
-	return strstr(text, " IR-") ? YES : NO;
+	if (host_is_x86())
+		return strstr(text, " IR-") ? YES : NO;
+	/* Of Arm's interrupt controllers the ITS knows who sends an interrupt. */
+	return (strstr(text, " GICv2m") || strstr(text, " MBI")) &&
+	       !strstr(text, " ITS") ? NO : YES;
 }
 
 const char *host_lockdown(void)

@@ -22,7 +22,8 @@ struct strings host_iommus(void);
 size_t host_num_groups(void);
 /* A word of the kernel's command line: "iommu" gives "pt" for iommu=pt; NULL */
 const char *host_cmdline(const char *name);
-/* Are interrupts remapped? */
+bool host_is_x86(void);
+/* Are interrupts remapped, or kept apart by device in another way? */
 enum yes_no host_remaps_interrupts(void);
 /* "none", "integrity", "confidentiality"; NULL if it is not known */
 const char *host_lockdown(void);

@@ -428,6 +428,59 @@ def platform(d):
         del os.environ["SYSTEMD_DEVICE_VERIFY_SYSFS"]
 
 
+@case("on Arm, with a device tree", "arm64")
+def arm(d):
+    found = vfioctl("check", "--json").json("check")
+    for name, text in (("firmware", "no ACPI tables"), ("iommu", "smmu3."), ("interrupts", "remapped")):
+        entry = link(found, name)
+        check(entry["state"] == "ok" and text in entry["text"], f"{entry}")
+    with Faked({"/proc/interrupts": "24: 0 GICv2m-PCI-MSI 0-edge nvme\n"}) as faked:
+        equal("without an ITS", link(faked.vfioctl("check", "--json", status=1).json("check"), "interrupts")["state"], "broken")
+    # It has no group until it has a driver.
+    equal("group", (driver(d.edu), group(d.edu)), (None, None))
+    found = vfioctl("why", "--json", d.edu, status=1).json("why")
+    equal("broken", (found["broken"]["link"], found["broken"]["remedies"]), ("driver", [f"vfioctl bind {d.edu[5:]}"]))
+    vfioctl("bind", d.edu)
+    check(group(d.edu) is not None, "still no group")
+    entry = device(vfioctl("list", "--json").json("list"), d.edu)
+    equal("usable", (entry["usable"], entry["group"], entry["node"]), (True, group(d.edu), node(d.edu)))
+    vfioctl("why", d.edu).says("can be used")
+    vfioctl("test", d.edu).says("attached to the address space", "nothing of this process is pinned")
+    vfioctl("restore")
+    vfioctl("bind", d.nvme).says("nvme -> vfio-pci")
+    vfioctl("test", d.nvme).says("real DMA")
+    vfioctl("restore")
+    equal("driver", driver(d.nvme), "nvme")
+
+
+@case("list, platform devices without an IOMMU", "arm64")
+def without_iommu(_d):
+    parameter = Path("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")
+    sh("modprobe", "vfio-platform")
+    parameter.write_text("Y")
+    bus = Path("/sys/bus/platform/devices")
+    name = sorted(path.name for path in bus.glob("*.virtio_mmio") if not list(path.glob("virtio*")))[0]
+    try:
+        check(name not in vfioctl("list").out, "it is there without a group")
+        (bus / name / "driver_override").write_text("vfio-platform")
+        if (bus / name / "driver").exists():
+            (bus / name / "driver/unbind").write_text(name)
+        Path("/sys/bus/platform/drivers_probe").write_text(name)
+        entry = device(vfioctl("list", "--json").json("list"), name)
+        number = int(os.path.basename(os.readlink(bus / name / "iommu_group")))
+        equal("in the list", [entry[key] for key in ("bus", "driver", "group", "override")],
+              ["platform", "vfio-platform", number, "vfio-platform"])
+        check(re.fullmatch(r"/dev/vfio/devices/noiommu-vfio\d+", entry["node"]) and stat.S_ISCHR(os.stat(entry["node"]).st_mode),
+              f"{entry}")
+        shown = vfioctl("show", "--json", name).json("show")
+        equal("shown", (shown["bus"], shown["node"], shown["group-node"]), ("platform", entry["node"], f"/dev/vfio/noiommu-{number}"))
+        vfioctl("bind", name, status=1).says("only PCI devices")
+    finally:
+        (bus / name / "driver_override").write_text("\n")
+        (bus / name / "driver/unbind").write_text(name)
+        parameter.write_text("N")
+
+
 @case("why, without what it takes", "none", "nointremap")
 def why_not(d):
     found = vfioctl("why", "--json", d.edu, status=1).json("why")

@@ -15,7 +15,7 @@ QEMU_PACKAGES = ["qemu-system-arm"]
 # What a guest runs, and libraries for the programs that are built for it
 GUEST_PACKAGES = """
     base-files base-passwd bash busybox-static coreutils dash diffutils findutils grep kmod libc-bin mawk mount pciutils procps
-    psmisc python3 sed strace udev util-linux
+    psmisc python3 python3-jsonschema sed strace udev util-linux
     libblkid-dev libc6-dev libcap-dev libjansson-dev libkmod-dev libmount-dev libpci-dev libsmartcols-dev libtraceevent-dev
     libtracefs-dev libudev-dev
 """.split()

@@ -502,11 +502,14 @@ def testdev():
     return here / "build/testdev/pasid-testdev.so"
 
 
-def vfioctl():
-    """vfioctl as it is and with sanitizers, built where a guest finds it below /repo."""
+def vfioctl(arch="x86_64"):
+    """vfioctl as it is and, for x86, with sanitizers, built where a guest finds it below /repo; gives the one to test."""
     debian.root()
-    here = mirror()
+    here = mirror(arch)
     with lock(f"{CLONE.name}-build"):
-        tools(here)
+        tools(here, arch)
+        if arch != "x86_64":
+            return "/repo/build/tools/vfioctl"
         chroot(["make", "-s", "-C", f"{inside(here)}/tools", f"O={inside(here)}/build/sanitized", "vfioctl",
                 "CFLAGS=-O1 -g -fsanitize=address,undefined"], what="building vfioctl with sanitizers", stdout=2)
+    return "/repo/build/sanitized/vfioctl"

@@ -286,14 +286,14 @@ def clients_in_time(results):
            [f"more than {plan.CLIENT_SECONDS} s"] if results.seconds > plan.CLIENT_SECONDS else [])
 
 
-def vfioctl(results, part):
+def vfioctl(results, part, runs):
     """vfioctl, with sanitizers, on our modules and on the kernel's own, and without what it takes."""
     debian.root(part.packages)
-    build.vfioctl()
-    for kind, (iommu, options) in plan.VFIOCTL_RUNS.items():
+    program = build.vfioctl(part.arch)
+    for kind, (iommu, options) in runs.items():
         result = guest.boot_once(guest.Options(
             command=[plan.VFIOCTL, kind], iommu=iommu, devices=plan.VFIOCTL_DEVICES, memory="3G", name=f"check-vfioctl-{kind}",
-            env={"VFIOCTL": "/repo/build/sanitized/vfioctl"}, timeout=1800, **options))
+            env={"VFIOCTL": program}, timeout=3600, **options))
         collect(results, ktap.parse(result.text, plan.VFIOCTL), f"vfioctl: {kind}: ")
         single(results, f"vfioctl: {kind}: kernel log, taint and pinned pages", result.problems)
 

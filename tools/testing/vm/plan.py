@@ -135,6 +135,7 @@ VFIOCTL_RUNS = {
     # With the kernel's sample of a mediated device
     "mdev": ("intel", {"test_modules": True}),
 }
+VFIOCTL_ARM64 = {"arm64": ("smmuv3", {"kernel": "arm64", "taint": "U"})}
 
 # What makes the documents, and what reads scripts; Debian 13 has no ruff
 STATIC_PACKAGES = ["python3-sphinx", "pycodestyle", "pyflakes3", "shellcheck"]
@@ -197,7 +198,7 @@ PLAN = [
     Part("demo-backports", "demo", "backports", groups=("check", "kernels", "ci"), seconds=60),
     *[Part(f"kernel-{name}", "on_kernel", name, arguments={"tests": FEW}, groups=("kernels",), seconds=200)
       for name in OTHERS if name != "backports"],
-    Part("vfioctl", "vfioctl", "stock", seconds=300, packages=VFIOCTL_PACKAGES),
+    Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, seconds=700, packages=VFIOCTL_PACKAGES),
     Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
     Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),
     Part("short-debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"], "options": LIKE_OTHERS}, groups=("ci",), seconds=1500,
@@ -225,6 +226,7 @@ PLAN = [
     # Pages of 16 KiB
     Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
     Part("arm64", "by_themselves", "arm64", arguments={"tests": ARM64, "seconds": 1800}, groups=("kernels",), seconds=900),
+    Part("arm64-vfioctl", "vfioctl", "arm64", arguments={"runs": VFIOCTL_ARM64}, groups=("kernels",), seconds=200),
     Part("arm64-platform", "by_themselves", "arm64", groups=("kernels",), seconds=100,
          arguments={"tests": ARM64_PLATFORM, "seconds": 600, "devices": [], "qemu_args": ["-device virtio-rng-device"],
                     "taint": "U"}),
