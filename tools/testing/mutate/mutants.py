@@ -159,8 +159,8 @@ uml("vevent-room-off-by-one", F, "iommufd_veventq_push", "veventq->nr == veventq
 uml("vevent-loss-not-counted", F, "iommufd_veventq_push", "\t\tWRITE_ONCE(veventq->nr_lost, veventq->nr_lost + 1);\n", "", "iommufd_vevent", f"{TRACE}:vevents")
 uml("vevent-of-any-type", F, "iommufd_viommu_report_event", "if (veventq->type != type)", "if (0)", None, f"{VEVENT}:alloc_answers")
 uml("vevent-wakes-nobody", F, "iommufd_viommu_report_event", "\t\tiommufd_queue_wake(&veventq->queue);\n", "", None, f"{VEVENT}:poll")
-uml("tombstone-is-not-told", IOMMUFD + "object.c", "iommufd_object_bury", "obj->ops->name, true, 0", "obj->ops->name, false, 0", None, f"{TRACE}:vdevice")
-uml("failed-hw-queue-told-as-made", IOMMUFD + "hw_queue.c", "iommufd_hw_queue_alloc_ioctl", "cmd->length, rc);", "cmd->length, 0);", None, f"{TRACE}:hw_queue")
+stock("tombstone-is-not-told", IOMMUFD + "object.c", "iommufd_object_bury", "obj->ops->name, true, 0", "obj->ops->name, false, 0", f"{TRACE}:vdevice")
+stock("failed-hw-queue-told-as-made", IOMMUFD + "hw_queue.c", "iommufd_hw_queue_alloc_ioctl", "cmd->length, rc);", "cmd->length, 0);", f"{TRACE}:hw_queue")
 F = IOMMUFD + "queue_file.c"
 uml("queue-file-holds-nothing", F, "iommufd_queue_release", "\tiommufd_object_release(queue->obj);\n", "", "iommufd_queue_file")
 uml("queue-file-takes-parts", F, "iommufd_queue_misses", "pos || count % record_size", "pos", "iommufd_queue_file")
