@@ -85,18 +85,34 @@ iommu_replace_device_pasid(struct iommu_domain *domain, struct device *dev,
 	return rc;
 }
 
+int mock_block_pasid(struct iommu_domain *domain, struct device *dev,
+		     ioasid_t pasid, struct iommu_domain *old);
+
 static inline void compat_remove_dev_pasid(struct device *dev, ioasid_t pasid,
 					   struct iommu_domain *domain)
 {
-	struct iommu_domain *blocked =
-		dev->iommu->iommu_dev->ops->blocked_domain;
-
-	blocked->ops->set_dev_pasid(blocked, dev, pasid, domain);
+	mock_block_pasid(NULL, dev, pasid, domain);
 }
 
 /* What a driver says of the one says the other as well */
 #define blocked_domain \
 	remove_dev_pasid = compat_remove_dev_pasid, .blocked_domain
+#endif
+
+/* Drivers were not told what a PASID was attached to, in early stable kernels of 6.12, too. */
+#ifdef COMPAT_LACKS_SET_DEV_PASID_OLD
+int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
+		       ioasid_t pasid, struct iommu_domain *old);
+
+/* It cannot have been attached to anything there */
+static inline int compat_mock_set_dev_pasid(struct iommu_domain *domain,
+					    struct device *dev, ioasid_t pasid)
+{
+	return mock_set_dev_pasid(domain, dev, pasid, NULL);
+}
+
+#define MOCK_SET_DEV_PASID	compat_mock_set_dev_pasid
+#define MOCK_BLOCK_PASID	NULL
 #endif
 
 /* Until 7.0 a driver did not say whether it may use ATS, but ATS was never off. */
@@ -146,6 +162,19 @@ static inline int compat_dev_disable_feat(struct device *dev,
 	dev_enable_feat = compat_dev_enable_feat,		\
 	.dev_disable_feat = compat_dev_disable_feat,		\
 	.page_response
+#endif
+
+/*
+ * A stable fix of 6.12. Without it the core frees faults that wait for a user when the driver stops those of their
+ * device, so that there are none.
+ */
+#ifdef COMPAT_LACKS_IOPF_GROUP_DEQUEUE
+static inline void iopf_group_dequeue(struct iopf_group *group)
+{
+}
+
+#undef iommufd_fault_tell_driver
+#define iommufd_fault_tell_driver(dev, enable)	((void)(dev), (void)(enable), -ENODEV)
 #endif
 
 /* Until 6.18 a driver was not told what a device leaves. */

@@ -75,6 +75,8 @@ int mock_move_pasid(struct device *dev, ioasid_t pasid,
 		    struct iommu_domain *old, struct iommu_domain *new);
 int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev,
 		       ioasid_t pasid, struct iommu_domain *old);
+int mock_block_pasid(struct iommu_domain *domain, struct device *dev,
+		     ioasid_t pasid, struct iommu_domain *old);
 struct iommu_domain *
 mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 			       const struct iommu_user_data *user_data);
@@ -108,6 +110,12 @@ int mock_device_fault(struct mock_device *mdev,
 #ifndef mock_iopf_at_attach
 #define mock_iopf_at_attach	mock_iopf_enable
 #define mock_iopf_at_detach	mock_iopf_disable
+#endif
+
+/* A kernel whose operation has other arguments defines these otherwise */
+#ifndef MOCK_SET_DEV_PASID
+#define MOCK_SET_DEV_PASID	mock_set_dev_pasid
+#define MOCK_BLOCK_PASID	mock_block_pasid
 #endif
 
 /* A kernel that has one operation for both defines this otherwise */

@@ -30,15 +30,24 @@ static struct iommu_domain mock_identity_domain = {
 	.ops = &mock_static_domain_ops,
 };
 
-static int mock_block_pasid(struct iommu_domain *domain, struct device *dev,
-			    ioasid_t pasid, struct iommu_domain *old)
+/**
+ * mock_block_pasid - detach a PASID, for &iommu_domain_ops.set_dev_pasid
+ * @domain: the blocking domain
+ * @dev: a mock device
+ * @pasid: the PASID
+ * @old: what it is attached to now, or NULL
+ *
+ * Return: 0.
+ */
+int mock_block_pasid(struct iommu_domain *domain, struct device *dev,
+		     ioasid_t pasid, struct iommu_domain *old)
 {
 	return mock_move_pasid(dev, pasid, old, NULL);
 }
 
 static const struct iommu_domain_ops mock_blocked_domain_ops = {
 	.attach_dev = mock_attach_static,
-	.set_dev_pasid = mock_block_pasid,
+	.set_dev_pasid = MOCK_BLOCK_PASID,
 };
 
 static struct iommu_domain mock_blocked_domain = {

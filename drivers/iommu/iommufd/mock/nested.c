@@ -100,7 +100,7 @@ static int mock_nested_invalidate(struct iommu_domain *domain,
 
 static const struct iommu_domain_ops mock_nested_domain_ops = {
 	.attach_dev = mock_nested_attach_dev,
-	.set_dev_pasid = mock_set_dev_pasid,
+	.set_dev_pasid = MOCK_SET_DEV_PASID,
 	.free = mock_nested_free,
 	.cache_invalidate_user = mock_nested_invalidate,
 };

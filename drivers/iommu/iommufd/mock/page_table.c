@@ -359,7 +359,7 @@ static void mock_domain_free(struct iommu_domain *domain)
 
 const struct iommu_domain_ops mock_domain_ops = {
 	.attach_dev = mock_attach_dev,
-	.set_dev_pasid = mock_set_dev_pasid,
+	.set_dev_pasid = MOCK_SET_DEV_PASID,
 	.map_pages = mock_map_pages,
 	.unmap_pages = mock_unmap_pages,
 	.flush_iotlb_all = mock_flush_iotlb_all,
