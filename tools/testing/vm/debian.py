@@ -424,14 +424,14 @@ def add_packages(names):
         shutil.rmtree(ROOT / "var/cache/apt/archives")
 
 
-def bootstrap(target, packages, *options):
-    """The smallest Debian 13 with these packages, in a new directory."""
+def bootstrap(target, packages, *options, suites=None):
+    """The smallest Debian 13, or the one of other suites, with these packages, in a new directory."""
     # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
     run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "--dpkgopt=force-unsafe-io",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
-         f"--include={','.join(packages)}", SUITE, target, *sources()],
-        "making a Debian 13 system with mmdebstrap")
+         f"--include={','.join(packages)}", suites[0] if suites else SUITE, target, *sources(suites)],
+        "making a Debian system with mmdebstrap")
 
 
 def make_root(wanted):

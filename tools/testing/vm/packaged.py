@@ -24,7 +24,18 @@ PACKAGES = [*system.PACKAGES, "ccache", "dkms", "libc6-dev", "libjs-sphinxdoc", 
             "qemu-system-x86", "seabios"]
 OTHER = "v4l2loopback-dkms"		# a dkms package of somebody else
 SIZE = "4G"
-# What compilers there have compiled before
+# What makes it a host of libvirt, the one of the backports, which knows iommufd
+LIBVIRT_SUITES = [debian.SUITE, f"{debian.SUITE}-updates", debian.BACKPORTS]
+LIBVIRT = ["libvirt-clients", "libvirt-daemon", "libvirt-daemon-driver-nodedev", "libvirt-daemon-driver-qemu"]
+# Nobody may do what libvirt does for the machine: it has only the descriptors that it is given.
+LIBVIRT_CONFIGURATION = """
+user = "nobody"
+group = "nogroup"
+security_driver = "none"
+namespaces = []
+stdio_handler = "file"
+"""
+# What compilers there have compiled before, by distribution
 COMPILED = CACHE / "dkms-ccache"
 CCACHE = "var/cache/ccache"
 
@@ -85,27 +96,28 @@ def base(kernel):
 
 
 @contextlib.contextmanager
-def copied(source, name, held):
+def copied(source, name, held, compiled="debian13"):
     """
     A copy of a system, in a directory of its own, that nobody changes while we hold its lock; what its compiler's cache
     has in the end is there for the next copy.
     """
     home = CLONE / name
-    root = home / "root"
+    root, cache = home / "root", COMPILED / compiled
     run(["rm", "-rf", "--one-file-system", home])
     home.mkdir(parents=True)
     try:
         with lock(held, shared=True):
             run(["cp", "-a", "--reflink=auto", source, root])
-        with lock("ccache-packaged", shared=True):
-            if COMPILED.exists():
-                run(["cp", "-a", "--reflink=auto", COMPILED, root / CCACHE])
+        with lock(f"ccache-{compiled}", shared=True):
+            if cache.exists():
+                run(["cp", "-a", "--reflink=auto", cache, root / CCACHE])
         yield root
     finally:
         if (root / CCACHE).exists():
-            with lock("ccache-packaged"):
-                run(["rm", "-rf", "--one-file-system", COMPILED])
-                run(["mv", root / CCACHE, COMPILED])
+            with lock(f"ccache-{compiled}"):
+                run(["rm", "-rf", "--one-file-system", cache])
+                cache.parent.mkdir(exist_ok=True)
+                run(["mv", root / CCACHE, cache])
         run(["rm", "-rf", "--one-file-system", home])
 
 
@@ -192,6 +204,21 @@ def leftovers(root):
     return [f"there is still {path}" for path in found]
 
 
+def newer(tree):
+    """The next version of the sources, which differs in nothing else."""
+    def replace(name, old, new):
+        path = tree / name
+        path.write_text(path.read_text().replace(old, new))
+
+    now = package.version()
+    later = f"{now}+later"
+    replace("VERSION", now, later)
+    replace("debian/changelog", f"({now})", f"({later})")
+    for path in (tree / "drivers").rglob("*.c"):
+        if "MODULE_VERSION" in path.read_text():
+            replace(path.relative_to(tree), f'MODULE_VERSION("{now}")', f'MODULE_VERSION("{later}")')
+
+
 def pack(root, disk):
     """A disk with that system."""
     run(["mke2fs", "-q", "-t", "ext4", "-d", root, disk, SIZE], stdout=subprocess.DEVNULL)
@@ -275,6 +302,96 @@ def steps():
         yield "the package refuses beside make install", beside_make_install(root)
         yield "a build without a compiler", without_compiler(root, release)
         yield "a build on a full disk", full_disk(root, release) if can_mount() else "nothing can be mounted here"
+
+
+def in_use():
+    """An upgrade of the packages in a virtual machine while a device is in use; gives as steps() does."""
+    before, _ = update()
+    old = before[0]
+    with copied(base(before), "packaged-in-use", "packaged") as root:
+        debs, later = package.build(place="deb-used"), package.build(newer, "deb-used-later")
+        repository(root, debs, *later.glob("iommufd-vfio-dkms_*.deb"))
+        # The later one first, for what the compiler's cache keeps of it: what runs in the machine is slow.
+        apt(root, "install", "iommufd-vfio-dkms")
+        yield "a later version", modules(root, old, True, f"{package.version()}+later")
+        apt(root, "install", "--allow-downgrades", f"iommufd-vfio-dkms={package.version()}")
+        yield "a downgrade", modules(root, old, ours=True)
+        (root / "srv/repository/upgrade").touch()
+        shutil.copy(HERE / "guest" / system.PROGRAM, root / "usr/local/sbin")
+        examples(debs, root / "usr/local/bin")
+        for folder in (debs, later):
+            run(["rm", "-rf", "--one-file-system", folder])
+        disk = root.with_name("disk")
+        pack(root, disk)
+        yield old, boot(disk, root, old, timeout=2400)
+
+
+def on_debian_12():
+    """The modules' package on Debian 12, with its older dkms, for a kernel of its backports; gives as steps() does."""
+    suites = ["bookworm", "bookworm-backports"]
+    release, _, _ = debian.packaged_kernel(KERNELS["deb12-backports"])
+    with lock("debian12"):
+        packages = ["ccache", "dkms", "initramfs-tools", "openssl", "udev", f"linux-image-{release}", f"linux-headers-{release}"]
+        target = CACHE / f"debian12-{digest(packages)}"
+        if not target.exists():
+            for path in CACHE.glob("debian12-*"):
+                run(["rm", "-rf", "--one-file-system", path])
+            part = CACHE / "debian12-part"
+            with step("making a Debian 12 system with mmdebstrap"):
+                debian.bootstrap(part, packages, suites=suites)
+                (part / "etc/initramfs-tools/modules").write_text("vfio_pci\n")
+                system.chroot(part, "update-initramfs", "-u", "-k", release)
+            replace_tree(part, target)
+    with copied(target, "packaged-debian12", "debian12", "debian12") as root:
+        debs = package.build(place="deb-debian12")
+        repository(root, debs)
+        run(["rm", "-rf", "--one-file-system", debs])
+        # This dkms reads from /dev/fd, which is in /proc.
+        apt(root, "install", *archives(root, "iommufd-vfio-dkms_*"), before=with_proc(root))
+        yield f"apt install for {release}", modules(root, release, ours=True)
+        apt(root, "purge", "iommufd-vfio-*", "vfioctl", before=with_proc(root))
+        yield "apt purge", [*modules(root, release, ours=False), *leftovers(root)]
+
+
+def libvirt_base(before):
+    """That system with libvirt, made once."""
+    source = base(before)
+    target = CACHE / f"libvirt-{digest(source.name, LIBVIRT, LIBVIRT_CONFIGURATION)}"
+    with lock("libvirt"):
+        if target.exists():
+            return target
+        at, part = CACHE / "apt-libvirt", CACHE / "libvirt-part"
+        debian.prepare_apt(at, LIBVIRT_SUITES)
+        for path in CACHE.glob("libvirt-*"):
+            run(["rm", "-rf", "--one-file-system", path])
+        with step("making a Debian 13 system with libvirt"), open(CACHE / "libvirt.log", "w") as log:
+            run(debian.apt("apt-get", "-qq", "-oAPT::Update::Error-Mode=any", "update", at=at), "reading the package lists")
+            with lock("packaged", shared=True):
+                run(["cp", "-a", "--reflink=auto", source, part])
+            (part / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
+            run(debian.apt("apt-get", "-qq", "-y", "-t", debian.BACKPORTS, "install", *LIBVIRT, at=at, root=part),
+                f"installing libvirt (see {log.name})", stdout=log, stderr=log)
+            shutil.rmtree(part / "var/cache/apt/archives")
+            (part / "etc/libvirt").mkdir(exist_ok=True)
+            (part / "etc/libvirt/qemu.conf").write_text(LIBVIRT_CONFIGURATION)
+        replace_tree(part, target)
+    return target
+
+
+def with_libvirt():
+    """libvirt starts a domain with a device, by <driver iommufd='yes'/>; gives as steps() does."""
+    before, _ = update()
+    release = before[0]
+    with copied(libvirt_base(before), "packaged-libvirt", "libvirt") as root:
+        debs = package.build(place="deb-libvirt")
+        repository(root, debs)
+        apt(root, "install", "iommufd-vfio-dkms", "vfioctl")
+        shutil.copy(HERE / "guest" / system.PROGRAM, root / "usr/local/sbin")
+        yield "the examples", examples(debs, root / "usr/local/bin")
+        run(["rm", "-rf", "--one-file-system", debs])
+        disk = root.with_name("disk")
+        pack(root, disk)
+        yield release, boot(disk, root, release, timeout=1800)
 
 
 RULE = "etc/udev/rules.d/20-vfioctl-test.rules"		# as "vfioctl persist" makes them

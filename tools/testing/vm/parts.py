@@ -319,14 +319,34 @@ def package_system(results, part):
     package_steps(results, packaged.steps())
 
 
+def package_in_use(results, part):
+    """An upgrade of the packages while a device is in use."""
+    package_steps(results, packaged.in_use())
+
+
+def package_debian12(results, part):
+    """The package on Debian 12, if something can be mounted here."""
+    package_mounted(results, packaged.on_debian_12, "Debian 12")
+
+
 def package_dracut(results, part):
     """The packages where dracut makes the initramfs, if something can be mounted here."""
+    package_mounted(results, packaged.with_dracut, "dracut")
+
+
+def package_mounted(results, steps, where):
+    """Steps that need a /proc in the system that they are taken in."""
     if packaged.can_mount():
-        package_steps(results, packaged.with_dracut(), "dracut: ")
+        package_steps(results, steps(), f"{where}: ")
     else:
-        missing = ("package: dracut: everything", "nothing can be mounted here, and dracut needs a /proc")
+        missing = (f"package: {where}: everything", "nothing can be mounted here, and this needs a /proc")
         results.skipped.append(missing)
         tell_skipped([missing])
+
+
+def package_libvirt(results, part):
+    """A domain of libvirt, where the packages are installed."""
+    package_steps(results, packaged.with_libvirt(), "libvirt: ")
 
 
 def package_steps(results, steps, where=""):
