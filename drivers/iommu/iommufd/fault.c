@@ -458,7 +458,7 @@ int iommufd_fault_refuse(struct iommufd_ctx *ictx,
 			 int rc)
 {
 	return refuse(&ictx->refusal, rc,
-		      "attach: %s cannot report the page faults that hwpt %u is for: it or its IOMMU has no page requests, or its DMA without a PASID is not on a hwpt of an IOAS yet",
+		      "attach: %s cannot report the page faults that hwpt %u is for: it or its IOMMU has no page requests, or its DMA without a PASID is not on a hwpt of an IOAS yet, or the kernel lacks a fix",
 		      dev_name(dev), hwpt->obj.id);
 }
 

@@ -47,7 +47,11 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* Map the page that the device misses, if it is one of those that it may have */
+/*
+ * Map the page that the device misses, if it is one of those that it may have. There
+ * is one device with one PASID here; with several, dev_id and pasid of the fault say
+ * which address space it is about, and perm what the device wants to do.
+ */
 static bool map_page(int iommufd, uint32_t ioas, char *mem, uint64_t iova)
 {
 	struct iommu_ioas_map map = {
@@ -75,15 +79,18 @@ static int serve(int faults, int iommufd, uint32_t ioas, char *mem)
 	struct pollfd pfd = { .fd = faults, .events = POLLIN };
 	struct iommu_hwpt_pgfault fault[64];
 	bool good = true;
+	int ready, i;
 	ssize_t n;
-	int i;
 
 	/* read() does not wait */
-	if (poll(&pfd, 1, 5000) <= 0)
+	ready = poll(&pfd, 1, 5000);
+	if (ready < 0)
 		return fail("poll");
-	n = read(faults, fault, sizeof(fault));
-	if (n <= 0)
+	n = ready ? read(faults, fault, sizeof(fault)) : 0;
+	if (n < 0)
 		return fail("read");
+	if (!n)
+		fprintf(stderr, "no page request, or one of too many pages\n");
 	for (i = 0; i < (int)(n / sizeof(fault[0])); i++) {
 		struct iommu_hwpt_page_response response = {
 			.cookie = fault[i].cookie,
@@ -98,8 +105,9 @@ static int serve(int faults, int iommufd, uint32_t ioas, char *mem)
 		/* The last of its group, and the answer is for all of it */
 		response.code = good ? IOMMUFD_PAGE_RESP_SUCCESS :
 				       IOMMUFD_PAGE_RESP_INVALID;
-		if (write(faults, &response, sizeof(response)) !=
-		    sizeof(response))
+		/* EINVAL: a detach, for instance, has answered it meanwhile */
+		if (write(faults, &response, sizeof(response)) < 0 &&
+		    errno != EINVAL)
 			return fail("write");
 		good = true;
 	}
@@ -166,10 +174,10 @@ static int drive(const char *cdev)
 		return fail("attach of a PASID");
 
 	/* The device asks for a page that is not there, and waits ... */
-	if (device_start(device))
-		return fail("registers");
-	if (device_request(PASID, IOVA + 3 * PAGE))
-		return fail("page request");
+	if (device_start(device) || device_request(PASID, IOVA + 3 * PAGE)) {
+		fprintf(stderr, "%s: does not work\n", cdev);
+		return 1;
+	}
 	/* ... a thread that only does this would serve it ... */
 	if (serve(faults, iommufd, ioas.out_ioas_id, mem))
 		return 1;
