@@ -94,10 +94,14 @@ static int iommufd_access_join(struct iommufd_access *access,
 	rc = iommufd_object_hold(&ioas->obj);
 	if (rc)
 		return rc;
+	/* Before anything that it could take long to undo */
+	rc = mutex_lock_killable(&ioas->mutex);
+	if (rc)
+		goto err_release;
 	if (access->ops->needs_pin_pages) {
 		rc = iopt_add_pin_access(&ioas->iopt);
 		if (rc)
-			goto err_release;
+			goto err_unlock;
 	}
 	/* One that keeps what it has pinned need not be found by an unmap */
 	if (!access->keeps)
@@ -106,19 +110,15 @@ static int iommufd_access_join(struct iommufd_access *access,
 	if (rc)
 		goto err_remove;
 	/* It writes with the CPU, which no page table tracks */
-	rc = mutex_lock_killable(&ioas->mutex);
-	if (rc)
-		goto err_erase;
 	ioas->dirty_log.exact = false;
 	mutex_unlock(&ioas->mutex);
 	return 0;
 
-err_erase:
-	if (!access->keeps)
-		xa_erase(&ioas->accesses, access->obj.id);
 err_remove:
 	if (access->ops->needs_pin_pages)
 		iopt_remove_pin_access(&ioas->iopt);
+err_unlock:
+	mutex_unlock(&ioas->mutex);
 err_release:
 	iommufd_object_release(&ioas->obj);
 	return rc;

@@ -57,6 +57,14 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 	rc = iommufd_hwpt_check_coherency(hwpt, idev);
 	if (rc)
 		return rc;
+	/* Nothing of it has to be undone, unlike all that comes after it */
+	if (!attachment) {
+		rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+					  &hwpt->paging->item,
+					  iopt_flush_max(idev->dev));
+		if (rc)
+			return rc;
+	}
 	rc = iopt_reserve_device(&hwpt->paging->ioas->iopt, idev->dev,
 				 &igroup->sw_msi_start);
 	if (rc)
@@ -66,11 +74,6 @@ static int iommufd_attach_hwpt(struct iommufd_device *idev,
 		goto err_unreserve;
 
 	if (!attachment) {
-		rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
-					  &hwpt->paging->item,
-					  iopt_flush_max(idev->dev));
-		if (rc)
-			goto err_release;
 		rc = iommufd_msi_prepare(igroup, hwpt->paging);
 		if (rc)
 			goto err_release;
@@ -127,6 +130,11 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 		if (rc)
 			return rc;
 	}
+	rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
+				  &hwpt->paging->item,
+				  iopt_flush_max(idev->dev));
+	if (rc)
+		return rc;
 	/* The device's ranges are already there if the IOAS stays the same */
 	if (old->paging->ioas != hwpt->paging->ioas) {
 		list_for_each_entry(cur, &attachment->devices, entry) {
@@ -143,11 +151,6 @@ static int iommufd_replace_hwpt(struct iommufd_device *idev,
 		held++;
 	}
 	rc = iommufd_msi_prepare(igroup, hwpt->paging);
-	if (rc)
-		goto err_release;
-	rc = iopt_lower_flush_max(&hwpt->paging->ioas->iopt,
-				  &hwpt->paging->item,
-				  iopt_flush_max(idev->dev));
 	if (rc)
 		goto err_release;
 	new = iommufd_attachment_replace(attachment, hwpt);

@@ -110,6 +110,27 @@ static void iopt_unfill_domain(struct io_pagetable *iopt,
 	}
 }
 
+/* Fill an area into one more domain; pin it if that is the first */
+static int iopt_fill_domain_area(struct io_pagetable *iopt,
+				 struct iopt_domain *item,
+				 struct iopt_area *area, bool is_first)
+{
+	int rc = 0;
+
+	/* Those of another address space may be pinning the same memory */
+	if (mutex_lock_killable(&area->pages->mutex))
+		return -EINTR;
+	if (is_first)
+		rc = iopt_pages_use(area->pages, &area->user, iopt->refusal);
+	if (!rc) {
+		rc = iopt_area_map(iopt, area, item);
+		if (rc && is_first)
+			iopt_pages_unuse(area->pages, &area->user);
+	}
+	mutex_unlock(&area->pages->mutex);
+	return rc;
+}
+
 /* Fill all areas into one more domain; pin them if it is the first */
 static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 {
@@ -122,26 +143,15 @@ static int iopt_fill_domain(struct io_pagetable *iopt, struct iopt_domain *item)
 
 	for (node = iova_tree_first(&iopt->areas, 0, ULONG_MAX); node;
 	     node = iova_tree_next(node, ULONG_MAX)) {
-		struct iopt_area *area = iopt_area_of(node);
-
 		if (fatal_signal_pending(current)) {
 			rc = -EINTR;
 			break;
 		}
 		cond_resched();
-		guard(mutex)(&area->pages->mutex);
-		if (is_first) {
-			rc = iopt_pages_use(area->pages, &area->user,
-					    iopt->refusal);
-			if (rc)
-				break;
-		}
-		rc = iopt_area_map(iopt, area, item);
-		if (rc) {
-			if (is_first)
-				iopt_pages_unuse(area->pages, &area->user);
+		rc = iopt_fill_domain_area(iopt, item, iopt_area_of(node),
+					   is_first);
+		if (rc)
 			break;
-		}
 	}
 	if (!node)
 		return 0;
@@ -355,13 +365,14 @@ int iopt_set_splittable(struct io_pagetable *iopt, bool splittable)
 }
 
 /**
- * iopt_clear_splittable - unmaps may not split areas any more
+ * iopt_restore_splittable - undo iopt_set_splittable()
  * @iopt: the address space
+ * @splittable: what it was
  */
-void iopt_clear_splittable(struct io_pagetable *iopt)
+void iopt_restore_splittable(struct io_pagetable *iopt, bool splittable)
 {
 	guard(rwsem_write)(&iopt->domains_rwsem);
-	iopt->splittable = false;
+	iopt->splittable = splittable;
 }
 
 /**

@@ -156,9 +156,11 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 
 	domain = iommufd_domain_alloc_paging(igroup, dev, flags, user_data);
 	if (IS_ERR(domain)) {
-		rc = refuse(&ictx->refusal, PTR_ERR(domain),
-			    "hwpt: the IOMMU of %s does not support a page table with flags 0x%x",
-			    dev_name(dev), flags);
+		rc = PTR_ERR(domain);
+		if (rc != -EINTR)
+			refuse(&ictx->refusal, rc,
+			       "hwpt: the IOMMU of %s does not support a page table with flags 0x%x",
+			       dev_name(dev), flags);
 		goto err_abort;
 	}
 	hwpt->common.domain = domain;

@@ -275,7 +275,7 @@ int iopt_add_pin_access(struct io_pagetable *iopt);
 void iopt_remove_pin_access(struct io_pagetable *iopt);
 int iopt_set_small_pages(struct io_pagetable *iopt, bool small_pages);
 int iopt_set_splittable(struct io_pagetable *iopt, bool splittable);
-void iopt_clear_splittable(struct io_pagetable *iopt);
+void iopt_restore_splittable(struct io_pagetable *iopt, bool splittable);
 void iopt_clear_options(struct io_pagetable *iopt);
 
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,

@@ -118,13 +118,14 @@ static int iommufd_vfio_set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 		rc = -EINVAL;
 	if (!rc && READ_ONCE(disable_hugepages))
 		rc = iopt_set_small_pages(&ioas->iopt, true);
-	if (!rc) {
-		/* First, because hwpts are allocated according to it */
+	/* First, because hwpts are allocated according to it */
+	if (!rc)
 		rc = iopt_set_splittable(&ioas->iopt, type == VFIO_TYPE1_IOMMU);
-		if (!rc)
-			rc = iommufd_vfio_attach_groups(ictx);
+	if (!rc) {
+		rc = iommufd_vfio_attach_groups(ictx);
 		if (rc)
-			iopt_clear_splittable(&ioas->iopt);
+			iopt_restore_splittable(&ioas->iopt, container->type ==
+						VFIO_TYPE1_IOMMU);
 		else
 			WRITE_ONCE(container->type, type);
 	}

@@ -74,7 +74,7 @@ uml("unmap-cuts-front", IOMMUFD + "unmap.c", "iopt_link_areas", "node && node->s
 uml("unmap-fails-access-barred", IOMMUFD + "unmap.c", "iopt_unmap_range", "\tif (rc && bars && barred >= start)\n\t\tiopt_allow_access(iopt, start, barred);\n", "", S)
 uml("unmap-only-one-batch", IOMMUFD + "unmap.c", "iopt_unmap_range", "!rc && end != last", "false", S)
 uml("unmap-batch-finds-cut-late", IOMMUFD + "unmap.c", "iopt_link_areas", "node && node->last != last", "false", S)
-uml("fill-domain-error-keeps-pins", IOMMUFD + "domains.c", "iopt_fill_domain", "\t\t\tif (is_first)\n\t\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
+uml("fill-domain-error-keeps-pins", IOMMUFD + "domains.c", "iopt_fill_domain_area", "\t\tif (rc && is_first)\n\t\t\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
 uml("small-pages-not-undone", IOMMUFD + "domains.c", "iopt_set_small_pages_locked", "\t\tiopt->small_pages = old;\n", "", S, f"{IOAS}:option_huge_pages_alignment")
 uml("pin-access-not-undone", IOMMUFD + "domains.c", "iopt_add_pin_access", "\t\tiopt->pin_accesses--;\n", "\t\t;\n", S)
 uml("copy-wrong-errno", F, "iopt_collect_pieces_locked", "-EPERM", "-EACCES", S, f"{MOCK_FILE}:copy_not_writable")

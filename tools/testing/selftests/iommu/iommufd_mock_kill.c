@@ -155,4 +155,13 @@ TEST_F(kill, same_memory)
 	EXPECT_EQ(-ENOENT, ioas_unmap(self->fd, self->other, BASE, self->ps));
 }
 
+/* And a page table for the address space that it comes from */
+TEST_F(kill, hwpt_of_the_same_memory)
+{
+	__u32 hwpt;
+
+	EXPECT_WAITS_AND_DIES(hwpt_alloc(self->fd, self->dev.idev, self->source,
+					 0, &hwpt), "iopt_");
+}
+
 TEST_HARNESS_MAIN
