@@ -144,7 +144,7 @@ check-kernels: ## Only what is built for each of Debian's kernels, all selftests
 check-installed: ## Only 'make install' and the Debian packages on Debian 13 systems with their own initramfs and udev, over reboots
 	@$(VM) check installed packages
 
-check-package: ## Only the Debian packages: apt, dkms, updates of the kernel, removal; an upgrade in use, dracut, libvirt, Debian 12
+check-package: ## Only the Debian packages: apt, dkms, updates of the kernel, removal; dracut, Debian 12
 	@$(VM) check packages
 
 check-all: ## Everything that is tested here: all of the others, in two hours or so
