@@ -74,7 +74,7 @@ static inline void head(const char *metric)
 
 /* v: n samples in ns; bytes: 0 or bytes per sample; ops: ops per sample */
 static inline void report(const char *metric, uint64_t *v, int n, double bytes,
-		   double ops)
+			  double ops)
 {
 	uint64_t med;
 
