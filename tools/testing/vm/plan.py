@@ -200,7 +200,7 @@ PLAN = [
     Part("demo-backports", "demo", "backports", groups=("check", "kernels", "ci"), seconds=60),
     *[Part(f"kernel-{name}", "on_kernel", name, arguments={"tests": FEW}, groups=("kernels",), seconds=200)
       for name in OTHERS if name != "backports"],
-    Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, seconds=700, packages=VFIOCTL_PACKAGES),
+    Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, seconds=1000, packages=VFIOCTL_PACKAGES),
     Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
     Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),
     Part("short-debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"], "options": LIKE_OTHERS}, groups=("ci",), seconds=1500,
@@ -209,7 +209,7 @@ PLAN = [
     Part("debug-races", "by_themselves", "debug", arguments={"tests": RACES, "seconds": 1800}, groups=("more", "debug", "ci"),
          seconds=500),
     Part("huge", "by_themselves", "stock", arguments={"tests": HUGE, "seconds": 900}, groups=("more", "ci"), seconds=150),
-    Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=200),
+    Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=500),
     Part("debug-mainline", "mainline", "debug", groups=(), seconds=600),
     Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),
     *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
