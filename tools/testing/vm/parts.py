@@ -87,13 +87,22 @@ def run_tests(tests, kernel, options=None, **more):
     return outcomes, result
 
 
-def by_themselves(results, part, tests, seconds, **more):
-    """Selftests that have a part of their own; more is of the machine."""
+def must_not_skip(found):
+    """What was skipped has failed."""
+    found.failed += [f"{case}: skipped: {reason}" for case, reason in found.skipped]
+    found.skipped = []
+
+
+def by_themselves(results, part, tests, seconds, whole=False, **more):
+    """Selftests that have a part of their own, of which nothing may be skipped if they are to run as a whole; more is of the machine."""
+    more.setdefault("load", ["iommufd", "vfio-pci"])
     missing = set(tests) - set(build.userspace(arch=part.arch))
     if missing:
         raise Fail(f"no such selftests: {missing}")
-    outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", load=["iommufd", "vfio-pci"], timeout=seconds, **more)
+    outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", timeout=seconds, **more)
     for (folder, program), found in outcomes.items():
+        if whole:
+            must_not_skip(found)
         collect(results, found, f"{part.kernel}: {folder}/{program}: ")
     single(results, f"{part.name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 
@@ -198,8 +207,7 @@ def proofs(results, part, iommu):
     outcomes, result = run_tests(tests, part.kernel, name=f"check-{part.name}", iommu=iommu, timeout=900,
                                  load=["iommufd", "vfio-pci"], devices=[machine.TESTDEV])
     for (_, program), found in outcomes.items():
-        found.failed += [f"{case}: skipped: {reason}" for case, reason in found.skipped]
-        found.skipped = []
+        must_not_skip(found)
         collect(results, found, f"{iommu}: {program}: ")
     single(results, f"{iommu}: kernel log, taint and pinned pages", result.problems)
 

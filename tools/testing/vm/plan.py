@@ -162,6 +162,11 @@ ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd
 # Devices of no bus, which no IOMMU of QEMU confines; a kernel that lets them do without one says so (U)
 ARM64_PLATFORM = [("vfio", "vfio_platform")]
 
+# dma-bufs of one device that another one imports, which takes a kernel with PCI_P2PDMA, a driver for tests, and a processor whose
+# root complex passes on what devices send each other: the kernel knows that of AMD's, from family 23 on
+IMPORTS = {"tests": [("vfio", "vfio_pci_dmabuf")], "seconds": 900, "test_modules": True, "whole": True,
+           "load": ["iommufd", "vfio-pci", "vfio-test"], "qemu_args": ["-cpu max,family=23"]}
+
 # What "make variants" builds, with a device of QEMU's
 VARIANTS = [("vfio", "vfio_pci_variants")]
 
@@ -197,6 +202,8 @@ PLAN = [
     # The oldest one, which lacks most of what compat/ bridges
     Part("short-builds", "builds", arguments={"kernels": ["deb12-backports"]}, groups=("ci",), seconds=100, short_for="builds"),
     Part("backports", "newest", "backports", groups=("check", "kernels"), seconds=600),
+    Part("imports", "by_themselves", "backports", arguments=IMPORTS, groups=("check", "kernels", "ci"), seconds=60),
+    Part("debug-imports", "by_themselves", "debug", arguments={**IMPORTS, "test_modules": False}, groups=("more", "debug"), seconds=200),
     Part("demo-backports", "demo", "backports", groups=("check", "kernels", "ci"), seconds=60),
     *[Part(f"kernel-{name}", "on_kernel", name, arguments={"tests": FEW}, groups=("kernels",), seconds=200)
       for name in OTHERS if name != "backports"],
