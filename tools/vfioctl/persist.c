@@ -31,25 +31,47 @@ static char *rule_path(const char *name)
 }
 
 /*
- * Buses are numbered as they are found, and a new card moves the numbers. Slots
- * and functions are where the device is plugged in.
+ * Where a device is plugged in. Buses are numbered as they are found, and a new
+ * card moves the numbers; those of roots are the firmware's. Slots and functions
+ * stay. The path is a pattern for udev; the name is one for a file, and on a root
+ * bus the address.
  */
-static char *stable_path(const struct device *dev)
+struct place {
+	char *path, *name;
+};
+
+static struct place place_of(const struct device *dev)
 {
 	struct strings steps = strings_split(dev->path + strlen("/sys"), "/");
-	struct strings out = { 0 };
+	struct strings path = { 0 }, name = { 0 };
+	bool on_root_bus = false;
 	size_t i;
 
 	for (i = 0; i < steps.count; i++) {
-		const char *colon = strrchr(steps.list[i], ':');
+		const char *step = steps.list[i];
+		const char *bus = strchr(step, ':'), *slot = strrchr(step, ':');
+		bool is_device = bus != slot;	/* 0000:00:02.0; pci0000:00 */
 
-		/* The root's number is the firmware's: devices, pci0000:00, device */
-		if (i > 2 && colon)
-			strings_add(&out, "%.4s:*%s", steps.list[i], colon);
+		/* An asterisk would match a slash, too. */
+		if (is_device && !on_root_bus)
+			strings_add(&path, "%.*s:??%s", (int)(bus - step), step,
+				    slot);
 		else
-			strings_add(&out, "%s", steps.list[i]);
+			strings_add(&path, "%s", step);
+		if (is_device)
+			strings_add(&name, "%s", on_root_bus ? step : slot + 1);
+		on_root_bus = !is_device;
 	}
-	return mem_printf("/%s", strings_join(&out, "/"));
+	return (struct place) {
+		.path = mem_printf("/%s", strings_join(&path, "/")),
+		.name = strings_join(&name, "-"),
+	};
+}
+
+static bool has_rule(const struct device *dev)
+{
+	return sysfs_exists("%s", rule_path(dev->name)) ||
+	       sysfs_exists("%s", rule_path(place_of(dev).name));
 }
 
 /* udev knows accounts by name, and numbers as they are. */
@@ -79,15 +101,17 @@ static char *rule_text(const struct device *dev,
 		       const struct persist_options *o)
 {
 	struct strings lines = { 0 };
-	char *path = stable_path(dev), *match, *node;
+	struct place place = place_of(dev);
+	char *match, *node;
 
-	match = o->by_path ? mem_printf("DEVPATH==\"%s\"", path) :
+	match = o->by_path ? mem_printf("DEVPATH==\"%s\"", place.path) :
 			     mem_printf("KERNEL==\"%s\"", dev->name);
-	node = o->by_path ? mem_printf("DEVPATH==\"%s/vfio-dev/*\"", path) :
+	node = o->by_path ? mem_printf("DEVPATH==\"%s/vfio-dev/*\"",
+				       place.path) :
 			    mem_printf("KERNELS==\"%s\"", dev->name);
 	strings_add(&lines, "# %s (%s)", dev->full_name, dev->name);
 	strings_add(&lines, "# Written by \"vfioctl persist\"; \"vfioctl forget %s\" removes it.",
-		    dev->name);
+		    o->by_path ? place.name : dev->name);
 	strings_add(&lines, "ACTION==\"add\", SUBSYSTEM==\"pci\", %s, ATTR{vendor}==\"0x%04x\", ATTR{device}==\"0x%04x\", ATTR{driver_override}=\"%s\"",
 		    match, dev->vendor, dev->device, o->driver);
 	if (o->owner || o->mode)
@@ -153,6 +177,9 @@ static int write_modules(void)
 static int persist(const struct device *dev, const struct persist_options *o)
 {
 	struct device **others = group_in_the_way(dev);
+	struct place place = place_of(dev);
+	const char *name = o->by_path ? place.name : dev->name;
+	const char *former = o->by_path ? dev->name : place.name;
 	char *text;
 
 	if (strcmp(dev->bus, "pci") || dev->bridge)
@@ -162,16 +189,17 @@ static int persist(const struct device *dev, const struct persist_options *o)
 		return EXIT_NO;
 	text = rule_text(dev, o);
 	if (o->dry_run) {
-		printf("# %s\n%s", rule_path(dev->name), text);
+		printf("# %s\n%s", rule_path(name), text);
 		return EXIT_SUCCESS;
 	}
-	if (write_file(rule_path(dev->name), text))
+	if (write_file(rule_path(name), text))
 		return EXIT_NO;
+	if (strcmp(former, name))
+		unlink(rule_path(former));
 	printf("%s: %s at every boot (%s)\n", dev->name, o->driver,
-	       rule_path(dev->name));
+	       rule_path(name));
 	for (; *others; others++)
-		if (*others != dev && !sysfs_exists("%s",
-						    rule_path((*others)->name)))
+		if (*others != dev && !has_rule(*others))
 			say_note("%s (%s) is of the same group: without it %s cannot be used",
 				 (*others)->name, (*others)->driver, dev->name);
 	return EXIT_SUCCESS;
@@ -255,6 +283,45 @@ static int run_persist(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+/* Remove a rule, if there is one: 0, 1 if there is none, or an error. */
+static int remove_rule(const char *name)
+{
+	if (!unlink(rule_path(name))) {
+		printf("%s: its own driver at the next boot\n", name);
+		return 0;
+	}
+	if (errno == ENOENT)
+		return 1;
+	say_error(name, geteuid() ? "run it as root" : NULL,
+		  "cannot remove %s: %s", rule_path(name), strerror(errno));
+	return -errno;
+}
+
+static int forget(const char *name)
+{
+	const struct device *dev;
+	int rc = 1, more;
+
+	/* Of a device that may be long gone */
+	if (!strchr(name, '/'))
+		rc = remove_rule(name);
+	if (rc < 0)
+		return EXIT_NO;
+	dev = rc ? device_find(name) : device_by_name(name);
+	if (!dev)
+		return rc ? EXIT_NO : EXIT_SUCCESS;
+	/* The same device, named in the other way */
+	more = remove_rule(dev->name);
+	if (more > 0)
+		more = remove_rule(place_of(dev).name);
+	if (more < 0)
+		return EXIT_NO;
+	if (!rc || !more)
+		return EXIT_SUCCESS;
+	return say_error(dev->name, "vfioctl unbind, for this boot",
+			 "there is no rule of \"vfioctl persist\" for it");
+}
+
 static int run_forget(int argc, char **argv)
 {
 	static const struct option options[] = { { 0 } };
@@ -264,29 +331,9 @@ static int run_forget(int argc, char **argv)
 		return say_usage("forget", NULL);
 	if (optind == argc)
 		return say_usage("forget", "name at least one device");
-	for (i = optind; i < argc; i++) {
-		const char *name = argv[i];
-
-		/* The device may be long gone. */
-		if (strchr(name, '/') || !sysfs_exists("%s", rule_path(name))) {
-			struct device *dev = device_find(name);
-
-			if (!dev) {
-				status = EXIT_NO;
-				continue;
-			}
-			name = dev->name;
-		}
-		if (unlink(rule_path(name))) {
-			status = say_error(name, errno == ENOENT ?
-					   "vfioctl unbind, for this boot" :
-					   "run it as root",
-					   "cannot remove %s: %s",
-					   rule_path(name), strerror(errno));
-			continue;
-		}
-		printf("%s: its own driver at the next boot\n", name);
-	}
+	for (i = optind; i < argc; i++)
+		if (forget(argv[i]))
+			status = EXIT_NO;
 	if (write_modules())
 		status = EXIT_NO;
 	return status;

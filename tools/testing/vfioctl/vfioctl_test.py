@@ -990,10 +990,19 @@ def persist(d):
     check("vfio-pci" in Path("/etc/modules-load.d/vfioctl.conf").read_text().split(), "the driver is not loaded at boot")
     bdf = d.pair[0]
     vfioctl("persist", "--by-path", bdf)
-    text = (rules / f"20-vfioctl-{bdf}.rules").read_text()
+    path = os.path.realpath(PCI / bdf)[4:]
+    # The port, and the function behind it
+    rule = rules / f"20-vfioctl-{path.split('/')[-2]}-{bdf[-4:]}.rules"
+    text = rule.read_text()
     pattern = re.search(r'DEVPATH=="(\S+)"', text).group(1)
-    check("*" in pattern and re.fullmatch(pattern.replace(".", r"\.").replace("*", "[^/]*"), os.path.realpath(PCI / bdf)[4:]), text)
-    sh("udevadm", "verify", "--no-style", str(rules / f"20-vfioctl-{bdf}.rules"))
+    check("??" in pattern and re.fullmatch(pattern.replace(".", r"\.").replace("?", "[^/]"), path), text)
+    sh("udevadm", "verify", "--no-style", str(rule))
+    # One rule for each, by the address or by the path
+    vfioctl("persist", bdf)
+    equal("rules", sorted(entry.name for entry in rules.glob("20-vfioctl-*")), [f"20-vfioctl-{name}.rules" for name in (d.nvme, bdf)])
+    vfioctl("persist", "--by-path", bdf)
+    check(rule.exists() and not (rules / f"20-vfioctl-{bdf}.rules").exists(), "there is a rule for the address, too")
+    vfioctl("persist", "--by-path", "--dry-run", d.nvme).says(f"20-vfioctl-{d.nvme}.rules")
     Path("/etc/driverctl.d").mkdir(exist_ok=True)
     (Path("/etc/driverctl.d") / f"pci-{d.edu}").write_text("pci-stub\n")
     vfioctl("persist", d.edu, status=1).says("driverctl gives it to pci-stub")
