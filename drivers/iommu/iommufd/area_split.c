@@ -179,9 +179,7 @@ static int iopt_try_split_area(struct io_pagetable *iopt,
 			      "unmap: cannot split at 0x%lx the mapping at 0x%lx-0x%lx",
 			      iova, area->node.start, area->node.last);
 	if (atomic_read(&area->num_keepers))
-		return refuse(iopt->refusal, -EBUSY,
-			      "unmap: a hardware queue works in the mapping at 0x%lx-0x%lx",
-			      area->node.start, area->node.last);
+		return iopt_refuse_kept(iopt, &area->node);
 	if (atomic_read(&area->num_accesses)) {
 		area->prevent_access = true;
 		*busy = area->node;
@@ -243,8 +241,8 @@ static void iopt_split_allow_access(struct io_pagetable *iopt,
  * hardly any program does that, and are split here if one does.
  *
  * Return: 0; or with nothing changed: -EINVAL if the area cannot be split there,
- * -EBUSY if hardware works on a queue in it, -EDEADLOCK if an access does not unpin,
- * -EINTR if the caller was killed, or -ENOMEM.
+ * -EADDRINUSE if hardware works on a queue in it, -EDEADLOCK if an access does not
+ * unpin, -EINTR if the caller was killed, or -ENOMEM.
  */
 int iopt_split_at(struct io_pagetable *iopt, unsigned long iova)
 {

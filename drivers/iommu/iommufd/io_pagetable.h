@@ -258,6 +258,14 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
 void iopt_clear(struct io_pagetable *iopt);
 
+int iopt_refuse_kept(struct io_pagetable *iopt, const struct iova_node *node);
+
+/* What users are told instead of what an unmap tells us */
+static inline int iopt_errno(int rc)
+{
+	return rc == -EADDRINUSE ? -EBUSY : rc;
+}
+
 int iopt_split_at(struct io_pagetable *iopt, unsigned long iova);
 int iopt_range_splits_area(struct io_pagetable *iopt, unsigned long iova,
 			   unsigned long last);

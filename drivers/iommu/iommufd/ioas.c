@@ -20,7 +20,7 @@ static int iommufd_ioas_empty(struct iommufd_object *obj)
 {
 	unsigned long unmapped;
 
-	return iopt_unmap_all(&to_ioas(obj)->iopt, &unmapped);
+	return iopt_errno(iopt_unmap_all(&to_ioas(obj)->iopt, &unmapped));
 }
 
 static void iommufd_ioas_destroy(struct iommufd_object *obj)

@@ -374,7 +374,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	if (rc)
-		return rc;
+		return iopt_errno(rc);
 
 	return put_user(unmapped, &user->length);
 }

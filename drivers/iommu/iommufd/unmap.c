@@ -23,6 +23,23 @@ static int iopt_refuse_split(struct io_pagetable *iopt, unsigned long start,
 		      start, last, node->start, node->last);
 }
 
+/**
+ * iopt_refuse_kept - refuse to remove or to change an area that hardware works in
+ * @iopt: the address space
+ * @node: of the area
+ *
+ * Users are told -EBUSY, see iopt_errno(); among us that is what goes by itself.
+ *
+ * Return: -EADDRINUSE.
+ */
+int iopt_refuse_kept(struct io_pagetable *iopt, const struct iova_node *node)
+{
+	refuse(iopt->refusal, -EBUSY,
+	       "unmap: a hardware queue works in the mapping at 0x%lx-0x%lx",
+	       node->start, node->last);
+	return -EADDRINUSE;
+}
+
 /*
  * Link the first areas in [start, last], if they can be taken over: as many as
  * go together. *end is the last IOVA of what was looked at.
@@ -53,9 +70,7 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
 				      "unmap: the mapping at 0x%lx-0x%lx is being made or removed by another thread",
 				      node->start, node->last);
 		if (atomic_read(&area->num_keepers))
-			return refuse(iopt->refusal, -EBUSY,
-				      "unmap: a hardware queue works in the mapping at 0x%lx-0x%lx",
-				      node->start, node->last);
+			return iopt_refuse_kept(iopt, node);
 		if (atomic_read(&area->num_accesses)) {
 			area->prevent_access = true;
 			in_use = true;
@@ -81,9 +96,9 @@ static int iopt_link_areas(struct io_pagetable *iopt, unsigned long start,
  * IOVA until they are unfilled and flushed. With @wait a signal is not looked at.
  *
  * Return: -ENOENT if a bound lies inside an area, -EBUSY if an area is being
- * made or removed by another call or must not be removed, -EAGAIN if accesses are
- * in the way; with nothing changed but prevent_access up to *end. Or -EINTR with
- * nothing changed.
+ * made or removed by another call, -EADDRINUSE if hardware works on a queue in
+ * one, -EAGAIN if accesses are in the way; with nothing changed but prevent_access
+ * up to *end. Or -EINTR with nothing changed.
  */
 static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
 			   unsigned long last, bool wait,
@@ -257,9 +272,9 @@ static int iopt_unmap_range(struct io_pagetable *iopt, unsigned long start,
  * or not at all, and so do more if no other call changes the range.
  *
  * Return: 0; -ENOENT if the range is empty or would split an area, -EBUSY if
- * another thread is making or removing an area in it or hardware works on a
- * queue in one, -EINTR if the caller was killed, -EDEADLOCK if an access does not
- * unpin, -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
+ * another thread is making or removing an area in it, -EADDRINUSE if hardware
+ * works on a queue in one, -EINTR if the caller was killed, -EDEADLOCK if an access
+ * does not unpin, -EINVAL if the length is 0, -EOVERFLOW if the range wraps.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
 	       unsigned long length, unsigned long *unmapped)
@@ -285,9 +300,9 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long iova,
  *
  * In batches, as iopt_unmap().
  *
- * Return: 0, -EBUSY if another thread is making or removing an area or hardware
- * works on a queue in one, -EINTR if the caller was killed, or -EDEADLOCK if an
- * access does not unpin.
+ * Return: 0, -EBUSY if another thread is making or removing an area, -EADDRINUSE
+ * if hardware works on a queue in one, -EINTR if the caller was killed, or
+ * -EDEADLOCK if an access does not unpin.
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
 {
@@ -299,7 +314,7 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
  * @iopt: the address space
  *
  * What is being mapped or unmapped is waited for; what comes later stays, and so
- * does what an access does not unpin.
+ * does what an access does not unpin, and from a queue of hardware's on.
  */
 void iopt_clear(struct io_pagetable *iopt)
 {
@@ -308,5 +323,5 @@ void iopt_clear(struct io_pagetable *iopt)
 
 	rc = iopt_unmap_range(iopt, 0, ULONG_MAX, true, &unmapped);
 	/* A driver that holds on to memory is not our own fault */
-	WARN_ON(rc && rc != -EDEADLOCK);
+	WARN_ON(rc && rc != -EDEADLOCK && rc != -EADDRINUSE);
 }

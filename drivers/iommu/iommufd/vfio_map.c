@@ -3,6 +3,7 @@
  * Map and unmap as type 1 does.
  */
 #include <linux/overflow.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <uapi/linux/iommufd.h>
 #include <uapi/linux/vfio.h>
@@ -120,8 +121,9 @@ static int iommufd_vfio_why_not_unmapped(struct io_pagetable *iopt,
 }
 
 /*
- * Unmap as type 1 does: nothing there is fine, and others are waited for. What
- * is gone before they are in the way counts, too.
+ * Unmap as type 1 does: nothing there is fine, and others are waited for, but not
+ * hardware that works on a queue. What is gone before they are in the way counts,
+ * too.
  */
 static int iommufd_vfio_unmap_range(struct io_pagetable *iopt,
 				    unsigned long iova, unsigned long last,
@@ -149,6 +151,7 @@ static int iommufd_vfio_unmap_range(struct io_pagetable *iopt,
 		if (rc != -EBUSY && !(rc == -ENOENT && splittable))
 			return rc;
 		rc = iommufd_vfio_wait_for_others(iopt);
+		cond_resched();
 	} while (!rc);
 	return rc;
 }
@@ -218,7 +221,8 @@ int iommufd_vfio_unmap_dma(struct iommufd_ctx *ictx, void __user *arg)
 			goto out_put;
 		}
 	}
-	rc = iommufd_vfio_unmap_range(&ioas->iopt, unmap.iova, last, &unmapped);
+	rc = iopt_errno(iommufd_vfio_unmap_range(&ioas->iopt, unmap.iova, last,
+						 &unmapped));
 	if (rc) {
 		/* The reason has been recorded already */
 		if (rc == -ENOENT)

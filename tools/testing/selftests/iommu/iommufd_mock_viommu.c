@@ -13,6 +13,7 @@
 #include "kselftest_harness.h"
 #include "../lib/fail_nth.h"
 #include "../lib/mock.h"
+#include "../lib/type1.h"
 #include "../lib/viommu.h"
 
 #define BASE	((__u64)MOCK_APERTURE_START)
@@ -576,6 +577,39 @@ TEST_F(viommu, hw_queue)
 	EXPECT_EQ(-EBUSY, ioas_unmap(self->fd, self->ioas, BASE, self->ps));
 	EXPECT_EQ(0, obj_destroy(self->fd, queue));
 	EXPECT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, self->ps));
+	EXPECT_EQ(0, obj_destroy(self->fd, self->viommu));
+}
+
+/*
+ * An unmap of type 1 waits for others who map and unmap, but not for hardware,
+ * which is there to stay
+ */
+static void refused_by_type1(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(viommu) *self, unsigned long type)
+{
+	__u64 size;
+	__u32 queue;
+
+	ASSERT_EQ(0, t1_set_iommu(self->fd, type));
+	ASSERT_EQ(0, t1_map(self->fd, self->buf, 2 * self->ps, BASE, T1_RW));
+	ASSERT_EQ(0, QUEUE(0, BASE, self->ps, &queue));
+	EXPECT_EQ(-EBUSY, t1_unmap(self->fd, BASE, 2 * self->ps));
+	EXPECT_TRUE(refusal_has(self->fd, "a hardware queue works in"));
+	EXPECT_EQ(-EBUSY, t1_unmap_all(self->fd, &size));
+	/* Only the first version would split it */
+	EXPECT_EQ(type == VFIO_TYPE1_IOMMU ? -EBUSY : -ENOENT,
+		  t1_unmap(self->fd, BASE, self->ps));
+	EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt, BASE,
+				    2 * self->ps, self->buf));
+	EXPECT_EQ(0, obj_destroy(self->fd, queue));
+	EXPECT_EQ(0, t1_unmap(self->fd, BASE, 2 * self->ps));
+}
+
+TEST_F(viommu, hw_queue_in_a_container)
+{
+	ASSERT_EQ(0, vfio_ioas(self->fd, IOMMU_VFIO_IOAS_SET, &self->ioas));
+	refused_by_type1(_metadata, self, VFIO_TYPE1v2_IOMMU);
+	refused_by_type1(_metadata, self, VFIO_TYPE1_IOMMU);
 	EXPECT_EQ(0, obj_destroy(self->fd, self->viommu));
 }
 
