@@ -20,6 +20,7 @@ HOME = BUILD / "fuzz"
 SOURCE = HERE.parent / "fuzz"
 DEVICES = ["edu", "pci-testdev", "edu", "pcie-root-port,id=port0,chassis=1,slot=1,x-speed=2_5", "nvme,bus=port0"]
 BEGIN = "fuzz: begin"		# of init, in the kernel's log
+STANDSTILL = 300		# seconds in which nothing happens, after which a kernel hangs; programs take seconds at most
 CURRENT_SIZE = 16384
 # The host's kernel would go on writing to the C library's restartable sequences, in address spaces of guest processes.
 NO_RSEQ = {"GLIBC_TUNABLES": "glibc.pthread.rseq=0"}
@@ -79,7 +80,9 @@ class Uml:
                                             stderr=subprocess.STDOUT, start_new_session=True,
                                             preexec_fn=follow_us(signal.SIGKILL),
                                             env=dict(os.environ, TMPDIR=str(scratch), **NO_RSEQ))
-        self.begin = time.monotonic()
+        self.begin = self.moved = time.monotonic()
+        self.seen = None
+        self.hung = False
 
     def stop(self):
         if self.process.poll() is None:
@@ -97,6 +100,13 @@ class Uml:
     def late(self):
         return time.monotonic() > self.begin + self.limit
 
+    def hangs(self):
+        """Has it stood still: no other program, and not a word? To be asked now and then."""
+        seen = (self.out / "current").read_bytes(), self.text("log"), self.text()
+        if seen != self.seen:
+            self.seen, self.moved = seen, time.monotonic()
+        return time.monotonic() > self.moved + STANDSTILL
+
     def problems(self):
         """After the end: what was wrong."""
         # User-mode Linux has a bug of its own in opening its console.
@@ -112,7 +122,8 @@ class Uml:
             if leaks:
                 found.append(f"kmemleak: {leaks} unreferenced objects (see kmemleak)")
         else:
-            found.append("ended without reporting back" if not self.late() else f"not finished after {self.limit} s")
+            found.append(f"hangs: nothing has happened for {STANDSTILL} s" if self.hung else
+                         "ended without reporting back" if not self.late() else f"not finished after {self.limit} s")
             keep_current(self.out)
         return found
 
@@ -137,6 +148,9 @@ def on_uml(arguments, texts, seeds, name, seconds, jobs):
                 told = time.monotonic()
                 for machine in machines:
                     say(f"{machine.out.name}: {machine.progress()}")
+                    if machine.process.poll() is None and machine.hangs():
+                        machine.hung = True
+                        machine.stop()
     finally:
         for machine in machines:
             machine.stop()
