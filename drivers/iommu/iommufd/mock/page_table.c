@@ -375,6 +375,10 @@ static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
 	return 0;
 }
 
+/*
+ * As the drivers of hardware do it: from leaf to leaf, and what it begins with is taken
+ * for the first IOVA of one.
+ */
 static int mock_read_and_clear_dirty(struct iommu_domain *domain,
 				     unsigned long iova, size_t size,
 				     unsigned long flags,
@@ -383,19 +387,27 @@ static int mock_read_and_clear_dirty(struct iommu_domain *domain,
 	struct mock_domain *mock = mock_domain_of(domain);
 	unsigned long index = iova / MOCK_IO_PAGE_SIZE;
 	unsigned long last = (iova + size - 1) / MOCK_IO_PAGE_SIZE;
-	void *slot;
 
 	if (!mock->track_dirty && dirty->bitmap)
 		return -EINVAL;
 
-	for (slot = xa_find(&mock->slots, &index, last, MOCK_DIRTY); slot;
-	     slot = xa_find_after(&mock->slots, &index, last, MOCK_DIRTY)) {
-		unsigned int n = mock_slot_leaf_slots(slot);
+	while (index <= last) {
+		void *slot = mock_slot_load(mock, index);
+		unsigned long head;
+		unsigned int n;
 
-		iommu_dirty_bitmap_record(dirty, mock_slot_iova(index),
-					  mock_slot_iova(n));
-		if (!(flags & IOMMU_DIRTY_NO_CLEAR))
-			xa_clear_mark(&mock->slots, index, MOCK_DIRTY);
+		/* SMMUv3's warns of what is not mapped */
+		if (MISUSE(!slot))
+			return -EINVAL;
+		n = mock_slot_leaf_slots(slot);
+		head = index - index % n;
+		if (xa_get_mark(&mock->slots, head, MOCK_DIRTY)) {
+			iommu_dirty_bitmap_record(dirty, mock_slot_iova(index),
+						  mock_slot_iova(n));
+			if (!(flags & IOMMU_DIRTY_NO_CLEAR))
+				xa_clear_mark(&mock->slots, head, MOCK_DIRTY);
+		}
+		index += n;
 	}
 	return 0;
 }
@@ -528,9 +540,12 @@ bool mock_domain_write(struct iommu_domain *domain, unsigned long iova)
 	if (!slot)
 		return false;
 	index -= index % mock_slot_leaf_slots(slot);
+	/* A flush between the two would leave it in the IOTLB, and so be lost */
+	xa_lock(&mock->slots);
 	if (!xa_get_mark(&mock->slots, index, MOCK_DIRTY_CACHED)) {
-		xa_set_mark(&mock->slots, index, MOCK_DIRTY);
-		xa_set_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
+		__xa_set_mark(&mock->slots, index, MOCK_DIRTY);
+		__xa_set_mark(&mock->slots, index, MOCK_DIRTY_CACHED);
 	}
+	xa_unlock(&mock->slots);
 	return true;
 }
