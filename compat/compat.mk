@@ -33,6 +33,11 @@ endif
 # The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap.
 ifneq ($(CONFIG_IOMMUFD_DRIVER),y)
 compat-config += IOMMUFD_DRIVERS_SILENT=y
+# What they find does widen the range that is to be flushed. With the page tables that drivers share in newer kernels only
+# what they clear does, which is too late.
+ifeq ($(wildcard $(srctree)/include/linux/generic_pt),)
+compat-config += IOMMUFD_DRIVERS_GATHER=y
+endif
 endif
 
 ifeq ($(CONFIG_DMA_SHARED_BUFFER),y)

@@ -10,6 +10,7 @@
 #include <linux/sizes.h>
 #include <uapi/linux/iommufd.h>
 
+#include "dirty_gather.h"
 #include "iommufd_private.h"
 
 /*
@@ -44,9 +45,13 @@ static int iommufd_dirty_read_entries(const struct dirty_read *read,
 	int rc;
 
 	iommu_dirty_bitmap_init(&dirty, read->bitmap, &gather);
-	rc = domain->dirty_ops->read_and_clear_dirty(domain, start,
-						     last - start + 1, flags,
-						     &dirty);
+	if (read->bitmap && read->hwpt->dirty_by_gather)
+		rc = iommufd_dirty_gather_read(domain, start, last, flags,
+					       &dirty);
+	else
+		rc = domain->dirty_ops->read_and_clear_dirty(domain, start,
+							     last - start + 1,
+							     flags, &dirty);
 	if ((flags & IOMMU_DIRTY_NO_CLEAR) || gather.start > gather.end)
 		return rc;
 	/*
@@ -98,6 +103,13 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 	return iommufd_dirty_read_entries(read, start, last, flags);
 }
 
+static unsigned long iommufd_dirty_step(const struct dirty_read *read)
+{
+	if (read->bitmap && read->hwpt->dirty_by_gather)
+		return iommufd_dirty_gather_max(read->hwpt->common.domain);
+	return DIRTY_STEP;
+}
+
 /* What is not an area has nothing to read, or is being made or removed */
 static int iommufd_dirty_read_next(struct dirty_read *read, unsigned long last)
 {
@@ -116,7 +128,8 @@ static int iommufd_dirty_read_next(struct dirty_read *read, unsigned long last)
 	}
 	/* Not step by step through what is not mapped: it may be all of 2^64 */
 	start = max(start, area->node.start);
-	last = min3(last, area->node.last, start | (DIRTY_STEP - 1));
+	last = min3(last, area->node.last,
+		    start | (iommufd_dirty_step(read) - 1));
 	/* Memory of a device is not migrated, and can be revoked any time */
 	if (area->pages->source == IOPT_PAGES_MMIO) {
 		read->next = last + 1;

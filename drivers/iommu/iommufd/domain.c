@@ -5,11 +5,17 @@
  */
 #include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/moduleparam.h>
 
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 #include "mock/hooks.h"
 #include "software_domain.h"
+
+static bool dirty_tracking = true;
+module_param(dirty_tracking, bool, 0644);
+MODULE_PARM_DESC(dirty_tracking,
+		 "Track what devices write also with IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER, and have to be asked page by page");
 
 static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
 					       struct iommu_domain *domain)
@@ -151,19 +157,41 @@ iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 }
 
 /**
- * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
+ * iommufd_dirty_by_gather - does the IOMMU driver of a device tell no bitmap what is dirty?
  * @dev: the device
  *
- * IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page
- * tables and do not report what they find. A bitmap from them would be
- * clean whatever the device wrote, which corrupts a migration silently.
+ * Drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page tables and
+ * do not report what they find. A bitmap from them would be clean whatever the
+ * device wrote, which corrupts a migration silently.
+ *
+ * Return: true if so, and then the bitmap is iommufd_dirty_gather_read()'s, for drivers
+ * that tell it enough.
+ */
+bool iommufd_dirty_by_gather(struct device *dev)
+{
+	if (iommufd_selftest_is_mock_dev(dev))
+		return iommufd_selftest_is_silent();
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_SILENT);
+}
+
+/* Do drivers tell a gather of all that is dirty, as dirty_gather.h wants it? */
+static bool iommufd_dirty_gather_suffices(struct device *dev)
+{
+	if (!READ_ONCE(dirty_tracking))
+		return false;
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_GATHER) ||
+	       iommufd_selftest_is_mock_dev(dev);
+}
+
+/**
+ * iommufd_dirty_tracking_supported - can dirty pages of a device be found?
+ * @dev: the device
  *
  * Return: true if so.
  */
 bool iommufd_dirty_tracking_supported(struct device *dev)
 {
-	if (IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_SILENT) &&
-	    !iommufd_selftest_is_mock_dev(dev))
+	if (iommufd_dirty_by_gather(dev) && !iommufd_dirty_gather_suffices(dev))
 		return false;
 	return device_iommu_capable(dev, IOMMU_CAP_DIRTY_TRACKING);
 }

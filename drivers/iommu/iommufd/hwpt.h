@@ -66,6 +66,8 @@ static inline struct iommufd_hwpt *to_hwpt(struct iommufd_object *obj)
  *                     ioas->mutex
  * @msi_cookie: the domain maps a window for software-managed MSI; under
  *              ioas->mutex
+ * @dirty_by_gather: its driver tells no bitmap what is dirty, see dirty_gather.h;
+ *                   constant
  * @dirty_tracking: the IOMMU notes what devices write; written under ioas->mutex
  *                  and the domains_rwsem of the IOVA map
  * @dirty_logged: it does so for ioas->dirty_log; under ioas->mutex
@@ -79,6 +81,7 @@ struct iommufd_hwpt_paging {
 	bool automatic;
 	bool enforce_coherency;
 	bool msi_cookie;
+	bool dirty_by_gather;
 	bool dirty_tracking;
 	bool dirty_logged;
 };
@@ -112,6 +115,7 @@ iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,
 struct iommu_domain *
 iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
 			    u32 flags, const struct iommu_user_data *user_data);
+bool iommufd_dirty_by_gather(struct device *dev);
 bool iommufd_dirty_tracking_supported(struct device *dev);
 
 /* hwpt_paging.c */

@@ -147,6 +147,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 	hwpt->common.paging = hwpt;
 	hwpt->common.pasid = flags & IOMMU_HWPT_ALLOC_PASID;
 	hwpt->item.nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->dirty_by_gather = iommufd_dirty_by_gather(dev);
 	hwpt->ioas = ioas;
 	rc = iommufd_object_hold(&ioas->obj);
 	if (rc) {

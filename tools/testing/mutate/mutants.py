@@ -214,6 +214,16 @@ F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "iommufd_dirty_read_entries", "\t\tiommu_flush_iotlb_all(domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "iommufd_dirty_read_step", "\tif (down_write_killable(&iopt->domains_rwsem))\n\t\treturn -EINTR;\n", "", None, f"{MOCK_HWPT}:dirty")
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = iommufd_dirty_read_range(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK_HWPT}:dirty", "iommu/dirty:on_again")
+uml("dirty-silent-is-believed", F, "iommufd_dirty_read_entries", "if (read->bitmap && read->hwpt->dirty_by_gather)", "if (0)", None, "iommu/dirty")
+G, K = IOMMUFD + "dirty_gather.c", "iommufd_dirty_gather"
+uml("dirty-cleared-before-reported", G, "dirty_report", "\tiova_bitmap_set(search->dirty->bitmap, start, last - start + 1);\n\tif", "\tif", K)
+uml("dirty-run-over-clean", G, "dirty_report", "if (!search->run || search->run_last + 1 != start) {", "if (!search->run) {", K)
+uml("dirty-last-run-stays", G, "iommufd_dirty_gather_read", "return dirty_clear_run(&search);", "return 0;", K)
+uml("dirty-large-where-seen", G, "dirty_report_large", "start = ALIGN_DOWN(start, size);\n", ";\n", K)
+uml("dirty-three-pages-are-two", G, "dirty_search_blocks", "pages <= 2", "pages <= 3", K)
+uml("dirty-look-clears", G, "dirty_search_blocks", "IOMMU_DIRTY_NO_CLEAR,\n", "0,\n", K)
+uml("dirty-any-size-is-believed", G, "dirty_report_large", "if (!is_power_of_2(size))", "if (0)", K)
+uml("dirty-parameter-ignored", IOMMUFD + "domain.c", "iommufd_dirty_gather_suffices", "if (!READ_ONCE(dirty_tracking))", "if (0)", None, "iommu/dirty:parameter")
 F = IOMMUFD + "access.c"
 uml("access-leaves-alignment", F, "iommufd_access_leave", "\t\tiopt_remove_pin_access(&ioas->iopt);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_alignment")
 uml("access-half-pinned", F, "iommufd_access_pin_areas", "\t\tiommufd_access_unpin_areas(iopt, start, iova - 1, keeps);\n", "\t\t;\n", None, f"{MOCK_ACCESS}:access_pin_across_mappings,access_pin_bad")

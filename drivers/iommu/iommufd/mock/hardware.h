@@ -94,6 +94,9 @@ bool mock_domain_suits(const struct iommu_domain *domain, struct device *dev);
 bool mock_domain_tracks_dirty(const struct iommu_domain *domain);
 bool mock_domain_write(struct iommu_domain *domain, unsigned long iova);
 
+void mock_record_silently(struct iommu_dirty_bitmap *dirty, unsigned long iova,
+			  unsigned long length);
+
 int mock_iopf_init(void);
 void mock_iopf_exit(void);
 int mock_iopf_enable(struct device *dev);

@@ -6,10 +6,16 @@
 #include <linux/device.h>
 #include <linux/fault-inject.h>
 #include <linux/minmax.h>
+#include <linux/moduleparam.h>
 
 #include "hooks.h"
 
 static unsigned int memory_limit = 65536;
+
+static bool mock_silent;
+module_param(mock_silent, bool, 0644);
+MODULE_PARM_DESC(mock_silent,
+		 "New page tables of the mock report nothing to bitmaps of dirty pages, as IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER");
 
 static DECLARE_FAULT_ATTR(fail_iommufd);
 static struct dentry *debugfs_root;
@@ -57,6 +63,16 @@ const struct device_type mock_device_type = {
 bool iommufd_selftest_is_mock_dev(struct device *dev)
 {
 	return dev->type == &mock_device_type;
+}
+
+/**
+ * iommufd_selftest_is_silent - does the mock IOMMU driver tell no bitmap what is dirty?
+ *
+ * Return: true if that holds for a page table that is allocated now.
+ */
+bool iommufd_selftest_is_silent(void)
+{
+	return READ_ONCE(mock_silent);
 }
 
 /**

@@ -29,6 +29,7 @@ struct iommufd_viommu_driver {
 extern const struct device_type mock_device_type;
 
 bool iommufd_selftest_is_mock_dev(struct device *dev);
+bool iommufd_selftest_is_silent(void);
 const struct iommufd_viommu_driver *
 iommufd_selftest_viommu_driver(struct device *dev);
 bool iommufd_should_fail(void);
@@ -39,6 +40,11 @@ void mock_hooks_init(const struct iommufd_viommu_driver *driver);
 void mock_hooks_exit(void);
 #else
 static inline bool iommufd_selftest_is_mock_dev(struct device *dev)
+{
+	return false;
+}
+
+static inline bool iommufd_selftest_is_silent(void)
 {
 	return false;
 }

@@ -13,6 +13,7 @@
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
+#include "hooks.h"
 #include "hardware.h"
 
 #define MOCK_SLOTS_PER_HUGE_PAGE 512
@@ -30,12 +31,14 @@
  * @domain: what the IOMMU core sees
  * @slots: a value per MOCK_IO_PAGE_SIZE of IOVA, see mock_slot_value()
  * @track_dirty: note what devices write to
+ * @silent: tell no bitmap of it
  * @only_writable: take no memory that devices may only read
  */
 struct mock_domain {
 	struct iommu_domain domain;
 	struct xarray slots;
 	bool track_dirty;
+	bool silent;
 	bool only_writable;
 };
 
@@ -375,6 +378,19 @@ static int mock_set_dirty_tracking(struct iommu_domain *domain, bool enabled)
 	return 0;
 }
 
+static void mock_record_dirty(struct mock_domain *mock,
+			      struct iommu_dirty_bitmap *dirty,
+			      unsigned long index, unsigned int nr_slots)
+{
+	unsigned long iova = mock_slot_iova(index);
+
+	if (mock->silent)
+		mock_record_silently(dirty, iova, mock_slot_iova(nr_slots));
+	else
+		iommu_dirty_bitmap_record(dirty, iova,
+					  mock_slot_iova(nr_slots));
+}
+
 /*
  * As the drivers of hardware do it: from leaf to leaf, and what it begins with is taken
  * for the first IOVA of one.
@@ -402,8 +418,7 @@ static int mock_read_and_clear_dirty(struct iommu_domain *domain,
 		n = mock_slot_leaf_slots(slot);
 		head = index - index % n;
 		if (xa_get_mark(&mock->slots, head, MOCK_DIRTY)) {
-			iommu_dirty_bitmap_record(dirty, mock_slot_iova(index),
-						  mock_slot_iova(n));
+			mock_record_dirty(mock, dirty, index, n);
 			if (!(flags & IOMMU_DIRTY_NO_CLEAR))
 				xa_clear_mark(&mock->slots, head, MOCK_DIRTY);
 		}
@@ -425,6 +440,7 @@ static struct mock_domain *mock_domain_alloc(bool huge)
 	if (!mock)
 		return ERR_PTR(-ENOMEM);
 	xa_init(&mock->slots);
+	mock->silent = iommufd_selftest_is_silent();
 	mock->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	mock->domain.ops = &mock_domain_ops;
 	mock->domain.pgsize_bitmap = MOCK_IO_PAGE_SIZE;

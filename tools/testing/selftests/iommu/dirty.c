@@ -2,10 +2,11 @@
 /*
  * Dirty tracking: nothing that a device wrote may ever be reported as clean.
  *
- * On the mock IOMMU driver, with large and with small pages; and that a real
- * IOMMU whose driver cannot report is not believed.
+ * On the mock IOMMU driver, with large and with small pages, and as it was built and as
+ * Debian builds IOMMU drivers; and that a real IOMMU that cannot report says so.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
@@ -23,6 +24,9 @@ PCI_BORROW(edu, pci_is_edu)
 /* What the mock calls a huge page */
 #define LARGE	(512 * MOCK_PAGE)
 #define KEEP	IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR
+/* Whether new tables of the mock report to no bitmap, and whether that is made up for */
+#define SILENT	"/sys/module/iommufd/parameters/mock_silent"
+#define TRACK	"/sys/module/iommufd/parameters/dirty_tracking"
 
 FIXTURE(dirty)
 {
@@ -42,10 +46,13 @@ FIXTURE(dirty)
 FIXTURE_VARIANT(dirty)
 {
 	bool large;
+	bool silent;
 };
 
 FIXTURE_VARIANT_ADD(dirty, small) {};
 FIXTURE_VARIANT_ADD(dirty, large) { .large = true };
+FIXTURE_VARIANT_ADD(dirty, small_silent) { .silent = true };
+FIXTURE_VARIANT_ADD(dirty, large_silent) { .large = true, .silent = true };
 
 FIXTURE_SETUP(dirty)
 {
@@ -56,9 +63,13 @@ FIXTURE_SETUP(dirty)
 	self->bits = SIZE / self->pg;
 	self->bytes = self->bits / 8;
 	MOCK_OPEN(self->fd);
+	if (variant->large)
+		hugetlb_reserve(SIZE >> 21);
 	self->mem = variant->large ? mem_hugetlb(SIZE) : mem_shared(SIZE);
 	if (self->mem == MAP_FAILED)
 		SKIP(return, "there are no huge pages");
+	if (file_write(SILENT, variant->silent ? "Y" : "N") && variant->silent)
+		SKIP(return, "the mock cannot be silent");
 	memset(self->mem, 1, SIZE);
 	self->pinned = pages_pinned();
 	self->mark = calloc(1, self->bytes);
@@ -79,6 +90,7 @@ FIXTURE_SETUP(dirty)
 FIXTURE_TEARDOWN(dirty)
 {
 	close(self->fd);
+	file_write(SILENT, "N");
 	if (self->pinned)
 		EXPECT_EQ(self->pinned, pages_pinned());
 }
@@ -386,6 +398,164 @@ TEST_F(dirty, against_maps)
 	EXPECT_EQ(0, mapper.rc);
 }
 
+/* As far as there can be differences: pages of which one in 2^@rarity is written */
+static void mark_pages(struct _test_data_dirty *self, unsigned int rarity)
+{
+	unsigned long i;
+
+	memset(self->mark, 0, self->bytes);
+	for (i = 0; i != self->bits; i++)
+		if (!(rand() >> 8 & ((1U << rarity) - 1)))
+			((unsigned char *)self->mark)[i / 8] |= 1 << i % 8;
+}
+
+/*
+ * Patterns at random, read from one table whose driver reports, and from another one
+ * of the same address space. Their bitmaps are the same, to the bit.
+ */
+TEST_F(dirty, as_reported)
+{
+	void *want = calloc(1, self->bytes);
+	unsigned long sum = 0;
+	struct mock_device dev;
+	unsigned int round;
+	__u32 reporting;
+	__u64 count;
+
+	ASSERT_NE(NULL, want);
+	/* In the second half there are small pages in any case */
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, SIZE));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->mem, SIZE / 2,
+				 BASE));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->mem + self->pg,
+				 SIZE / 2, BASE + SIZE / 2));
+	file_write(SILENT, "N");
+	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &reporting));
+	ASSERT_EQ(0, mock_attach_flags(self->fd, reporting, variant->large ?
+				       MOCK_FLAGS_DEVICE_HUGE_IOVA : 0, &dev));
+	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
+	ASSERT_EQ(0, set_dirty_tracking(self->fd, reporting, true));
+	srand(getpid());
+	TH_LOG("seed %d", getpid());
+
+	for (round = 0; round != 60; round++) {
+		unsigned int per_bit = 1 << rand() % 3;
+		unsigned long first = rand() % self->bits & -per_bit;
+		unsigned long n = (rand() % (self->bits - first) & -per_bit) +
+				  per_bit;
+		__u32 flags = rand() % 2 ? KEEP : 0;
+
+		mark_pages(self, round % 14);
+		ASSERT_EQ(0, mock_make_dirty(self->fd, self->hwpt, BASE, SIZE,
+					     self->pg, self->mark, &count));
+		ASSERT_EQ(0, mock_make_dirty(self->fd, reporting, BASE, SIZE,
+					     self->pg, self->mark, &count));
+		memset(want, 0, self->bytes);
+		memset(self->got, 0, self->bytes);
+		ASSERT_EQ(0, get_dirty_bitmap(self->fd, reporting,
+					      BASE + first * self->pg,
+					      n * self->pg, per_bit * self->pg,
+					      want, flags));
+		ASSERT_EQ(0, get_dirty_bitmap(self->fd, self->hwpt,
+					      BASE + first * self->pg,
+					      n * self->pg, per_bit * self->pg,
+					      self->got, flags));
+		ASSERT_EQ(0, memcmp(want, self->got, self->bytes)) {
+			TH_LOG("%lu pages from number %lu on, %u per bit, flags %x",
+			       n, first, per_bit, flags);
+		}
+		sum += count_bits(want, self->bits);
+	}
+	EXPECT_LT(10000, sum);
+	free(want);
+}
+
+/* What threads that are the device have written, as many times, and what was copied */
+struct writer {
+	struct _test_data_dirty *self;
+	atomic_uint *version;
+	atomic_bool *over;
+	unsigned int seed;
+	int rc;
+};
+
+static void *write_thread(void *arg)
+{
+	struct writer *writer = arg;
+	struct _test_data_dirty *self = writer->self;
+	unsigned int k;
+
+	while (!writer->rc && !*writer->over) {
+		unsigned long first = rand_r(&writer->seed) %
+				      (self->bits / 64) * 64;
+		__u64 mark = 0, count;
+
+		for (k = rand_r(&writer->seed) % 8; k != 8; k++)
+			mark |= 1ULL << rand_r(&writer->seed) % 64;
+		for (k = 0; k != 64; k++)
+			if (mark >> k & 1)
+				atomic_fetch_add(&writer->version[first + k],
+						 1);
+		writer->rc = mock_make_dirty(self->fd, self->hwpt,
+					     BASE + first * self->pg,
+					     64 * self->pg, self->pg, &mark,
+					     &count);
+	}
+	return NULL;
+}
+
+/* A migration: what is reported as dirty is copied, and in the end all is as it was written */
+TEST_F(dirty, migration)
+{
+	atomic_uint *version = calloc(self->bits, sizeof(*version));
+	unsigned int *copy = calloc(self->bits, sizeof(*copy));
+	unsigned long i, bits = 0;
+	atomic_bool over = false;
+	struct writer writer[3];
+	pthread_t thread[3];
+	unsigned int t, round;
+
+	ASSERT_TRUE(version && copy);
+	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
+	for (t = 0; t != 3; t++) {
+		writer[t] = (struct writer){
+			.self = self,
+			.version = version,
+			.over = &over,
+			.seed = getpid() + t,
+		};
+		ASSERT_EQ(0, pthread_create(&thread[t], NULL, write_thread,
+					    &writer[t]));
+	}
+	for (round = 0; round != 30; round++) {
+		long n;
+
+		/* The guest is stopped before the last one */
+		if (round == 29) {
+			over = true;
+			for (t = 0; t != 3; t++) {
+				pthread_join(thread[t], NULL);
+				EXPECT_EQ(0, writer[t].rc);
+			}
+		}
+		n = read_pages(self, 0, self->bits, 0);
+		ASSERT_LE(0, n);
+		bits += n;
+		for (i = 0; i != self->bits; i++)
+			if (bit_is_set(self->got, i))
+				copy[i] = version[i];
+	}
+	for (i = 0; i != self->bits; i++)
+		ASSERT_EQ(version[i], copy[i]) {
+			TH_LOG("page %lu", i);
+		}
+	TH_LOG("%lu pages copied", bits);
+	EXPECT_LT(100, bits);
+	free(version);
+	free(copy);
+}
+
 TEST_F(dirty, fail_nth)
 {
 	struct fail_nth nth;
@@ -507,6 +677,40 @@ TEST_F(dirty, container_cut)
 	EXPECT_EQ(variant->large ? 0 : -EAGAIN,
 		  t1_unmap(self->fd, BASE, LARGE));
 	EXPECT_EQ(n, read_pages(self, 0, self->bits, KEEP));
+}
+
+/* Whether a driver that does not report is to be asked page by page can be chosen */
+TEST(parameter)
+{
+	struct mock_device dev;
+	struct iommu_hw_info info;
+	__u32 ioas, hwpt;
+	int fd;
+
+	MOCK_OPEN(fd);
+	if (file_write(SILENT, "Y"))
+		SKIP(return, "the mock cannot be silent");
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, mock_attach(fd, ioas, &dev));
+	ASSERT_EQ(0, file_write(TRACK, "N"));
+	EXPECT_EQ(0, get_hw_info(fd, dev.idev, NULL, 0, &info));
+	EXPECT_EQ(0, info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
+	EXPECT_EQ(-EOPNOTSUPP, hwpt_alloc(fd, dev.idev, ioas,
+					  IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+					  &hwpt));
+	EXPECT_EQ(0, file_write(TRACK, "Y"));
+	EXPECT_EQ(0, get_hw_info(fd, dev.idev, NULL, 0, &info));
+	EXPECT_TRUE(info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
+	EXPECT_EQ(0, hwpt_alloc(fd, dev.idev, ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+
+	/* A driver that reports is not concerned */
+	EXPECT_EQ(0, file_write(SILENT, "N"));
+	EXPECT_EQ(0, file_write(TRACK, "N"));
+	EXPECT_EQ(0, hwpt_alloc(fd, dev.idev, ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_EQ(0, file_write(TRACK, "Y"));
+	close(fd);
 }
 #endif
 
