@@ -5,7 +5,9 @@
  * says what it has seen.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kselftest_harness.h"
 #include "../lib/pasid_testdev.h"
@@ -19,6 +21,7 @@
 #define PAGES		(TABLES + 4)
 /* In what the device asks for */
 #define IOVA		0x7000abcde000UL
+#define ROUNDS		256	/* of what is timed; even */
 #define CONTENT(n)	(0x1111111111111111ULL * ((n) + 1))
 
 FIXTURE(nested) {
@@ -295,6 +298,64 @@ TEST_F(nested, replace)
 	EXPECT_EQ(PT_TYPE_SECOND, pt_get(&self->d, PT_TABLE_TYPE));
 	EXPECT_EQ(0, obj_destroy(fd, other));
 	printf("# replaced by another table of ours, and by the parent: the device sees what these say\n");
+}
+
+static __u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const __u64 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void print_times(const char *what, __u64 *ns, unsigned int count)
+{
+	qsort(ns, count, sizeof(*ns), compare);
+	printf("# %s takes %.1f us in the middle of %u, %.1f us at most\n",
+	       what, ns[count / 2] / 1000.0, count, ns[count - 1] / 1000.0);
+}
+
+/*
+ * What a hypervisor does for each change of its guest's tables: the device moves to
+ * another one, back and forth, and sees each; a page is invalidated, and it sees
+ * the change.
+ */
+TEST_F(nested, hot_paths)
+{
+	static __u64 replace[ROUNDS], invalidation[ROUNDS];
+	__u32 other, tables[2];
+	unsigned int i;
+	__u64 val;
+
+	attach(_metadata, self);
+	ASSERT_EQ(0, alloc_nested(self, 48, &other));
+	tables[0] = other;
+	tables[1] = self->hwpt;
+	for (i = 0; i != ROUNDS; i++) {
+		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(i % 4), true));
+		replace[i] = now_ns();
+		ASSERT_EQ(0, cdev_attach_to(self->d.vp.fd, tables[i % 2]));
+		replace[i] = now_ns() - replace[i];
+		ASSERT_EQ(PT_DONE, load(self, IOVA, &val));
+		ASSERT_EQ(CONTENT(i % 4), val);
+	}
+	for (i = 0; i != ROUNDS; i++) {
+		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(i % 4), true));
+		invalidation[i] = now_ns();
+		ASSERT_EQ(0, invalidate(self, IOVA, 1));
+		invalidation[i] = now_ns() - invalidation[i];
+		ASSERT_EQ(PT_DONE, load(self, IOVA, &val));
+		ASSERT_EQ(CONTENT(i % 4), val);
+	}
+	print_times("ATTACH from one nested table to another", replace, ROUNDS);
+	print_times("HWPT_INVALIDATE of one page", invalidation, ROUNDS);
 }
 
 TEST_F(nested, order_of_destruction)
