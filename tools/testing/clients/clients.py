@@ -16,13 +16,14 @@ import charge
 import dpdk_cases
 import linux_cases
 import machine
+import nested_cases
 import qemu
 import qemu_cases
 from machine import PATIENCE, Missing, Wrong
 
 CASES = {**qemu_cases.CASES, **linux_cases.CASES, **dpdk_cases.CASES}
 # Of other machines than the usual one
-OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES}
+OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES, **nested_cases.CASES}
 LIMIT = 300 * PATIENCE		# seconds for a case
 
 

@@ -42,15 +42,19 @@ def kernel():
     raise Missing("not on the stock kernel")
 
 
-def initramfs(folder):
-    """Busybox, two drivers and a program."""
+def initramfs(folder, program=PROGRAM, modules=MODULES, files=()):
+    """Busybox, some modules, a program, and what else it takes."""
     root = folder / "root"
     for name in ("bin", "dev", "proc", "sys", "modules"):
         (root / name).mkdir(parents=True)
     shutil.copy("/usr/bin/busybox", root / "bin/busybox")
-    shutil.copy(HERE / PROGRAM, root / "init")
+    shutil.copy(HERE / program, root / "init")
+    for file in files:
+        place = root / str(file).lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
     order = []
-    for module in MODULES:
+    for module in modules:
         shown = subprocess.run(["modprobe", "--show-depends", module], check=True, stdout=subprocess.PIPE, text=True)
         for line in shown.stdout.splitlines():
             words = line.split()

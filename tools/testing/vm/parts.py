@@ -274,6 +274,8 @@ def clients(results, part, run):
     newer = options.get("newer_qemu")
     if not has_emulator(results, iommu, newer):
         return
+    if options.get("selftests"):
+        build.userspace()
     if newer:
         command = ["sh", "-c", f'PATH={inside(debian.newer_qemu())}/bin:$PATH exec "$@"', "sh", *command]
     result = guest.boot_once(guest.Options(

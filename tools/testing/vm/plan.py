@@ -54,10 +54,10 @@ MODELS = {
 }
 # What takes a device of our own to show, see tools/testing/pasid-testdev; nothing may be skipped there.
 PROOFS = {
-    "intel-pasid": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_fault"), ("iommu", "iommufd_example_pasid"),
-                    ("iommu", "iommufd_example_fault")],
-    "intel-pasid-second": [("vfio", "vfio_pci_pasid")],
-    "intel-nested": [("vfio", "vfio_pci_nested"), ("iommu", "iommufd_example_nested")],
+    "intel-pasid": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_fault"), ("vfio", "vfio_pci_walk"),
+                    ("iommu", "iommufd_example_pasid"), ("iommu", "iommufd_example_fault")],
+    "intel-pasid-second": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_walk")],
+    "intel-nested": [("vfio", "vfio_pci_nested"), ("vfio", "vfio_pci_walk"), ("iommu", "iommufd_example_nested")],
 }
 # What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
 # and on the debug kernel devices whose configuration space is like that of others.
@@ -107,11 +107,14 @@ CLIENT_RUNS = {
     "intel-nointremap": ("intel-nointremap", CLIENT_FEW, ["qemu unsafe interrupts"], {}),
     "amd": ("amd-remap", CLIENT_FEW, ["qemu iommufd", "qemu group", "dpdk iova as va"], {}),
     "newer": ("intel", CLIENT_FEW, NEWER_CASES, {"newer_qemu": True}),
+    # Our own device, see PROOFS
+    "nested": ("intel-nested", ["pasid-testdev", "edu"], ["nested *"],
+               {"newer_qemu": True, "smp": 1, "selftests": True}),
     "none": ("none", CLIENT_FEW, ["dpdk no iommu"], {"taint": "U"}),
 }
 
 # About how long each takes
-CLIENT_RUN_SECONDS = {**dict.fromkeys(CLIENT_RUNS, 60), "qemu": 300, "dpdk": 250}
+CLIENT_RUN_SECONDS = {**dict.fromkeys(CLIENT_RUNS, 60), "qemu": 300, "dpdk": 250, "nested": 100}
 CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
 
 # The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
