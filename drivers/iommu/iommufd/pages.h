@@ -11,6 +11,7 @@
 #include "pfn_store.h"
 
 struct file;
+struct folio;
 struct iommufd_mmio;
 struct iopt_domain;
 struct iopt_gather;
@@ -176,6 +177,10 @@ static inline void iopt_pages_put(struct iopt_pages *pages)
 
 void iopt_explain_fault(const struct iopt_pages *pages, unsigned long index,
 			unsigned long last, int error, struct refusal *refusal);
+
+int iopt_pin_each_page(struct folio *folio, unsigned long npages);
+unsigned long iopt_pin_hugetlb(struct iopt_pages *pages, unsigned long index,
+			       unsigned long last);
 
 int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		   struct refusal *refusal);

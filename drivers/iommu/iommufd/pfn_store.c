@@ -51,8 +51,8 @@ void pfn_store_init(struct pfn_store *store, unsigned long npages)
 		xa_init_flags(&store->chunks, XA_FLAGS_ACCOUNT);
 }
 
-/* Chunks to forget before others get the processor */
-#define FORGET_CHUNKS 128
+/* Chunks to store or to forget before others get the processor */
+#define STEP_CHUNKS 128
 
 /**
  * pfn_store_destroy - free all memory of a store
@@ -72,7 +72,7 @@ void pfn_store_destroy(struct pfn_store *store)
 	xa_for_each(&store->chunks, index, entry) {
 		if (!xa_is_value(entry))
 			kfree(entry);
-		if (!(++n % FORGET_CHUNKS))
+		if (!(++n % STEP_CHUNKS))
 			cond_resched();
 	}
 	xa_destroy(&store->chunks);
@@ -212,6 +212,8 @@ int pfn_store_set_run(struct pfn_store *store, unsigned long index,
 		index += n;
 		pfn += n;
 		npages -= n;
+		if (!(index % (PFN_CHUNK_SIZE * STEP_CHUNKS)))
+			cond_resched();
 	}
 	return 0;
 }
@@ -406,7 +408,7 @@ void pfn_store_forget(struct pfn_store *store, unsigned long index,
 		if (end == ULONG_MAX)
 			break;
 		index = end + 1;
-		if (!(index % (PFN_CHUNK_SIZE * FORGET_CHUNKS)))
+		if (!(index % (PFN_CHUNK_SIZE * STEP_CHUNKS)))
 			cond_resched();
 	}
 }

@@ -27,6 +27,16 @@
  */
 #define PIN_PAGES 256
 
+/**
+ * struct iopt_pin_pace - how to go on with user memory
+ * @step: how many pages to pin at once
+ * @hugetlb: the page before is of hugetlbfs
+ */
+struct iopt_pin_pace {
+	unsigned int step;
+	bool hugetlb;
+};
+
 /* The same for folios of a file, three times what the page cache gives at once */
 #define PIN_FOLIOS 93
 
@@ -56,25 +66,6 @@ static bool iopt_next_unused(struct iopt_pages *pages, unsigned long *index,
 	user = interval_tree_iter_first(&pages->users, *index, last);
 	*hole_last = user ? user->start - 1 : last;
 	return true;
-}
-
-/*
- * memfd_pin_folios() pins a folio once, whatever part of it is wanted. Each index
- * gets a pin of its own, as from get_user_pages(): if only a part has users and a
- * hole is punched, the file may get another folio for the rest.
- */
-static int iopt_pin_each_page(struct folio *folio, unsigned long npages)
-{
-	int more = npages - 1;
-
-	if (!more)		/* Always so if it is not a large folio */
-		return 0;
-	if (folio_ref_count(folio) > INT_MAX / 2 - more)
-		return -ENOMEM;
-	folio_ref_add(folio, more);
-	atomic_add(more, &folio->_pincount);
-	mod_node_page_state(folio_pgdat(folio), NR_FOLL_PIN_ACQUIRED, more);
-	return 0;
 }
 
 /* Pages to unpin before others get the processor, and those of large folios */
@@ -204,9 +195,13 @@ static long iopt_pin_user_batch(struct iopt_pages *pages, unsigned long index,
 }
 
 /*
- * Store the pages that a folio of the file has from @index on, and turn its pin
- * into one for each of them. Return their number, or an errno: -EFAULT if the
- * folio is not at @index any more, because the file has changed.
+ * Store the pages that a folio of the file has from @index on. Return their
+ * number, or an errno: -EFAULT if the folio is not at @index any more, because the
+ * file has changed.
+ *
+ * memfd_pin_folios() pins a folio once, whatever part of it is wanted. Each index
+ * gets a pin of its own, as from get_user_pages(): if only a part has users and a
+ * hole is punched, the file may get another folio for the rest.
  */
 static long iopt_store_folio(struct iopt_pages *pages, struct folio *folio,
 			     unsigned long index, unsigned long last)
@@ -254,16 +249,45 @@ static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 }
 
 /*
- * How many pages of user memory to pin after @page: many, if it is of a huge page
- * that the page table has one entry for.
+ * How to go on with user memory after @page: many pages at once, if it is of a huge
+ * page that the page table has one entry for.
  */
-static unsigned int iopt_pin_step(struct page *page, unsigned int max)
+static void iopt_pin_set_pace(struct iopt_pin_pace *pace, struct page *page,
+			      unsigned int max)
 {
 	struct folio *folio = page_folio(page);
 
+	pace->hugetlb = folio_test_hugetlb(folio);
 	if (folio_test_large(folio) && folio_entire_mapcount(folio))
-		return max;
-	return min(max, PIN_PAGES);
+		pace->step = max;
+	else
+		pace->step = min(max, PIN_PAGES);
+}
+
+/* Pin some indices from @index on. Return how many, or an errno */
+static long iopt_pin_batch(struct iopt_pages *pages, unsigned long index,
+			   unsigned long last, void **batch, unsigned int max,
+			   struct iopt_pin_pace *pace)
+{
+	long n;
+
+	if (iommufd_should_fail())
+		return -EFAULT;
+	if (pages->source == IOPT_PAGES_FILE)
+		return iopt_pin_file_batch(pages, index, last,
+					   (struct folio **)batch,
+					   min(max, PIN_FOLIOS));
+	if (pace->hugetlb) {
+		n = iopt_pin_hugetlb(pages, index, last);
+		if (n)
+			return n;
+	}
+	n = iopt_pin_user_batch(pages, index,
+				min(last - index + 1, pace->step),
+				(struct page **)batch);
+	if (n > 0 && n <= last - index)
+		iopt_pin_set_pace(pace, batch[n - 1], max);
+	return n;
 }
 
 /* Pin indices that have no user yet. All or nothing */
@@ -271,7 +295,7 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			  unsigned long last, void **batch, unsigned int max,
 			  struct refusal *refusal)
 {
-	unsigned int step = min(max, PIN_PAGES);
+	struct iopt_pin_pace pace = { .step = min(max, PIN_PAGES) };
 	unsigned long index = start;
 	long n;
 	int rc;
@@ -281,21 +305,10 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 		return rc;
 
 	while (index <= last) {
-		if (iommufd_should_fail())
-			n = -EFAULT;
-		else if (pages->source == IOPT_PAGES_FILE)
-			n = iopt_pin_file_batch(pages, index, last,
-						(struct folio **)batch,
-						min(max, PIN_FOLIOS));
-		else
-			n = iopt_pin_user_batch(pages, index,
-						min(last - index + 1, step),
-						(struct page **)batch);
+		n = iopt_pin_batch(pages, index, last, batch, max, &pace);
 		if (n > 0) {
 			index += n;
 			pages->npinned += n;
-			if (index <= last && pages->source == IOPT_PAGES_USER)
-				step = iopt_pin_step(batch[n - 1], max);
 		}
 		if (n < 0 || (index <= last && fatal_signal_pending(current))) {
 			rc = n < 0 ? n : -EINTR;

@@ -28,6 +28,9 @@
 #ifndef MAP_HUGE_2MB
 #define MAP_HUGE_2MB (21 << 26)
 #endif
+#ifndef MAP_HUGE_1GB
+#define MAP_HUGE_1GB (30 << 26)
+#endif
 #define MiB 0x100000ul
 #define GiB 0x40000000ul
 
@@ -184,8 +187,9 @@ static inline int be_unmap(struct ctx *c, uint64_t iova, size_t len)
  *         split_huge_pages; plain address-order faults where that is missing);
  * frag4k: order-0 pages faulted in a scattered order, neighbours not contiguous
  */
-enum mk { M_4K, M_THP, M_HUGETLB, M_FRAG };
-static const char *const mkname[] = { "anon4k", "thp", "hugetlb2m", "frag4k" };
+enum mk { M_4K, M_THP, M_HUGETLB, M_FRAG, M_GIGANTIC };
+static const char *const mkname[] = { "anon4k", "thp", "hugetlb2m", "frag4k",
+				      "hugetlb1g" };
 
 static inline long smaps_hugekb(void *p)
 {
@@ -210,10 +214,10 @@ static inline void *mem_alloc(enum mk k, size_t sz)
 {
 	char *p;
 
-	if (k == M_HUGETLB) {
+	if (k == M_HUGETLB || k == M_GIGANTIC) {
 		p = mmap(NULL, sz, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
-				 MAP_HUGE_2MB,
+				 (k == M_HUGETLB ? MAP_HUGE_2MB : MAP_HUGE_1GB),
 			 -1, 0);
 		if (p == MAP_FAILED)
 			return NULL;

@@ -85,6 +85,35 @@ static void t_bulk(enum mk k)
 	munmap(p, SZ);
 }
 
+/* One page of 1 GiB, whatever else the size is */
+static void t_gigantic(void)
+{
+	uint64_t m[64], u[64];
+	struct ctx c;
+	void *p = mem_alloc(M_GIGANTIC, GiB);
+
+	if (!p) {
+		left_out("map_hugetlb1g", "no memory");
+		return;
+	}
+	be_open(&c);
+	for (int i = -1; i < reps; i++) {
+		uint64_t t0 = now(), t1;
+
+		OK(be_map(&c, GiB, p, GiB));
+		t1 = now();
+		OK(be_unmap(&c, GiB, GiB));
+		if (i < 0)
+			continue;
+		m[i] = t1 - t0;
+		u[i] = now() - t1;
+	}
+	be_close(&c);
+	report("map_hugetlb1g", m, reps, GiB, 0);
+	report("unmap_hugetlb1g", u, reps, GiB, 0);
+	munmap(p, GiB);
+}
+
 static void t_openclose(void)
 {
 	uint64_t o[64], cl[64];
@@ -630,7 +659,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
-				"tests: null open anon4k frag4k thp hugetlb lat0 lat1e3 lat1e5 copy attach second threads file trace nested\n",
+				"tests: null open anon4k frag4k thp hugetlb gigantic lat0 lat1e3 lat1e5 copy attach second threads file trace nested\n",
 				argv[0]);
 			return 2;
 		}
@@ -673,6 +702,8 @@ int main(int argc, char **argv)
 		t_bulk(M_THP);
 	if (want("hugetlb"))
 		t_bulk(M_HUGETLB);
+	if (want("gigantic"))
+		t_gigantic();
 	if (want("lat0"))
 		t_lat(0);
 	if (want("lat1e3"))

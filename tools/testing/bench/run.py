@@ -41,9 +41,11 @@ SETS = {
 # title, metric of iommu_bench, per what, the most that it may cost on the lean kernel
 ROWS = [
     ("map THP", "map_thp", "page", 15),
-    ("map hugetlb 2M", "map_hugetlb2m", "page", 15),
+    ("map hugetlb 2M", "map_hugetlb2m", "page", 6),
+    ("map hugetlb 1G", "map_hugetlb1g", "page", 1.2),
     ("unmap THP", "unmap_thp", "page", 4),
     ("unmap hugetlb 2M", "unmap_hugetlb2m", "page", 4),
+    ("unmap hugetlb 1G", "unmap_hugetlb1g", "page", 4),
     ("map 4K, contiguous", "map_anon4k", "page", 230),
     ("unmap 4K, contiguous", "unmap_anon4k", "page", 120),
     ("map 4K, scattered", "map_frag4k", "page", 800),
@@ -81,7 +83,7 @@ LATENCY_ROWS += [
     ("kill who waits to map", "kill_waiting_map_frag4k", "call", 1000000),
 ]
 
-TESTS = "null,open,anon4k,frag4k,thp,hugetlb,lat0,lat1e5,copy,attach,second,file"
+TESTS = "null,open,anon4k,frag4k,thp,hugetlb,gigantic,lat0,lat1e5,copy,attach,second,file"
 LATENCY_TESTS = "none,anon4k,frag4k,thp,hugetlb,areas,kill"
 
 # What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
@@ -145,8 +147,8 @@ def measure(column, choice, out, args):
         load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
     opts = guest.Options(
         command=["bash", "-c", SCRIPT, program(args.latency), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
-        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="3G", timeout=args.timeout, name=f"bench-{column}",
-        out=out, append="no_timer_check tsc=reliable", kmemleak=False)
+        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="4G", timeout=args.timeout, name=f"bench-{column}",
+        out=out, append="no_timer_check tsc=reliable hugepagesz=1G hugepages=1", kmemleak=False)
     if guest.run_guest(opts):
         raise Fail(f"{column} was not measured")
     done.write_text(wanted)

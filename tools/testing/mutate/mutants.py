@@ -105,6 +105,12 @@ uml("file-error-keeps-folio", IOMMUFD + "pin.c", "iopt_pin_file_batch", "\t\t\tu
 uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{MAP}:map_file_then_seal")
 uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MAP}:map_file_read_only")
 uml("fill-error-stays-mapped", IOMMUFD + "fill.c", "iopt_fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
+F = IOMMUFD + "pin_hugetlb.c"
+MOCK_HUGETLB = "iommu/iommufd_mock_hugetlb"
+stock("hugetlb-one-pin", F, "iopt_pin_each_page", "\tatomic_add(more, &folio->_pincount);\n", "", f"{MOCK_HUGETLB}:pins_each_page", f"{MOCK_FILE}:file_hugetlb")
+stock("hugetlb-as-first-page", F, "iopt_pin_hugetlb_folio", "skip = folio_page_idx(folio, page);", "skip = 0;", f"{MOCK_HUGETLB}:pins_each_page")
+stock("hugetlb-past-its-mapping", F, "iopt_pin_hugetlb", "vma && is_vm_hugetlb_page(vma)", "vma", f"{MOCK_HUGETLB}:neighbours")
+debug("hugetlb-store-error-keeps-pin", F, "iopt_pin_hugetlb_folio", "\tunpin_user_page(page);\n", "", f"{MOCK_FAIL}:map_hugetlb")
 uml("unpin-not-last", IOMMUFD + "access_pin.c", "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
 F = IOMMUFD + "translate.c"
 uml("flush-larger-than-can-be", F, "iopt_gather_flush", "unlikely(iopt_gather_is_large(gather))", "false", "iommufd_translate")

@@ -83,6 +83,35 @@ TEST_F(fail, map)
 	EXPECT_SWEPT(&self->nth);
 }
 
+/* What a pin by folio needs may fail without an error: there is another way */
+TEST_F(fail, map_hugetlb)
+{
+	const size_t size = 4 * SZ_2M;
+	char *mem;
+	int rc;
+
+	hugetlb_reserve(8);
+	mem = mem_hugetlb(size);
+	if (mem == MAP_FAILED)
+		SKIP(return, "no hugetlb pages");
+	while (fail_nth_next(&self->nth)) {
+		rc = fail_nth_run(&self->nth,
+				  ioas_map_at(self->fd, self->ioas, mem, size,
+					      BASE));
+		EXPECT_FAIL_NTH(&self->nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, mock_check_map(self->fd, self->dev.hwpt,
+						    BASE, size, mem));
+		EXPECT_EQ(rc ? -ENOENT : 0, ioas_unmap(self->fd, self->ioas,
+						       BASE, size));
+		ASSERT_EQ(self->pinned, pages_pinned()) {
+			TH_LOG("round %u leaks", self->nth.n);
+		}
+	}
+	EXPECT_SWEPT(&self->nth);
+	munmap(mem, size);
+}
+
 TEST_F(fail, map_file)
 {
 	int memfd = memfd_new(self->size, 0), rc;
