@@ -234,7 +234,7 @@ def boot(disk, root, kernel, append="", timeout=900):
         unpacked = root / f"boot/vmlinuz-{kernel}"
     return guest.boot_once(guest.Options(
         disk=disk, image=unpacked, initramfs=root / f"boot/initrd.img-{kernel}", modules=False,
-        devices=["edu", "edu", "nvme"], memory="1G", append=f"vfio_iommu_type1.disable_hugepages=1 {append}",
+        devices=["edu", "edu", "nvme", "e1000e"], memory="1G", append=f"vfio_iommu_type1.disable_hugepages=1 {append}",
         timeout=timeout, name=f"check-{disk.parent.name}"))
 
 
@@ -386,6 +386,7 @@ def with_libvirt():
         debs = package.build(place="deb-libvirt")
         repository(root, debs)
         apt(root, "install", "iommufd-vfio-dkms", "vfioctl")
+        (root / "etc/hosts").write_text("127.0.1.1 vm\n")	# Nobody else can say, and libvirt asks
         shutil.copy(HERE / "guest" / system.PROGRAM, root / "usr/local/sbin")
         yield "the examples", examples(debs, root / "usr/local/bin")
         run(["rm", "-rf", "--one-file-system", debs])
