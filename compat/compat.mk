@@ -3,6 +3,13 @@
 # What an external build has to bring along: a configuration that the kernel's own lacks, our headers before the
 # kernel's, and what differs between kernels. README in this directory says how.
 
+# Modules of the kernel's own are left alone for ours, which depmod finds in updates/. What is built in cannot be.
+compat-builtin := $(strip $(foreach c,IOMMUFD VFIO VFIO_PCI_CORE VFIO_PCI VFIO_MDEV,$(if $(filter y,$(CONFIG_$(c))),CONFIG_$(c))))
+ifneq ($(compat-builtin),)
+$(error This kernel, $(KERNELRELEASE), cannot carry the modules, because it has their like built in: $(compat-builtin). \
+	Where these are m, modules, or not set, ours can be used)
+endif
+
 # The configuration, in Kconfig's words. Each symbol becomes a make variable and a C macro, in all directories.
 #
 # Of the headers of the kernel itself, these look at one of the symbols (6.12, and all were checked):
@@ -30,14 +37,16 @@ ifeq ($(CONFIG_ARM_AMBA),y)
 compat-config += VFIO_AMBA=m
 endif
 
-# The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap.
-ifneq ($(CONFIG_IOMMUFD_DRIVER),y)
+# The kernel's own IOMMU drivers were built to report what is dirty to nobody, and it has no iova_bitmap. Or it was configured
+# for an iommufd of its own, and they report to that one's.
 compat-config += IOMMUFD_DRIVERS_SILENT=y
+ifeq ($(CONFIG_IOMMUFD_DRIVER),y)
+compat-config += IOMMUFD_DRIVERS_FOREIGN=y
+endif
 # What they find does widen the range that is to be flushed. With the page tables that drivers share in newer kernels only
 # what they clear does, which is too late.
 ifeq ($(wildcard $(srctree)/include/linux/generic_pt),)
 compat-config += IOMMUFD_DRIVERS_GATHER=y
-endif
 endif
 
 ifeq ($(CONFIG_DMA_SHARED_BUFFER),y)

@@ -16,6 +16,9 @@ static inline size_t iommufd_driver_viommu_size(struct device *dev,
 {
 	const struct iommu_ops *ops = dev_iommu_ops(dev);
 
+	/* Their structs begin with one of another iommufd */
+	if (IS_ENABLED(CONFIG_IOMMUFD_DRIVERS_FOREIGN))
+		return 0;
 	return ops->get_viommu_size && ops->viommu_init ?
 		       ops->get_viommu_size(dev, type) :
 		       0;
