@@ -27,8 +27,9 @@
 #define PASID_CAP	0x120
 #define PRI_CAP		0x140
 
-/* Asks for nested translation in the environment */
+/* In the environment: what the guest's VT-d shall have besides QEMU's */
 #define NESTED_ENV	"PASID_TESTDEV_NESTED"
+#define DIRTY_ENV	"PASID_TESTDEV_DIRTY"
 
 /**
  * struct watch - what QEMU tells about one PASID
@@ -54,6 +55,7 @@ struct watch {
  * @walked: by a walk of the device's own, not by ATS
  * @read: may be read
  * @write: may be written
+ * @clean: a write has to walk, to set the dirty bit
  * @pasid: or PT_NO_PASID
  * @page: input address
  * @phys: physical address
@@ -63,6 +65,7 @@ struct cached {
 	bool walked;
 	bool read;
 	bool write;
+	bool clean;
 	__u32 pasid;
 	__u64 page;
 	__u64 phys;
@@ -93,6 +96,7 @@ struct testdev {
 /* VT-d's ECAP as the guest sees it, if that is not QEMU's */
 static struct {
 	char region[QEMU_REGION_ROOM] __attribute__((aligned(64)));
+	__u64 more;
 	__u64 value;
 } ecap;
 
@@ -116,6 +120,12 @@ __u64 vtd_read64(__u64 addr)
 	address_space_rw(&address_space_memory, addr, QEMU_ATTRS_UNSPECIFIED,
 			 &v, sizeof(v), false);
 	return v;
+}
+
+void vtd_write64(__u64 addr, __u64 v)
+{
+	address_space_rw(&address_space_memory, addr, QEMU_ATTRS_UNSPECIFIED,
+			 &v, sizeof(v), true);
 }
 
 static void forget(struct testdev *t, __u32 pasid, bool walked,
@@ -268,16 +278,21 @@ static __u32 translate_by_walk(struct testdev *t, __u64 page, bool write,
 	while (vtd_next_invalidation(&t->queue_seen, &inv))
 		forget(t, t->pasid, true, inv.first, inv.last);
 	c = find_cached(t, true, page);
-	if (!c) {
+	if (!c || (write && c->write && c->clean)) {
 		bool hit = vtd_walk(pci_requester_id(t->dev), t->pasid, page,
-				    &walked);
+				    write, &walked);
 
 		t->type = walked.type;
-		if (!hit)
+		if (!hit) {
+			if (c)
+				c->valid = false;
 			return PT_NO_TRANSLATION;
-		c = add_cached(t, true, page);
+		}
+		if (!c)
+			c = add_cached(t, true, page);
 		c->read = walked.read;
 		c->write = walked.write;
+		c->clean = walked.tracked && !walked.dirty;
 		c->phys = walked.phys;
 	}
 	*found = c;
@@ -414,15 +429,14 @@ static const struct qemu_region_ops bar_ops = {
 	.impl = { .min_access_size = 1, .max_access_size = 8 },
 };
 
-/* The bits for nested translation over what QEMU's VT-d has there after its reset */
+/* More bits over what QEMU's VT-d has there after its reset */
 static __u64 ecap_read(void *opaque, __u64 offset, unsigned int size)
 {
 	struct MemoryRegion *mr = (struct MemoryRegion *)ecap.region;
 
 	if (!ecap.value) {
 		memory_region_set_enabled(mr, false);
-		ecap.value = vtd_read64(VTD_BASE + VTD_ECAP) | VTD_ECAP_NEST |
-			     VTD_ECAP_SLTS;
+		ecap.value = vtd_read64(VTD_BASE + VTD_ECAP) | ecap.more;
 		memory_region_set_enabled(mr, true);
 	}
 	return ecap.value >> (8 * offset);
@@ -441,13 +455,16 @@ static const struct qemu_region_ops ecap_ops = {
 	.impl = { .min_access_size = 1, .max_access_size = 8 },
 };
 
-static void add_nesting(struct Object *owner)
+static void extend_vtd(struct Object *owner)
 {
-	static bool added;
-
-	if (added || !getenv(NESTED_ENV))
+	if (ecap.more)
 		return;
-	added = true;
+	if (getenv(NESTED_ENV))
+		ecap.more |= VTD_ECAP_NEST | VTD_ECAP_SLTS;
+	if (getenv(DIRTY_ENV))
+		ecap.more |= VTD_ECAP_SLADS | VTD_ECAP_SMPWC;
+	if (!ecap.more)
+		return;
 	memory_region_init_io((struct MemoryRegion *)ecap.region, owner, &ecap_ops,
 			      NULL, "vtd-ecap", 8);
 	memory_region_add_subregion_overlap(get_system_memory(),
@@ -492,7 +509,7 @@ static void realize(struct PCIDevice *dev, struct Error **errp)
 	memory_region_init_io((struct MemoryRegion *)t->bar, (struct Object *)dev, &bar_ops, t,
 			      "pasid-testdev", PT_BAR_SIZE);
 	pci_register_bar(dev, 0, 0, (struct MemoryRegion *)t->bar);
-	add_nesting((struct Object *)dev);
+	extend_vtd((struct Object *)dev);
 }
 
 /* Is what QEMU says about a device of its own where we look for it? */

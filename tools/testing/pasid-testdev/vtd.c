@@ -16,6 +16,8 @@
 
 #define ADDR_MASK	0x000ffffffffff000ULL
 #define PRESENT		1
+/* In a PASID entry: the second stage has accessed and dirty bits */
+#define SLADE		(1 << 9)
 
 /* Types of descriptors, and the granularity that says "pages" */
 #define DESC_CONTEXT	1
@@ -27,6 +29,8 @@
 /* Entries of page tables; read and write of the second stage */
 #define SECOND_READ	1
 #define SECOND_WRITE	2
+#define SECOND_ACCESSED	(1 << 8)
+#define SECOND_DIRTY	(1 << 9)
 #define FIRST_WRITE	2
 #define FIRST_USER	4
 #define LARGE		0x80
@@ -35,10 +39,12 @@
  * struct second_stage - the table of the second stage, if there is one
  * @top: physical address of its highest level, 0: none
  * @levels: how many
+ * @tracked: its entries have accessed and dirty bits
  */
 struct second_stage {
 	__u64 top;
 	unsigned int levels;
+	bool tracked;
 };
 
 /* What an entry at @level maps @in to, the entry being a leaf */
@@ -55,11 +61,12 @@ static __u64 entry_at(__u64 table, unsigned int level, __u64 in)
 }
 
 /* Narrows read and write of @t; false if nothing is at @in */
-static bool second_stage(const struct second_stage *s, __u64 in,
+static bool second_stage(const struct second_stage *s, __u64 in, bool for_write,
 			 __u64 *out, struct vtd_translation *t)
 {
 	unsigned int level = s->levels;
-	__u64 table = s->top, e;
+	__u64 table = s->top, at, e, bits;
+	bool last;
 
 	if (!table) {
 		*out = in;
@@ -68,12 +75,22 @@ static bool second_stage(const struct second_stage *s, __u64 in,
 	if (in >> (12 + 9 * level))
 		return false;
 	while (level--) {
-		e = vtd_read64(entry_at(table, level, in));
+		at = entry_at(table, level, in);
+		e = vtd_read64(at);
 		if (!(e & (SECOND_READ | SECOND_WRITE)))
 			return false;
 		t->read &= !!(e & SECOND_READ);
 		t->write &= !!(e & SECOND_WRITE);
-		if (!level || e & LARGE) {
+		last = !level || e & LARGE;
+		if (s->tracked) {
+			bits = SECOND_ACCESSED;
+			if (last && for_write && t->write)
+				bits |= SECOND_DIRTY;
+			if ((e & bits) != bits)
+				vtd_write64(at, e | bits);
+			t->dirty = last && (e | bits) & SECOND_DIRTY;
+		}
+		if (last) {
 			*out = leaf(e, level, in);
 			return true;
 		}
@@ -84,9 +101,9 @@ static bool second_stage(const struct second_stage *s, __u64 in,
 
 /*
  * The first stage. The addresses in it are what the second one translates, those
- * of its own tables too. Accessed and dirty bits are not set.
+ * of its own tables too. Its own accessed and dirty bits are not set.
  */
-static bool first_stage(__u64 table, unsigned int levels, __u64 in,
+static bool first_stage(__u64 table, unsigned int levels, __u64 in, bool for_write,
 			const struct second_stage *s, struct vtd_translation *t)
 {
 	struct vtd_translation tables = { .read = true };
@@ -94,8 +111,8 @@ static bool first_stage(__u64 table, unsigned int levels, __u64 in,
 	__u64 at, e;
 
 	while (level--) {
-		if (!second_stage(s, entry_at(table, level, in), &at, &tables) ||
-		    !tables.read)
+		if (!second_stage(s, entry_at(table, level, in), false, &at,
+				  &tables) || !tables.read)
 			return false;
 		e = vtd_read64(at);
 		/* Requests of a device are a user's unless they say otherwise. */
@@ -103,7 +120,8 @@ static bool first_stage(__u64 table, unsigned int levels, __u64 in,
 			return false;
 		t->write &= !!(e & FIRST_WRITE);
 		if (!level || e & LARGE)
-			return second_stage(s, leaf(e, level, in), &t->phys, t);
+			return second_stage(s, leaf(e, level, in), for_write,
+					    &t->phys, t);
 		table = e;
 	}
 	return false;
@@ -140,7 +158,7 @@ static bool pasid_entry(__u16 requester, __u32 pasid, __u64 e[3])
 	return e[0] & PRESENT;
 }
 
-bool vtd_walk(__u16 requester, __u32 pasid, __u64 addr,
+bool vtd_walk(__u16 requester, __u32 pasid, __u64 addr, bool for_write,
 	      struct vtd_translation *t)
 {
 	struct second_stage s = {}, none = {};
@@ -153,14 +171,16 @@ bool vtd_walk(__u16 requester, __u32 pasid, __u64 addr,
 	t->type = e[0] >> 6 & 7;
 	s.top = e[0] & ADDR_MASK;
 	s.levels = 2 + (e[0] >> 2 & 7);
+	s.tracked = e[0] & SLADE;
+	t->tracked = s.tracked && (t->type == 2 || t->type == 3);
 	first_levels = 4 + (e[2] >> 2 & 3);
 	switch (t->type) {
 	case 1:
-		return first_stage(e[2], first_levels, addr, &none, t);
+		return first_stage(e[2], first_levels, addr, for_write, &none, t);
 	case 2:
-		return second_stage(&s, addr, &t->phys, t);
+		return second_stage(&s, addr, for_write, &t->phys, t);
 	case 3:
-		return first_stage(e[2], first_levels, addr, &s, t);
+		return first_stage(e[2], first_levels, addr, for_write, &s, t);
 	case 4:
 		t->phys = addr;
 		return true;

@@ -15,7 +15,9 @@
 #define VTD_BASE	0xfed90000ULL
 #define VTD_ECAP	0x10
 #define   VTD_ECAP_NEST		(1ULL << 26)
+#define   VTD_ECAP_SLADS	(1ULL << 45)
 #define   VTD_ECAP_SLTS		(1ULL << 46)
+#define   VTD_ECAP_SMPWC	(1ULL << 48)
 
 /* A PASID that stands for requests without one */
 #define VTD_NO_PASID	0xffffffff
@@ -25,6 +27,8 @@
  * @phys: physical address of the page
  * @read: may be read
  * @write: may be written
+ * @tracked: the second stage has accessed and dirty bits
+ * @dirty: and the dirty bit of the page is set
  * @type: PGTT of the PASID entry: 1 first stage, 2 second stage, 3 nested,
  *        4 pass-through, 0xff if there is no entry
  */
@@ -32,6 +36,8 @@ struct vtd_translation {
 	__u64 phys;
 	bool read;
 	bool write;
+	bool tracked;
+	bool dirty;
 	unsigned int type;
 };
 
@@ -48,9 +54,14 @@ struct vtd_invalidation {
 /* Physical memory and VT-d's registers */
 __u32 vtd_read32(__u64 addr);
 __u64 vtd_read64(__u64 addr);
+void vtd_write64(__u64 addr, __u64 val);
 
-/* The page at @addr for a requester; false if there is none */
-bool vtd_walk(__u16 requester, __u32 pasid, __u64 addr,
+/*
+ * The page at @addr for a requester; false if there is none. Where the second
+ * stage has accessed and dirty bits the walk sets them, the latter if it is for
+ * a write and the page may be written.
+ */
+bool vtd_walk(__u16 requester, __u32 pasid, __u64 addr, bool for_write,
 	      struct vtd_translation *t);
 
 /*

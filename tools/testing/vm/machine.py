@@ -31,17 +31,18 @@ IOMMUS = {
     "intel-nointremap": ["-device", f"{VTD},intremap=off,snoop-control=on"],
     "intel-pasid": ["-device", f"{PASID},fsts=on,svm=on"],
     "intel-pasid-second": ["-device", PASID],	# second-stage tables only
-    "intel-nested": ["-device", f"{PASID},fsts=on,svm=on"],	# with what NESTED says
+    "intel-nested": ["-device", f"{PASID},fsts=on,svm=on"],	# with what EXTENDED says
+    "intel-dirty": ["-device", PASID],
     "amd": ["-device", "amd-iommu,intremap=on,xtsup=on"],	# devices cannot do DMA
     "amd-remap": ["-device", "amd-iommu,intremap=on,xtsup=on,dma-remap=on"],
     "virtio": ["-device", "virtio-iommu-pci,addr=1b"],
     "smmuv3": ["-machine", "iommu=smmuv3"],
     "none": [],
 }
-NEEDS_NEWER_QEMU = ["amd-remap", "intel-pasid", "intel-pasid-second", "intel-nested"]
+NEEDS_NEWER_QEMU = ["amd-remap", "intel-pasid", "intel-pasid-second", "intel-nested", "intel-dirty"]
 # The device that we bring along, which needs it, too; for an IOMMU that it extends it is loaded in any case
 TESTDEV = "pasid-testdev"
-NESTED = {"intel-nested": {"PASID_TESTDEV_NESTED": "1"}}
+EXTENDED = {"intel-nested": {"PASID_TESTDEV_NESTED": "1"}, "intel-dirty": {"PASID_TESTDEV_DIRTY": "1"}}
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def addresses(devices):
 
 
 def has_testdev(opts):
-    return opts.iommu in NESTED or any(re.match(rf"{TESTDEV}\b", spec) for spec in opts.devices)
+    return opts.iommu in EXTENDED or any(re.match(rf"{TESTDEV}\b", spec) for spec in opts.devices)
 
 
 def needs_newer_qemu(opts):
@@ -180,7 +181,7 @@ def qemu(opts):
     lib = ROOT / "usr/lib/x86_64-linux-gnu"
     usr = (debian.newer_qemu() if needs_newer_qemu(opts) else ROOT) / "usr"
     preload = ["--preload", f"{build.testdev()}"] if has_testdev(opts) else []
-    settings = {"QEMU_MODULE_DIR": f"{lib}/qemu", **NESTED.get(opts.iommu, {})}
+    settings = {"QEMU_MODULE_DIR": f"{lib}/qemu", **EXTENDED.get(opts.iommu, {})}
     return ["env", *[f"{name}={value}" for name, value in settings.items()],
             f"{ROOT}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{lib}", *preload,
             f"{usr}/bin/{opts.machine.program}", "-L", f"{usr}/share/qemu", "-L", f"{usr}/share/seabios",

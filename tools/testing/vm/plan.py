@@ -58,6 +58,7 @@ PROOFS = {
                     ("iommu", "iommufd_example_pasid"), ("iommu", "iommufd_example_fault")],
     "intel-pasid-second": [("vfio", "vfio_pci_pasid"), ("vfio", "vfio_pci_walk")],
     "intel-nested": [("vfio", "vfio_pci_nested"), ("vfio", "vfio_pci_walk"), ("iommu", "iommufd_example_nested")],
+    "intel-dirty": [("vfio", "vfio_pci_dirty")],
 }
 # What the shorter runs of CI leave to 'check all', as options of the programs: sizes whose page tables are more of the same,
 # and on the debug kernel devices whose configuration space is like that of others.

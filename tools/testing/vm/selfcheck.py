@@ -167,6 +167,7 @@ class Parsers(unittest.TestCase):
     def test_who_needs_a_newer_qemu(self):
         for options, newer, testdev in (({}, False, False), ({"iommu": "amd-remap"}, True, False),
                                         ({"iommu": "intel-pasid"}, True, False), ({"iommu": "intel-nested"}, True, True),
+                                        ({"iommu": "intel-dirty"}, True, True),
                                         ({"devices": ["edu", "pasid-testdev,addr=5"]}, True, True)):
             opts = machine.Options(**options)
             self.assertEqual((machine.needs_newer_qemu(opts), machine.has_testdev(opts)), (newer, testdev), options)

@@ -65,6 +65,7 @@ __u64 pt_vtd_ecap(void);
 #define PT_ECAP_NEST	(1ULL << 26)
 #define PT_ECAP_PRS	(1ULL << 29)
 #define PT_ECAP_PASID	(1ULL << 40)
+#define PT_ECAP_DIRTY	(1ULL << 45)
 #define PT_ECAP_SECOND	(1ULL << 46)
 #define PT_ECAP_FIRST	(1ULL << 47)
 
