@@ -94,7 +94,7 @@ def advanced(kernel):
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/demo/run", description=__doc__)
-    parser.add_argument("--kernel", choices=["stock", *kernels.OTHERS], default="stock")
+    parser.add_argument("--kernel", choices=kernels.CARRIERS, default="stock")
     kernel = parser.parse_args().kernel
     on_terminate()
     begin = time.monotonic()
@@ -102,7 +102,7 @@ def main():
     disk = BUILD / name / "nvme.img"
     data = make_image(disk)
     checksum = hashlib.sha256(data).hexdigest()
-    config = inside(image.packaged(kernel) / "config")
+    config = inside(image.bootable(kernel) / "config")
     tools = build_tools(kernels.KERNELS[kernel].arch)
     command = shlex.join(["tools/demo/guest.sh", tools, config, "%d:%d" % KNOWN, checksum, str(SCRATCH)])
 

@@ -120,8 +120,13 @@ title "1. The machine"
 info "kernel       $(uname -r) ($(sed 's/.*#/#/' /proc/version))"
 if [ -r "$config" ]; then
 	line=$(grep -w CONFIG_IOMMUFD "$config")
-	check "its own configuration says: ${line:-nothing of CONFIG_IOMMUFD}" \
-		is "${line:-# CONFIG_IOMMUFD is not set}" "# CONFIG_IOMMUFD is not set"
+	if [ "$line" = CONFIG_IOMMUFD=m ]; then
+		check "its own configuration says: $line, and modprobe takes ours before it" \
+			is "$(modinfo -F filename iommufd)" "/lib/modules/$(uname -r)/updates/iommufd.ko"
+	else
+		check "its own configuration says: ${line:-nothing of CONFIG_IOMMUFD}" \
+			is "${line:-# CONFIG_IOMMUFD is not set}" "# CONFIG_IOMMUFD is not set"
+	fi
 else
 	failed "cannot read its configuration, $config"
 fi

@@ -223,7 +223,7 @@ def configure(name, source, out):
 
 
 def kernel(name, goals=()):
-    """Build an in-tree kernel; gives the directory with its image. Kept under a hash of what went into it."""
+    """Build a kernel from source; gives the directory with its image. Kept under a hash of what went into it."""
     config, product = KERNELS[name], KERNELS[name].product
     found = debian.versions()
     debian.root()
@@ -243,7 +243,8 @@ def kernel(name, goals=()):
         if goals:
             long_make(make_argv(name, out, *goals), inside(source), f"make {' '.join(goals)}")
             return source / out
-        long_make(make_argv(name, out, os.path.basename(product)), inside(source), f"building the {name} kernel")
+        image = [os.path.basename(product), *(["modules"] if config.modular else [])]
+        long_make(make_argv(name, out, *image), inside(source), f"building the {name} kernel")
         part = done.with_name(done.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -257,6 +258,14 @@ def kernel(name, goals=()):
             for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copy2(source / out / listing, modules / listing)
+        if config.modular:
+            for path in (source / out).rglob("*.ko"):
+                target = modules / "kernel" / path.relative_to(source / out)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+            # What packages of headers have
+            shutil.copytree(source / out, part / "build", symlinks=True, ignore=shutil.ignore_patterns(
+                "*.o", "*.a", "*.ko", "*.cmd", "*.mod", "*.mod.c", "vmlinux*", "bzImage", ".tmp_*"))
         replace_tree(part, done)
     older = sorted(SRV.glob(f"kernels/{name}-*"), key=lambda p: p.stat().st_mtime)
     for path in older[:-6]:
@@ -308,6 +317,15 @@ def mirror(arch="x86_64"):
     return target
 
 
+def kernel_directory(name):
+    """The release of a kernel that modules are built for, and what tells make where its headers are."""
+    if KERNELS[name].modular:
+        made = kernel(name)
+        return (made / "release").read_text(), ["-C", inside(mainline_tree()), f"O={inside(made)}/build"]
+    release = debian.versions()["kernel"] if name == "stock" else debian.headers(KERNELS[name])
+    return release, ["-C", f"/usr/src/linux-headers-{release}"]
+
+
 def modules(werror=False, test=False, kernel="stock"):
     """
     External modules for a kernel of a package, in build/modules/RELEASE; with the mock IOMMU, other drivers that are for
@@ -315,15 +333,13 @@ def modules(werror=False, test=False, kernel="stock"):
     """
     kind = "modules-test" if test else "modules"
     debian.root()
-    if kernel == "stock":
-        release, place = debian.versions()["kernel"], kind
-    else:
-        release, place = debian.headers(KERNELS[kernel]), f"{kind}-{kernel}"
+    place = kind if kernel == "stock" else f"{kind}-{kernel}"
+    release, where = kernel_directory(kernel)
     with lock(f"{CLONE.name}-{place}"):
         here = CLONE / place
         here.mkdir(parents=True, exist_ok=True)
         sync(repo_files("Kbuild", "compat", *LAID_OVER), here)
-        argv = ["nice", "make", f"-j{JOBS}", "-s", "-C", f"/usr/src/linux-headers-{release}", f"M={inside(here)}", "modules"]
+        argv = ["nice", "make", f"-j{JOBS}", "-s", *where, f"M={inside(here)}", "modules"]
         if werror:
             argv += ["W=1", "KCFLAGS=-Werror"]
         if test:

@@ -69,10 +69,8 @@ def boot_once(opts):
     else:
         accel = opts.accel or accelerator()
     debian.root(opts.machine.packages)
-    if kernels.KERNELS[opts.kernel].in_tree:
-        kernel = build.kernel(opts.kernel)
-    else:
-        kernel = image.packaged(opts.kernel)
+    kernel = image.bootable(opts.kernel)
+    if not kernels.KERNELS[opts.kernel].in_tree:
         if opts.variants:
             build.variant_modules()
         elif opts.modules:

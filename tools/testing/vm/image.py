@@ -108,6 +108,11 @@ def packaged(name="stock"):
     return target
 
 
+def bootable(name):
+    """A kernel of the table, of a package or built."""
+    return packaged(name) if kernels.KERNELS[name].package else build.kernel(name)
+
+
 def cpio(entries):
     """An initramfs (newc); entries are (name, mode, data, device) tuples."""
     out = bytearray()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernels that there are: of Debian's packages, for which our modules are built, and built from its source with ours inside."""
+"""
+The kernels that there are: of Debian's packages, for which our modules are built, built from its source with ours inside, and
+built from it with iommufd and VFIO as modules, whose place ours take.
+"""
 
 from dataclasses import dataclass
 
@@ -15,10 +18,11 @@ class Kernel:
     fragments: tuple = ()
     product: str = None
     mainline: bool = False	# with its own iommufd and VFIO, to measure beside ours
+    modular: bool = False	# those are modules, and ours are built for it as for a packaged one
 
     @property
     def in_tree(self):
-        return not self.package
+        return not self.package and not self.modular
 
 
 LEAN = Kernel(fragments=("lean.frag",), product="arch/x86/boot/bzImage")
@@ -42,6 +46,8 @@ KERNELS = {
     "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),
     "lean": LEAN,
     "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
+    # As other distributions configure theirs
+    "modular": Kernel(fragments=("lean.frag", "modular.frag"), product=LEAN.product, mainline=True, modular=True),
     # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
     "debug": Kernel(fragments=("lean.frag", "debug.frag"), product="arch/x86/boot/bzImage"),
     "uml": Kernel(arch="um", fragments=("uml.frag",), product="linux"),
@@ -49,6 +55,8 @@ KERNELS = {
 }
 # Those that our modules are built for, beside the stock kernel
 OTHERS = [name for name, kernel in KERNELS.items() if kernel.package and name != "stock"]
+# Those that our modules are built for, in all
+CARRIERS = [name for name, kernel in KERNELS.items() if kernel.package or kernel.modular]
 # Those that a virtual machine boots
 BOOTED = [name for name, kernel in KERNELS.items() if kernel.arch != "um" and (kernel.package or kernel.product)]
 # The stock kernel of each architecture

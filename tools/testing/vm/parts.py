@@ -249,6 +249,12 @@ def on_kernel(results, part, tests):
         by_themselves(results, part, tests, 1500)
 
 
+def modular(results, part):
+    """A few selftests on a kernel whose own iommufd and VFIO are modules, without and with the mock IOMMU."""
+    by_themselves(results, part, plan.MODULAR, 1500)
+    by_themselves(results, part, plan.MODULAR_MOCK, 900, test_modules=True)
+
+
 def newest(results, part):
     """All selftests, on the newest kernel of the table."""
     if to_be_had(results, part.kernel):

@@ -159,6 +159,9 @@ HUGE = [("iommu", "iommufd_huge")]
 # What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
 FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"),
        ("vfio", "vfio_pci_release")]
+# Of a kernel with its own iommufd and VFIO: whose modules are used, and what is dirty
+MODULAR = [*FEW, ("vfio", "vfio_pci_config"), ("iommu", "iommufd_abi"), ("vfio", "vfio_never_mixed.sh")]
+MODULAR_MOCK = [("iommu", "dirty"), ("iommu", "iommufd_mock_hwpt"), ("iommu", "iommufd_mock_viommu")]
 # On arm64 the processor, the interrupt controller and the IOMMU are others: what is about memory, DMA and interrupts
 ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd_device"), ("iommu", "vfio_compat"),
          ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_config"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_msi"),
@@ -226,6 +229,10 @@ PLAN = [
     *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
       for iommu in MODELS],
     *[Part(f"proof-{iommu}", "proofs", "stock", arguments={"iommu": iommu}, groups=("more", "ci"), seconds=60) for iommu in PROOFS],
+    # A kernel that has its own iommufd and VFIO as modules, as those of other distributions
+    Part("modular", "modular", "modular", groups=("kernels",), seconds=900),
+    Part("demo-modular", "demo", "modular", groups=("kernels",), seconds=100),
+    Part("proof-modular-dirty", "proofs", "modular", arguments={"iommu": "intel-dirty"}, groups=("kernels",), seconds=60),
     # The stock selftests have one of the three on intel.
     *[Part(f"short-models-{iommu}", "models", "stock", arguments={"iommu": iommu, "without": without, "options": LARGE_SIZES},
            groups=("ci",), seconds=100, short_for=f"models-{iommu}")
