@@ -134,8 +134,19 @@ void reports_init(void)
 	lseek(log_fd, 0, SEEK_END);
 }
 
+/*
+ * When memory of a file is taken away while another thread is doing the same,
+ * User-mode Linux walks all mappings of the process without their lock
+ * (flush_tlb_mm()), and lockdep says so. That is not about us. In such a report
+ * the lock of the file's mappings is held, which is told before the backtrace.
+ */
+#define RCU_REPORT	"WARNING: suspicious RCU usage"
+#define RCU_HELD	"at: unmap_mapping_"
+#define RCU_TOLD	"stack backtrace:"
+
 bool reports_bad(void)
 {
+	static bool in_rcu_report;
 	static char line[8192];
 	bool found = false;
 	unsigned int i;
@@ -148,6 +159,16 @@ bool reports_bad(void)
 		if (len < 0)
 			return found;
 		line[len] = 0;
+		if (strstr(line, RCU_REPORT)) {
+			in_rcu_report = true;
+			continue;
+		}
+		if (strstr(line, RCU_HELD))
+			in_rcu_report = false;
+		if (strstr(line, RCU_TOLD)) {
+			found |= in_rcu_report;
+			in_rcu_report = false;
+		}
 		for (i = 0; i != ARRAY_LEN(bad); i++)
 			found |= !!strstr(line, bad[i]);
 	}
