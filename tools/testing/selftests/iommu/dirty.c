@@ -418,8 +418,8 @@ TEST_F(dirty, as_reported)
 	void *want = calloc(1, self->bytes);
 	unsigned long sum = 0;
 	struct mock_device dev;
+	__u32 ioas, reporting;
 	unsigned int round;
-	__u32 reporting;
 	__u64 count;
 
 	ASSERT_NE(NULL, want);
@@ -430,10 +430,11 @@ TEST_F(dirty, as_reported)
 	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->mem + self->pg,
 				 SIZE / 2, BASE + SIZE / 2));
 	file_write(SILENT, "N");
-	ASSERT_EQ(0, hwpt_alloc(self->fd, self->dev.idev, self->ioas,
-				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &reporting));
-	ASSERT_EQ(0, mock_attach_flags(self->fd, reporting, variant->large ?
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, mock_attach_flags(self->fd, ioas, variant->large ?
 				       MOCK_FLAGS_DEVICE_HUGE_IOVA : 0, &dev));
+	ASSERT_EQ(0, hwpt_alloc(self->fd, dev.idev, self->ioas,
+				IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &reporting));
 	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
 	ASSERT_EQ(0, set_dirty_tracking(self->fd, reporting, true));
 	srand(getpid());
