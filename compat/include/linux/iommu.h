@@ -94,6 +94,9 @@ static inline void compat_remove_dev_pasid(struct device *dev, ioasid_t pasid,
 	mock_block_pasid(NULL, dev, pasid, domain);
 }
 
+/* Nobody asks us where an interrupt is to be mapped, see tree.mk */
+#undef CONFIG_IOMMUFD_SW_MSI
+
 /* What a driver says of the one says the other as well */
 #define blocked_domain \
 	remove_dev_pasid = compat_remove_dev_pasid, .blocked_domain

@@ -108,6 +108,28 @@ to_hwpt_nested(struct iommufd_object *obj)
 	return container_of(obj, struct iommufd_hwpt_nested, common.obj);
 }
 
+/*
+ * Where the IOMMU core asks for the page of an interrupt, see sw_msi.c. It knows
+ * what we keep here by another name.
+ */
+#ifdef CONFIG_IOMMUFD_SW_MSI
+static inline void iommufd_hwpt_set_nested(struct iommufd_hwpt *hwpt)
+{
+	hwpt->domain->iommufd_hwpt = (struct iommufd_hw_pagetable *)hwpt;
+	hwpt->domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+}
+
+static inline struct iommufd_hwpt *
+iommufd_hwpt_of_nested(const struct iommu_domain *domain)
+{
+	return (struct iommufd_hwpt *)domain->iommufd_hwpt;
+}
+#else
+static inline void iommufd_hwpt_set_nested(struct iommufd_hwpt *hwpt)
+{
+}
+#endif
+
 /* domain.c */
 struct iommu_domain *
 iommufd_domain_alloc_paging(struct iommufd_group *igroup, struct device *dev,

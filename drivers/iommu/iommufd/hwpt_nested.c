@@ -210,6 +210,7 @@ iommufd_hwpt_nested_alloc(struct iommufd_device *idev,
 				      user_data->len, user_data->type));
 	}
 	hwpt->common.domain = domain;
+	iommufd_hwpt_set_nested(&hwpt->common);
 	return &hwpt->common;
 }
 
@@ -272,5 +273,6 @@ iommufd_hwpt_nested_alloc_viommu(struct iommufd_device *idev,
 				      user_data->type));
 	}
 	hwpt->common.domain = domain;
+	iommufd_hwpt_set_nested(&hwpt->common);
 	return &hwpt->common;
 }
