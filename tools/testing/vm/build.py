@@ -59,25 +59,37 @@ PRODUCT = (REPO / "packaging/modules").read_text().split()
 def pristine():
     """The kernel source of the Debian package, without what ours replaces."""
     found = debian.versions()
+    return extracted(found["series"], found["version"], debian.APT, {"aside": aside()})
+
+
+def newest():
+    """The same of the newest kernel that there is a source of up to that of our ABI, whose style our sources have."""
+    series, version = list(debian.newer_sources().items())[-1]
+    return extracted(series, version, debian.APT_NEWER)
+
+
+def extracted(series, version, at, besides=None):
+    """A kernel source without what ours replaces, and besides what stays out of it; at is the apt that has the package."""
     debian.root()
-    target = SRV / f"linux-{found['version']}"
+    target = SRV / f"linux-{version}"
     with lock("source"):
         if target.exists():
             return target
-        deb = debian.package(f"linux-source-{found['series']}", found["version"])
+        top = f"linux-source-{series}"
+        deb = debian.package(top, version, at=at)
         part = SRV / "linux.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        with step(f"extracting the kernel source {found['version']}, without {', '.join(REPLACED[:2])}"):
+        with step(f"extracting the kernel source {version}, without {', '.join(REPLACED[:2])}"):
             run(["dpkg-deb", "-x", deb, part / "deb"], "unpacking the kernel source package")
-            archive = part / f"deb/usr/src/linux-source-{found['series']}.tar.xz"
-            top = f"linux-source-{found['series']}"
-            for name, choice in (("tree", [f"--exclude={top}/{n}" for n in REPLACED]),
-                                 ("aside", [f"{top}/{n}" for n in ASIDE])):
+            archive = part / f"deb/usr/src/{top}.tar.xz"
+            choices = {"tree": [f"--exclude={top}/{n}" for n in REPLACED], "aside": [f"{top}/{n}" for n in ASIDE]}
+            for name in ("tree", *(besides or ())):
                 (part / name).mkdir()
-                chroot(["tar", "-xf", inside(archive), "-C", inside(part / name), "--strip-components=1", *choice],
+                chroot(["tar", "-xf", inside(archive), "-C", inside(part / name), "--strip-components=1", *choices[name]],
                        what="extracting the kernel source")
-        replace_tree(part / "aside", aside())
+        for name, place in (besides or {}).items():
+            replace_tree(part / name, place)
         replace_tree(part / "tree", target)
         shutil.rmtree(part)
     return target
@@ -93,12 +105,21 @@ def with_compat(name, data):
     return TREE_COMPAT + data if name.parts[0] == "drivers" and name.name == "Makefile" else data
 
 
+def newest_tree():
+    """The same of the newest kernel, which needs no bridge."""
+    return overlaid(newest(), "tree-newest")
+
+
 def tree(variants=False):
     """This clone's source tree: the kernel's with ours and what bridges the two laid over it. Incremental."""
-    source = pristine()
-    target = CLONE / "tree"
-    origin = CLONE / "tree.origin"
-    with lock(f"{CLONE.name}-tree"):
+    return overlaid(pristine(), "tree", ["compat"], with_compat, variants)
+
+
+def overlaid(source, label, more=(), change=None, variants=False):
+    """A kernel source with ours laid over it, as a tree of this clone: more directories of ours, changed as sync() does."""
+    target = CLONE / label
+    origin = CLONE / f"{label}.origin"
+    with lock(f"{CLONE.name}-{label}"):
         if not target.exists() or not origin.exists() or origin.read_text() != source.name:
             CLONE.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
@@ -106,7 +127,7 @@ def tree(variants=False):
                 run(["cp", "-al", source, target], "copying the source tree")
             origin.write_text(source.name)
         before = synced(target)
-        sync(repo_files("compat", *LAID_OVER), target, with_compat)
+        sync(repo_files(*more, *LAID_OVER), target, change)
         for name in before - synced(target):		# a header of the kernel that ours stood in for until now
             if (source / name).exists():
                 os.link(source / name, target / name)
@@ -154,6 +175,8 @@ def tree_key():
 
 def make_argv(name, out, *goals):
     argv = ["nice", "make", f"-j{JOBS}", f"ARCH={KERNELS[name].arch}", f"O={out}", *goals]
+    if KERNELS[name].arch == "arm64":
+        argv.append(f"CROSS_COMPILE={arm64.CROSS}")
     if KERNELS[name].arch == "um":
         # The C library runs constructors, as KASAN makes one for global variables, before there is a task to count for.
         argv.append("CFLAGS_KCOV=-fsanitize-coverage=trace-pc --param asan-globals=0")
@@ -237,7 +260,7 @@ def kernel(name, goals=()):
     with lock("kernel-build"), step(f"building the {name} kernel (from nothing 5 to 10 minutes on two cores)"):
         if done.exists() and not goals:		# another part of a check wanted it, too
             return done
-        source = mainline_tree() if config.mainline else tree()
+        source = mainline_tree() if config.mainline else newest_tree() if config.newest else tree()
         (source / out).mkdir(exist_ok=True)
         configure(name, source, out)
         if goals:
@@ -286,6 +309,24 @@ def inspect():
         symbols = [f"CONFIG_VFIO_{symbol}=m" for symbol in NOT_ON_X86]
         argv = make_argv("check", out, "W=1", "C=2", *symbols, "drivers/iommu/iommufd/", "drivers/vfio/")
         return long_make(argv, inside(source), "in-tree W=1 and sparse")
+
+
+def in_newest(name):
+    """
+    Compile the directories of iommufd, of IOMMU drivers and of VFIO in the newest source, with W=1; gives the log and where the
+    objects are.
+    """
+    debian.root(arm64.CROSS_PACKAGES if KERNELS[name].arch == "arm64" else [])
+    out = f"o-{name}"
+    with lock("kernel-build"):
+        source = newest_tree()
+        (source / out).mkdir(exist_ok=True)
+        configure(name, source, out)
+        long_make(make_argv(name, out, "prepare", "scripts"), inside(source), f"preparing {name}")
+        for goal in ("drivers/iommu/iommufd", "drivers/vfio"):		# what is up to date warns of nothing
+            shutil.rmtree(source / out / goal, ignore_errors=True)
+        log = long_make(make_argv(name, out, "W=1", "drivers/iommu/", "drivers/vfio/"), inside(source), f"{name}, W=1")
+    return log, source / out
 
 
 def variants():

@@ -18,6 +18,7 @@ class Kernel:
     fragments: tuple = ()
     product: str = None
     mainline: bool = False	# with its own iommufd and VFIO, to measure beside ours
+    newest: bool = False	# of the newest source that there is, without a bridge between that and ours
     modular: bool = False	# those are modules, and ours are built for it as for a packaged one
 
     @property
@@ -52,6 +53,8 @@ KERNELS = {
     "debug": Kernel(fragments=("lean.frag", "debug.frag"), product="arch/x86/boot/bzImage"),
     "uml": Kernel(arch="um", fragments=("uml.frag",), product="linux"),
     "check": Kernel(fragments=("lean.frag", "debug.frag", "check.frag")),
+    "newest": Kernel(fragments=("newest.frag", "newest-x86.frag"), newest=True),
+    "newest-arm64": Kernel(arch="arm64", fragments=("newest.frag", "newest-arm64.frag"), newest=True),
 }
 # Those that our modules are built for, beside the stock kernel
 OTHERS = [name for name, kernel in KERNELS.items() if kernel.package and name != "stock"]

@@ -201,6 +201,7 @@ class Part:
 PLAN = [
     Part("selfcheck", "harness", seconds=80),
     Part("static", "static", seconds=300, packages=STATIC_PACKAGES),
+    Part("in-tree-newest", "in_tree_newest", groups=("kernels",), seconds=250),
     Part("kunit", "kunit", "uml", seconds=70),
     Part("stock", "selftests", "stock", seconds=600),
     Part("demo", "demo", "stock", seconds=90),

@@ -164,6 +164,19 @@ class Parsers(unittest.TestCase):
         self.assertEqual(static.private_prototypes(older, "stock"), [])
         self.assertNotEqual(static.private_prototypes(older, static.NEWEST), [])
 
+    def test_what_does_not_link_is_told(self):
+        exported = {"iommufd_a", "__export_symbol_iommufd_a"}
+        driver, module = {"driver": (set(), {"iommufd_a", "kfree"})}, ({"iommufd_m"}, set())
+        self.assertEqual(static.unlinked((exported, {"iommufd_a", "kfree"}), driver, module), [])
+        for core, drivers, what in ((({"iommufd_a"}, set()), driver, "no module could"),
+                                    ((exported, {"iommufd_b"}), driver, "not defined there"),
+                                    ((exported, {"other"}), driver, "defined in a module"),
+                                    ((exported | {"iommufd_m"}, set()), driver, "of the kernel"),
+                                    ((exported, set()), {"driver": (set(), {"kfree"})}, "does not call")):
+            problems = static.unlinked(core, drivers, ({"iommufd_m", "other"}, set()))
+            self.assertEqual(len(problems), 1, problems)
+            self.assertIn(what, problems[0])
+
     def test_who_needs_a_newer_qemu(self):
         for options, newer, testdev in (({}, False, False), ({"iommu": "amd-remap"}, True, False),
                                         ({"iommu": "intel-pasid"}, True, False), ({"iommu": "intel-nested"}, True, True),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 
+import arm64
 import build
 import debian
 import package
@@ -139,6 +140,67 @@ def compare_headers(results):
             tell_skipped(results.skipped[-1:])
             continue
         single(results, f"private prototypes are those of {release}", private_prototypes(header, kernel))
+
+
+# What of IOMMU drivers calls iommufd, by the kernel of the table: of Intel's and AMD's their page tables do
+IOMMU_DRIVERS = {
+    "newest": ("generic_pt/fmt/iommu_vtdss.o", "generic_pt/fmt/iommu_amdv1.o"),
+    "newest-arm64": ("arm/arm-smmu-v3/arm-smmu-v3-iommufd.o", "arm/arm-smmu-v3/tegra241-cmdqv.o"),
+}
+OURS = re.compile(r"_?iommufd_|iova_bitmap_")
+EXPORTED = "__export_symbol_"
+
+
+def symbols(path, prefix):
+    """What an object, or an archive, defines for others or marks as exported, and what it wants of others."""
+    lines, status = captured([f"{prefix}nm", inside(path)], "/")
+    if status:
+        raise Fail(f"nm: {lines[-1] if lines else path}")
+    found = [line.split()[-2:] for line in lines if re.search(r" [A-Za-z] \S+$", line)]
+    defined = {name for kind, name in found if kind in "ABCDGRSTVW" or name.startswith(EXPORTED)}
+    return defined, {name for kind, name in found if kind == "U"}
+
+
+def unlinked(core, drivers, modules):
+    """
+    What is wrong between the objects of drivers/iommu that are in the kernel itself, of which drivers, by name, call iommufd,
+    and our modules: each is what symbols() gives.
+    """
+    defined, wanted = core
+    problems = [f"{name}: wanted in the kernel and not defined there" for name in sorted(wanted - defined) if OURS.match(name)]
+    problems += [f"{name}: wanted in the kernel and defined in a module" for name in sorted((wanted - defined) & modules[0])
+                 if not OURS.match(name)]
+    for driver, (_, uses) in drivers.items():
+        calls = {name for name in uses if OURS.match(name)}
+        if not calls:
+            problems.append(f"{driver}: does not call iommufd")
+        problems += [f"{name}: {driver} calls it, and no module could" for name in sorted(calls) if EXPORTED + name not in defined]
+    problems += [f"{name}: of a module and of the kernel" for name in sorted(defined & modules[0])]
+    return problems
+
+
+def in_tree_newest(results, part):
+    """Our directories in the newest kernel's source: compiled without a bridge, and linked with its IOMMU drivers."""
+    for kernel, names in IOMMU_DRIVERS.items():
+        prefix = arm64.CROSS if kernel.endswith("arm64") else ""
+        problems = {"compiled with W=1": [], "linked with the kernel's IOMMU drivers": []}
+        compiled, linked = problems.values()
+        try:
+            log, out = build.in_newest(kernel)
+            compiled += [line for line in log.read_text().splitlines()
+                         if re.search(r"drivers/(iommu/iommufd|vfio)/.*\b(warning|error):", line)]
+            iommu = out / "drivers/iommu"
+            # Nothing is defined twice
+            lines, status = captured([f"{prefix}ld", "-r", "-o", "/dev/null", "--whole-archive", inside(iommu / "built-in.a")], "/")
+            linked += lines if status else []
+            modules = [symbols(iommu / "iommufd/iommufd.o", prefix),
+                       *[symbols(path, prefix) for path in map((out / "drivers/vfio").joinpath, ("vfio.o", "pci/vfio-pci-core.o"))]]
+            linked += unlinked(symbols(iommu / "built-in.a", prefix), {name: symbols(iommu / name, prefix) for name in names},
+                               (set().union(*[defined for defined, _ in modules]), set()))
+        except Fail as err:
+            compiled.append(str(err))
+        for what, found in problems.items():
+            single(results, f"{kernel}: in the kernel's tree, {what}", found)
 
 
 def static(results, part):
