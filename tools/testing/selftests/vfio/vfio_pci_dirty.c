@@ -128,7 +128,7 @@ TEST_F(dirty, reported)
 	EXPECT_EQ(0x1234 + 130, *(__u64 *)(self->mem + 130 * PAGE));
 	ASSERT_EQ(0, get_dirty(self, 0));
 	EXPECT_TRUE(has_only(self, 130, 130));
-	printf("# the device reads page 5 and writes page 130 of %lu: page 130 is reported as dirty, and no other\n",
+	printf("# the device reads page 5 and writes page 130 of %u: page 130 is reported as dirty, and no other\n",
 	       PAGES);
 	ASSERT_EQ(0, get_dirty(self, 0));
 	EXPECT_TRUE(is_clean(self));
