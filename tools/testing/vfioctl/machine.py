@@ -25,6 +25,7 @@ PROGRAM = os.environ.get("VFIOCTL", str(TOP / "build/tools/vfioctl"))
 PLAIN = str(TOP / "build/tools/vfioctl")
 SCHEMA = json.loads((TOP / "tools/vfioctl/vfioctl.schema.json").read_text())
 PCI = Path("/sys/bus/pci/devices")
+PASID_TESTDEV = "0x1234", "0x5a51"
 STATE = Path("/run/vfioctl")
 NOBODY = 65534
 # A sanitizer that finds something ends the program with a status that it has for nothing else. Leaks cannot be looked for

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 vfioctl, in a virtual machine of the harness; prints KTAP. Arguments: the kind of machine (intel, stock, amd, none,
-nointremap, mdev, arm64), and patterns of cases to run (default: all of that machine).
+nointremap, mdev, pasid, nested, arm64), and patterns of cases to run (default: all of that machine).
 """
 
 import fnmatch
@@ -46,6 +46,14 @@ def link(document, name):
 
 def all_commands():
     return re.findall(r"(?m)^ (\w+)", vfioctl("--help").out.split("Commands:\n")[1].split("\n\n")[0])
+
+
+def pasid_testdev():
+    """Our own device, see ../pasid-testdev"""
+    found = [path.parent.name for path in machine.PCI.glob("*/device")
+             if ((path.parent / "vendor").read_text().strip(), path.read_text().strip()) == machine.PASID_TESTDEV]
+    equal("devices of our own", len(found), 1)
+    return found[0]
 
 
 # ---- the command line
@@ -170,6 +178,19 @@ def show(d):
               [path.name for path in sorted((PCI / first / "iommu_group/devices").iterdir()) if path.name != first])
     as_user = vfioctl("show", "--json", d.nvme, user=NOBODY).json("show")
     equal("capabilities for whom may not see them", as_user["capabilities"], None)
+
+
+@case("show, a device and an IOMMU with PASIDs, page requests and nesting", "pasid", "nested")
+def advanced(_d):
+    bdf = pasid_testdev()
+    found = vfioctl("show", "--json", bdf).json("show")
+    check({"ATS", "PRI"} <= set(found["capabilities"]), f"{found['capabilities']}")
+    width = [text for text in found["capabilities"] if text.startswith("PASID")]
+    check(len(width) == 1 and re.fullmatch(r"PASID, ([1-9]|1\d|20) bits", width[0]), f"{width}")
+    features = set(found["iommu-features"])
+    check({"scalable mode", "page requests", "PASID"} <= features, f"{features}")
+    equal("nesting", "nesting" in features, sys.argv[1] == "nested")
+    vfioctl("show", bdf).says("ATS", "PRI", width[0], "page requests")
 
 
 @case("show, what the open device tells", "intel")
@@ -1100,6 +1121,18 @@ def words(d):
         check(text in out, f"it does not say '{text}': {out}")
     check(refusal.split(": ")[-1] in out, f"not the refusal that show tells: {refusal}: {out}")
     vfioctl("restore")
+
+
+@case("trace, page requests", "pasid")
+def page_requests(_d):
+    bdf = pasid_testdev()
+    tracer = tracing()
+    example = machine.TOP / "tools/testing/selftests/iommu/iommufd_example_fault"
+    done = subprocess.run([example], capture_output=True, text=True, timeout=machine.LIMIT)
+    out = told(tracer)
+    equal(f"exit status of the example ({done.stdout}{done.stderr})", done.returncode, 0)
+    check(re.search(rf"{bdf} asks for the page at 0x1234\w+", out), f"no page request: {out}")
+    check(f"{bdf} is answered: the page is there" in out, f"no answer: {out}")
 
 
 @case("test of devices", "intel", "amd")

@@ -306,10 +306,13 @@ def vfioctl(results, part, runs):
     """vfioctl, with sanitizers, on our modules and on the kernel's own, and without what it takes."""
     debian.root(part.packages)
     program = build.vfioctl(part.arch)
+    build.userspace(arch=part.arch or "x86_64")
     for kind, (iommu, options) in runs.items():
+        if not has_emulator(results, iommu):
+            continue
         result = guest.boot_once(guest.Options(
-            command=[plan.VFIOCTL, kind], iommu=iommu, devices=plan.VFIOCTL_DEVICES, memory="3G", name=f"check-vfioctl-{kind}",
-            env={"VFIOCTL": program}, timeout=3600, **options))
+            command=[plan.VFIOCTL, kind], iommu=iommu, memory="3G", name=f"check-vfioctl-{kind}", env={"VFIOCTL": program}, timeout=3600,
+            **{"devices": plan.VFIOCTL_DEVICES, **options}))
         collect(results, ktap.parse(result.text, plan.VFIOCTL), f"vfioctl: {kind}: ")
         single(results, f"vfioctl: {kind}: kernel log, taint and pinned pages", result.problems)
 

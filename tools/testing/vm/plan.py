@@ -138,6 +138,9 @@ VFIOCTL_RUNS = {
     "nointremap": ("intel-nointremap", {}),
     # With the kernel's sample of a mediated device
     "mdev": ("intel", {"test_modules": True}),
+    # With a device of our own that has PASIDs and page requests
+    "pasid": ("intel-pasid", {"devices": [*VFIOCTL_DEVICES, "pasid-testdev"]}),
+    "nested": ("intel-nested", {"devices": [*VFIOCTL_DEVICES, "pasid-testdev"]}),
 }
 VFIOCTL_ARM64 = {"arm64": ("smmuv3", {"kernel": "arm64", "taint": "U"})}
 
