@@ -32,7 +32,7 @@
  * 3. Each dirty leaf is recorded, from where the walk stands, with its whole size. With
  *    IOMMU_DIRTY_NO_CLEAR that is all that happens.
  *
- * It is not true of the page tables that drivers share since Linux 6.19
+ * It is not true of the page tables that drivers share in newer kernels
  * (CONFIG_IOMMU_PT): they add to the gather only what they clear.
  *
  * The search looks at block after block, and at the blocks inside of those that have
