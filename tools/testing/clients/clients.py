@@ -21,9 +21,9 @@ import qemu
 import qemu_cases
 from machine import PATIENCE, Missing, Wrong
 
-CASES = {**qemu_cases.CASES, **linux_cases.CASES, **dpdk_cases.CASES}
+CASES = {**qemu_cases.CASES, **linux_cases.CASES, **dpdk_cases.CASES, **nested_cases.CASES}
 # Of other machines than the usual one
-OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES, **nested_cases.CASES}
+OTHER_CASES = {**qemu_cases.UNSAFE_CASES, **dpdk_cases.NO_IOMMU_CASES, **nested_cases.NESTED_CASES}
 LIMIT = 300 * PATIENCE		# seconds for a case
 
 

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from linux_cases import MEGABYTES, initramfs, kernel
-from machine import Wrong, expect, probed, some, traced, wait_for
-from qemu import HERE
+from machine import Missing, Wrong, expect, probed, some, traced, wait_for
+from qemu import HERE, version
 from qemu_cases import iommufd, nested_kvm, started
 
 PROGRAM = "inner-nested"
@@ -25,6 +25,7 @@ EVENTS = "attach", "replace", "detach", "invalidate", "destroy"
 # What takes the guest at least: vfio_pci_walk changes tables 32 times, and unmaps 33 times
 LEAST = {"attach": 33, "replace": 1, "detach": 33, "invalidate": 33, "destroy": 33}
 SOME = 5
+SINCE = 11, 1
 # What is timed: the functions that answer the ioctls
 TIMED = {"alloc": "iommufd:iommufd_hwpt_alloc_ioctl", "invalidate": "iommufd:iommufd_hwpt_invalidate",
          "attach": "vfio:vfio_df_ioctl_attach", "detach": "vfio:vfio_df_ioctl_detach"}
@@ -136,6 +137,16 @@ def nested():
                   f"longest {max(took) * 1e6:.0f} us")
 
 
-CASES = {
-    "nested iommufd": nested,
-}
+def without_nesting():
+    """Behind a VT-d that does not nest: refused, in words."""
+    if version() < SINCE:
+        raise Missing("this QEMU does not nest")
+    device, = some("edu", 1)
+    device.give("vfio-pci")
+    with started(iommufd, device, more=["-device", VTD], machine="q35") as client:
+        print("# " + client.refused("Failed to allocate hwpt: Operation not supported").splitlines()[-1])
+
+
+CASES = {"without nesting": without_nesting}
+# Of the machine whose VT-d nests
+NESTED_CASES = {"nested iommufd": nested}

@@ -94,7 +94,7 @@ CLIENT_DEVICES = [
 CLIENT_FEW = ["nvme", "e1000e", "e1000e", "virtio-net-pci,iommu_platform=off", "edu"]
 # What a newer QEMU might do in another way
 NEWER_CASES = ["qemu iommufd", "qemu iommufd, descriptors passed", "qemu group", "qemu memory memfd", "qemu memory hugetlb",
-               "qemu hot plug"]
+               "qemu hot plug", "without nesting"]
 # The runs, each a part of the check: IOMMU, devices, cases, and more options
 CLIENT_RUNS = {
     "qemu": ("intel", CLIENT_DEVICES, ["qemu *"], {}),
