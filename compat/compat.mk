@@ -43,10 +43,12 @@ compat-config += IOMMUFD_DRIVERS_SILENT=y
 ifeq ($(CONFIG_IOMMUFD_DRIVER),y)
 compat-config += IOMMUFD_DRIVERS_FOREIGN=y
 endif
-# What they find does widen the range that is to be flushed. With the page tables that drivers share in newer kernels only
-# what they clear does, which is too late.
+# What they find does widen the range that is to be flushed. That is known of the drivers of 6.12, and no others are believed:
+# with the page tables that drivers share in newer kernels only what they clear does, which is too late.
+ifneq ($(filter 6.12.%,$(KERNELVERSION)),)
 ifeq ($(wildcard $(srctree)/include/linux/generic_pt),)
 compat-config += IOMMUFD_DRIVERS_GATHER=y
+endif
 endif
 
 ifeq ($(CONFIG_DMA_SHARED_BUFFER),y)
