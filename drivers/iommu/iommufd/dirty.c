@@ -67,6 +67,21 @@ static int iommufd_dirty_read_entries(const struct dirty_read *read,
 }
 
 /*
+ * iopt_area_leaf(), where translations may be large. The runs of an area do not know
+ * where they are not.
+ */
+static unsigned long iommufd_dirty_leaf(const struct dirty_read *read,
+					const struct iopt_area *area,
+					unsigned long iova, unsigned long *last)
+{
+	if (!read->hwpt->ioas->iopt.small_pages)
+		return iopt_area_leaf(area, read->hwpt->common.domain, iova,
+				      last);
+	*last = iova | ~PAGE_MASK;
+	return iova & PAGE_MASK;
+}
+
+/*
  * Read an area from @start to about @last, and set read->next.
  *
  * Drivers go from page-table entry to page-table entry and take the IOVA that
@@ -79,7 +94,6 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 				   struct iopt_area *area, unsigned long start,
 				   unsigned long last)
 {
-	struct iommu_domain *domain = read->hwpt->common.domain;
 	unsigned long head, head_last, tail, tail_last;
 	unsigned long flags = read->flags;
 
@@ -88,8 +102,8 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 	/* Those of another address space may be pinning them */
 	if (mutex_lock_killable(&area->pages->mutex))
 		return -EINTR;
-	head = iopt_area_leaf(area, domain, start, &head_last);
-	tail = iopt_area_leaf(area, domain, last, &tail_last);
+	head = iommufd_dirty_leaf(read, area, start, &head_last);
+	tail = iommufd_dirty_leaf(read, area, last, &tail_last);
 	mutex_unlock(&area->pages->mutex);
 
 	if (head < start || head_last > read->last) {

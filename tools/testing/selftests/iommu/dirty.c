@@ -220,6 +220,29 @@ TEST_F(dirty, small_after_large)
 	EXPECT_EQ(0, read_pages(self, 0, 2 * n, 0));
 }
 
+/* Huge pages without large translations are tracked page by page */
+TEST_F(dirty, no_large_translations)
+{
+	long all = SIZE / page_size();
+	long n = page_size() / self->pg;
+
+	if (!variant->large)
+		SKIP(return, "there are no large pages");
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, BASE, SIZE));
+	ASSERT_EQ(0, option_set(self->fd, IOMMU_OPTION_HUGE_PAGES, self->ioas,
+				0));
+	ASSERT_EQ(0, ioas_map_at(self->fd, self->ioas, self->mem, SIZE, BASE));
+	ASSERT_EQ(0, set_dirty_tracking(self->fd, self->hwpt, true));
+	ASSERT_EQ(0, write_pages(self, all / 2 * n, 1));
+	ASSERT_EQ(0, write_pages(self, (all / 2 + 1) * n, 1));
+	/* Each is clean once it has been asked about alone */
+	EXPECT_EQ(n, read_pages(self, all / 2 * n, n, 0));
+	EXPECT_EQ(n, read_pages(self, 0, self->bits, KEEP));
+	EXPECT_TRUE(bit_is_set(self->got, (all / 2 + 1) * n));
+	EXPECT_EQ(n, read_pages(self, (all / 2 + 1) * n, n, 0));
+	EXPECT_EQ(0, read_pages(self, 0, self->bits, 0));
+}
+
 TEST_F(dirty, holes)
 {
 	unsigned long n = entry(variant->large);
