@@ -6,6 +6,8 @@
 #include <linux/iova_bitmap.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "dirty_gather.h"
 
@@ -109,6 +111,12 @@ static int dirty_search_blocks(struct dirty_search *search, unsigned long start,
 		unsigned long end = min(last, start | (block - 1));
 		struct iommu_iotlb_gather found;
 
+		/* One leaf that might be large may be very many small ones */
+		if (level) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			cond_resched();
+		}
 		iommu_iotlb_gather_init(&found);
 		rc = dirty_call(search, start, end, IOMMU_DIRTY_NO_CLEAR,
 				&found);
@@ -148,10 +156,12 @@ static int dirty_search_blocks(struct dirty_search *search, unsigned long start,
  * @dirty: where to report it, and a gather that receives what has to be flushed from
  *         the IOTLB, also after an error
  *
- * All between is mapped. Takes the place of read_and_clear_dirty() of a driver that was
- * built without CONFIG_IOMMUFD_DRIVER.
+ * All between is mapped. Takes the place of read_and_clear_dirty() of a driver that does
+ * not report to our bitmap. Yields; nothing that has been cleared goes unreported if it
+ * fails.
  *
- * Return: 0, -EIO if the driver is not as it has to be, or an error of the driver.
+ * Return: 0, -EIO if the driver is not as it has to be, -EINTR if the caller was killed,
+ * or an error of the driver.
  */
 int iommufd_dirty_gather_read(struct iommu_domain *domain, unsigned long start,
 			      unsigned long last, unsigned long flags,

@@ -60,7 +60,8 @@
  * @domain: the domain
  *
  * The driver visits a leaf up to five times, and is called up to twice for a page, so
- * that this is an eighth of what others may have to wait for with other drivers.
+ * that this is an eighth of what is read at once with other drivers. It is more where
+ * one translation might be larger.
  *
  * Return: bytes, a power of two.
  */
