@@ -27,6 +27,9 @@
  */
 #define PIN_PAGES 256
 
+/* The same for folios of a file, three times what the page cache gives at once */
+#define PIN_FOLIOS 93
+
 /**
  * struct iopt_pin_pace - how to go on with user memory
  * @step: how many pages to pin at once
@@ -36,9 +39,6 @@ struct iopt_pin_pace {
 	unsigned int step;
 	bool hugetlb;
 };
-
-/* The same for folios of a file, three times what the page cache gives at once */
-#define PIN_FOLIOS 93
 
 /*
  * Find the first part of [*index, last] that no user covers. Only such a part

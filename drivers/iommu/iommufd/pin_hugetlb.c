@@ -28,7 +28,8 @@ int iopt_pin_each_page(struct folio *folio, unsigned long npages)
 
 	if (!more)		/* Always so if it is not a large folio */
 		return 0;
-	if (folio_ref_count(folio) > INT_MAX / 2 - more)
+	/* As an unsigned one it is also large after it has wrapped */
+	if ((unsigned int)folio_ref_count(folio) > INT_MAX / 2 - more)
 		return -ENOMEM;
 	folio_ref_add(folio, more);
 	atomic_add(more, &folio->_pincount);
@@ -104,6 +105,9 @@ unsigned long iopt_pin_hugetlb(struct iopt_pages *pages, unsigned long index,
 		for (; npages && left && index <= last; left--) {
 			npages = iopt_pin_hugetlb_folio(pages, index, last);
 			index += npages;
+			/* To store them, or to migrate them first, takes time */
+			if (mmap_lock_is_contended(mm))
+				break;
 		}
 	}
 	mmap_read_unlock(mm);
