@@ -239,7 +239,7 @@ TEST_F(dirty, patterns)
 	static const unsigned int writes[] = { 1, 0, 3, 150, 20 };
 	static __u64 map[MIXED_SIZE / PAGE / 64];
 	static bool is_dirty[MIXED_PAGES];
-	unsigned int round, i, k, head, sum = 0;
+	unsigned int round, i, k = 0, head, sum = 0;
 	char *mem = map_mixed(self);
 
 	if (!mem)
