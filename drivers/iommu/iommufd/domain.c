@@ -15,7 +15,7 @@
 static bool dirty_tracking = true;
 module_param(dirty_tracking, bool, 0644);
 MODULE_PARM_DESC(dirty_tracking,
-		 "Track what devices write also with IOMMU drivers that were built without CONFIG_IOMMUFD_DRIVER, and have to be asked page by page");
+		 "Track what devices write also with IOMMU drivers that report to no bitmap of ours, and have to be asked page by page");
 
 static struct iommu_domain *iommufd_domain_try(struct iommufd_group *igroup,
 					       struct iommu_domain *domain)
@@ -161,7 +161,8 @@ iommufd_domain_alloc_nested(struct device *dev, struct iommu_domain *parent,
  * @dev: the device
  *
  * Drivers that were built without CONFIG_IOMMUFD_DRIVER walk their page tables and
- * do not report what they find. A bitmap from them would be clean whatever the
+ * do not report what they find, and those of a kernel with an iommufd of its own report
+ * to the bitmap of that. A bitmap from them would be clean whatever the
  * device wrote, which corrupts a migration silently.
  *
  * Return: true if so, and then the bitmap is iommufd_dirty_gather_read()'s, for drivers
