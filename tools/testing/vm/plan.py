@@ -142,6 +142,8 @@ VFIOCTL_RUNS = {
     "pasid": ("intel-pasid", {"devices": [*VFIOCTL_DEVICES, "pasid-testdev"]}),
     "nested": ("intel-nested", {"devices": [*VFIOCTL_DEVICES, "pasid-testdev"]}),
 }
+# Of these CI has most in the others
+VFIOCTL_LIKE_OTHERS = ["amd", "nointremap", "nested"]
 VFIOCTL_ARM64 = {"arm64": ("smmuv3", {"kernel": "arm64", "taint": "U"})}
 
 # What makes the documents, and what reads scripts; Debian 13 has no ruff
@@ -213,12 +215,14 @@ PLAN = [
     # The oldest one, which lacks most of what compat/ bridges
     Part("short-builds", "builds", arguments={"kernels": ["deb12-backports"]}, groups=("ci",), seconds=100, short_for="builds"),
     Part("backports", "newest", "backports", groups=("check", "kernels"), seconds=600),
-    Part("imports", "by_themselves", "backports", arguments=IMPORTS, groups=("check", "kernels", "ci"), seconds=60),
+    Part("imports", "by_themselves", "backports", arguments=IMPORTS, groups=("check", "kernels"), seconds=60),
     Part("debug-imports", "by_themselves", "debug", arguments={**IMPORTS, "test_modules": False}, groups=("more", "debug"), seconds=200),
     Part("demo-backports", "demo", "backports", groups=("check", "kernels", "ci"), seconds=60),
     *[Part(f"kernel-{name}", "on_kernel", name, arguments={"tests": FEW}, groups=("kernels",), seconds=200)
       for name in OTHERS if name != "backports"],
-    Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, seconds=1000, packages=VFIOCTL_PACKAGES),
+    Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, groups=("check",), seconds=1000, packages=VFIOCTL_PACKAGES),
+    Part("short-vfioctl", "vfioctl", "stock", groups=("ci",), seconds=700, packages=VFIOCTL_PACKAGES, short_for="vfioctl",
+         arguments={"runs": {kind: run for kind, run in VFIOCTL_RUNS.items() if kind not in VFIOCTL_LIKE_OTHERS}}),
     Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
     Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),
     Part("short-debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"], "options": LIKE_OTHERS}, groups=("ci",), seconds=1500,
@@ -241,8 +245,9 @@ PLAN = [
     *[Part(f"short-models-{iommu}", "models", "stock", arguments={"iommu": iommu, "without": without, "options": LARGE_SIZES},
            groups=("ci",), seconds=100, short_for=f"models-{iommu}")
       for iommu, without in {"intel": [RELEASE[0], TABLES], "intel-flts": USUAL, "amd-remap": []}.items()],
-    *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, groups=("clients", "ci"), seconds=seconds,
-           packages=CLIENT_PACKAGES) for run, seconds in CLIENT_RUN_SECONDS.items()],
+    *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, seconds=seconds, packages=CLIENT_PACKAGES,
+           groups=("clients",) if run == "intel-scalable" else ("clients", "ci"))	# CI has that with first-stage tables
+      for run, seconds in CLIENT_RUN_SECONDS.items()],
     Part("variants", "by_themselves", "stock", groups=("kernels",), seconds=150,
          arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
                     "qemu_args": ["-netdev user,id=sink,restrict=on"]}),	# which takes frames
