@@ -233,8 +233,17 @@ static void mock_flush_slots(struct mock_domain *mock, unsigned long index,
 	index = first;
 	for (slot = xa_find(&mock->slots, &index, last, MOCK_STALE); slot;
 	     slot = xa_find_after(&mock->slots, &index, last, MOCK_STALE)) {
-		MISUSE(!mock_slot_is_pinned(slot));
-		xa_erase(&mock->slots, index);
+		/*
+		 * One who reads what is dirty flushes all while others unmap. They
+		 * may have flushed this meanwhile, and unpinned it or mapped anew.
+		 */
+		xa_lock(&mock->slots);
+		if (xa_get_mark(&mock->slots, index, MOCK_STALE)) {
+			slot = xa_load(&mock->slots, index);
+			MISUSE(!mock_slot_is_pinned(slot));
+			__xa_erase(&mock->slots, index);
+		}
+		xa_unlock(&mock->slots);
 	}
 }
 
