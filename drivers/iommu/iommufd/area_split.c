@@ -23,11 +23,13 @@ static bool iopt_may_be_leaf(const struct iopt_area *area, unsigned long iova,
 		return false;
 	offset = area->page_offset + (start - area->node.start);
 	index = area->user.start + (offset >> PAGE_SHIFT);
-	npages = ((offset_in_page(offset) + size - 1) >> PAGE_SHIFT) + 1;
-	if (pfn_store_run(&area->pages->store, index, index + npages - 1,
-			  &pfn) < npages)
+	/* Often that is all that has to be looked at */
+	pfn_store_run(&area->pages->store, index, index, &pfn);
+	if (!IS_ALIGNED(PFN_PHYS(pfn) + offset_in_page(offset), size))
 		return false;
-	return IS_ALIGNED(PFN_PHYS(pfn) + offset_in_page(offset), size);
+	npages = ((offset_in_page(offset) + size - 1) >> PAGE_SHIFT) + 1;
+	return pfn_store_run(&area->pages->store, index, index + npages - 1,
+			     &pfn) >= npages;
 }
 
 /**

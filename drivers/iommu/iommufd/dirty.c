@@ -14,10 +14,11 @@
 #include "iommufd_private.h"
 
 /*
- * How much IOVA is looked at before maps and unmaps get a chance: some
- * milliseconds with the smallest pages.
+ * How much IOVA is looked at before others get the processor, and how much of it
+ * where it begins with small pages. At least one entry of the page table.
  */
-#define DIRTY_STEP SZ_1G
+#define DIRTY_STEP SZ_16M
+#define DIRTY_STEP_SMALL SZ_2M
 
 /**
  * struct dirty_read - one reading of a hwpt
@@ -26,6 +27,7 @@
  * @bitmap: what is told about dirty IOVA, or NULL
  * @next: what lies below has been read already
  * @last: last IOVA that the caller asked for, inclusive
+ * @stale: the IOTLB knows as dirty what is not dirty any more
  */
 struct dirty_read {
 	struct iommufd_hwpt_paging *hwpt;
@@ -33,9 +35,10 @@ struct dirty_read {
 	struct iova_bitmap *bitmap;
 	unsigned long next;
 	unsigned long last;
+	bool stale;
 };
 
-static int iommufd_dirty_read_entries(const struct dirty_read *read,
+static int iommufd_dirty_read_entries(struct dirty_read *read,
 				      unsigned long start, unsigned long last,
 				      unsigned long flags)
 {
@@ -57,13 +60,21 @@ static int iommufd_dirty_read_entries(const struct dirty_read *read,
 	/*
 	 * As long as the IOTLB has an entry for dirty memory, nothing that is
 	 * written sets the bit again. Nobody notes the size of the entries,
-	 * without which some drivers cannot flush a range.
+	 * without which some drivers cannot flush a range. All of it is flushed
+	 * once, before the caller is told.
 	 */
 	if (domain->ops->flush_iotlb_all)
-		iommu_flush_iotlb_all(domain);
+		read->stale = true;
 	else
 		iommu_iotlb_sync(domain, &gather);
 	return rc;
+}
+
+static void iommufd_dirty_read_flush(struct dirty_read *read)
+{
+	if (read->stale)
+		iommu_flush_iotlb_all(read->hwpt->common.domain);
+	read->stale = false;
 }
 
 /*
@@ -97,12 +108,14 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 	unsigned long head, head_last, tail, tail_last;
 	unsigned long flags = read->flags;
 
-	lockdep_assert_held_write(&read->hwpt->ioas->iopt.domains_rwsem);
+	lockdep_assert_held(&read->hwpt->ioas->iopt.domains_rwsem);
 
 	/* Those of another address space may be pinning them */
 	if (mutex_lock_killable(&area->pages->mutex))
 		return -EINTR;
 	head = iommufd_dirty_leaf(read, area, start, &head_last);
+	if (head_last - head < DIRTY_STEP_SMALL - 1)
+		last = min(last, start | (DIRTY_STEP_SMALL - 1));
 	tail = iommufd_dirty_leaf(read, area, last, &tail_last);
 	mutex_unlock(&area->pages->mutex);
 
@@ -117,39 +130,56 @@ static int iommufd_dirty_read_area(struct dirty_read *read,
 	return iommufd_dirty_read_entries(read, start, last, flags);
 }
 
-static unsigned long iommufd_dirty_step(const struct dirty_read *read)
+/*
+ * Find the next area to read, and what part of it: [*start, *last]. What is not an
+ * area has nothing to read, or is being made or removed. The caller lets go of the
+ * area with iopt_area_let_go().
+ */
+static struct iopt_area *iommufd_dirty_next_area(struct dirty_read *read,
+						 unsigned long *start,
+						 unsigned long *last)
 {
-	if (read->bitmap && read->hwpt->dirty_by_gather)
-		return iommufd_dirty_gather_max(read->hwpt->common.domain);
-	return DIRTY_STEP;
+	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->iova_rwsem);
+
+	area = iopt_area_of(iova_tree_first(&iopt->areas, *start, *last));
+	if (!area)
+		return NULL;
+	/* Not step by step through what is not mapped: it may be all of 2^64 */
+	*start = max(*start, area->node.start);
+	*last = min(*last, area->node.last);
+	/* Memory of a device is not migrated, and can be revoked any time */
+	if (area->pages->source == IOPT_PAGES_MMIO || !iopt_area_ready(area))
+		return NULL;
+	*last = min(*last, *start | (DIRTY_STEP - 1));
+	iopt_area_hold(area);
+	return area;
 }
 
-/* What is not an area has nothing to read, or is being made or removed */
 static int iommufd_dirty_read_next(struct dirty_read *read, unsigned long last)
 {
 	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
 	unsigned long start = read->next;
 	struct iopt_area *area;
+	int rc;
 
-	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held(&iopt->domains_rwsem);
 
 	if (read->bitmap && !read->hwpt->dirty_tracking)
 		return -EINVAL;
-	area = iopt_area_of(iova_tree_first(&iopt->areas, start, last));
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	area = iommufd_dirty_next_area(read, &start, &last);
+	up_read(&iopt->iova_rwsem);
 	if (!area) {
 		read->next = last + 1;
 		return 0;
 	}
-	/* Not step by step through what is not mapped: it may be all of 2^64 */
-	start = max(start, area->node.start);
-	last = min3(last, area->node.last,
-		    start | (iommufd_dirty_step(read) - 1));
-	/* Memory of a device is not migrated, and can be revoked any time */
-	if (area->pages->source == IOPT_PAGES_MMIO) {
-		read->next = last + 1;
-		return 0;
-	}
-	return iommufd_dirty_read_area(read, area, start, last);
+	rc = iommufd_dirty_read_area(read, area, start, last);
+	iopt_area_let_go(area);
+	return rc;
 }
 
 static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
@@ -157,10 +187,10 @@ static int iommufd_dirty_read_step(struct dirty_read *read, unsigned long last)
 	struct io_pagetable *iopt = &read->hwpt->ioas->iopt;
 	int rc;
 
-	if (down_write_killable(&iopt->domains_rwsem))
+	if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
 	rc = iommufd_dirty_read_next(read, last);
-	up_write(&iopt->domains_rwsem);
+	up_read(&iopt->domains_rwsem);
 	return rc;
 }
 
@@ -179,11 +209,15 @@ static int iommufd_dirty_read_range(struct iova_bitmap *bitmap,
 		rc = iommufd_dirty_read_step(read, last);
 		/* The IOVA after the very last one is 0 */
 		if (rc || read->next > last || !read->next)
-			return rc;
-		if (fatal_signal_pending(current))
-			return -EINTR;
+			break;
+		if (fatal_signal_pending(current)) {
+			rc = -EINTR;
+			break;
+		}
 		cond_resched();
 	}
+	iommufd_dirty_read_flush(read);
+	return rc;
 }
 
 static int iommufd_hwpt_switch_dirty(struct iommufd_hwpt_paging *hwpt,

@@ -3,6 +3,7 @@
  * What devices have written, as IOMMU drivers tell it that know no bitmap.
  */
 #include <linux/align.h>
+#include <linux/bits.h>
 #include <linux/iova_bitmap.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -112,11 +113,8 @@ static int dirty_search_blocks(struct dirty_search *search, unsigned long start,
 		struct iommu_iotlb_gather found;
 
 		/* One leaf that might be large may be very many small ones */
-		if (level) {
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			cond_resched();
-		}
+		if (level && fatal_signal_pending(current))
+			return -EINTR;
 		iommu_iotlb_gather_init(&found);
 		rc = dirty_call(search, start, end, IOMMU_DIRTY_NO_CLEAR,
 				&found);
@@ -144,12 +142,13 @@ static int dirty_search_blocks(struct dirty_search *search, unsigned long start,
 		if (end >= last)
 			return 0;
 		start = end + 1;
+		cond_resched();
 	}
 }
 
 /**
  * iommufd_dirty_gather_read - report dirty pages that the driver does not report
- * @domain: the domain; nothing is mapped or unmapped meanwhile
+ * @domain: the domain; nothing is mapped or unmapped in the range meanwhile
  * @start: first IOVA, which is the first one of a leaf
  * @last: last IOVA, inclusive, which is the last one of a leaf
  * @flags: IOMMU_DIRTY_NO_CLEAR to leave all dirty, or 0

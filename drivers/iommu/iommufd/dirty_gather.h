@@ -2,7 +2,6 @@
 #ifndef __IOMMUFD_DIRTY_GATHER_H
 #define __IOMMUFD_DIRTY_GATHER_H
 
-#include <linux/bits.h>
 #include <linux/iommu.h>
 
 /**
@@ -47,6 +46,8 @@
  * - No leaf is cleared before its bits are set: what is cleared is a run of leaves that
  *   were found dirty, one behind the other, and nothing else. A device may write as it
  *   likes: a page that it writes to is reported now, or is dirty for the next time.
+ *   Another one who reads may clear a leaf at any time. Then a look in an envelope is
+ *   empty, as for a clean leaf, and that one has reported it.
  */
 
 /* log2 of how many blocks are in one of the next larger size */
@@ -54,23 +55,6 @@
 
 /* Sizes of blocks that are larger than the smallest page */
 #define DIRTY_LEVELS 3
-
-/**
- * iommufd_dirty_gather_max - how much to read in one call
- * @domain: the domain
- *
- * The driver visits a leaf up to five times, and is called up to twice for a page, so
- * that this is an eighth of what is read at once with other drivers. It is more where
- * one translation might be larger.
- *
- * Return: bytes, a power of two.
- */
-static inline unsigned long
-iommufd_dirty_gather_max(const struct iommu_domain *domain)
-{
-	return BIT(__ffs(domain->pgsize_bitmap) +
-		   DIRTY_LEVELS * DIRTY_FANOUT_SHIFT);
-}
 
 int iommufd_dirty_gather_read(struct iommu_domain *domain, unsigned long start,
 			      unsigned long last, unsigned long flags,

@@ -59,7 +59,9 @@ struct refusal;
  *
  * An area that is in the tree and not ready belongs to the one call that is
  * making or removing it. A ready area is removed only by the call that moved
- * it to %IOPT_AREA_REMOVING under iova_rwsem for writing.
+ * it to %IOPT_AREA_REMOVING under iova_rwsem for writing, and after those who hold
+ * it have let go: who holds an area and domains_rwsem for reading may read what
+ * the domains have of it, while others map and unmap elsewhere.
  *
  * Any of them may be held for as long as it takes to pin a lot of memory, and
  * mutexes outside of them, too. Whoever may fail waits so that it can be killed;
@@ -87,6 +89,7 @@ enum iopt_area_state {
  *                under it for reading
  * @num_keepers: those of them that an unmap does not ask to unpin, and fails for;
  *               as @num_accesses
+ * @num_holders: those who read what the domains have of it; grows under iova_rwsem
  * @user: the range of indices, in pages.users while there is a domain
  * @pages: the memory; constant
  * @page_offset: offset of the first byte in its page; constant
@@ -100,6 +103,7 @@ struct iopt_area {
 	bool prevent_access;
 	atomic_t num_accesses;
 	atomic_t num_keepers;
+	atomic_t num_holders;
 	struct interval_tree_node user;
 	struct iopt_pages *pages;
 	unsigned int page_offset;
@@ -245,6 +249,8 @@ int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		  struct iopt_domain *item);
 void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather);
 bool iopt_area_ready(struct iopt_area *area);
+void iopt_area_hold(struct iopt_area *area);
+void iopt_area_let_go(struct iopt_area *area);
 void iopt_area_free(struct iopt_area *area);
 void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		       struct iopt_area *stop);

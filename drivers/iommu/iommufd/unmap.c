@@ -7,6 +7,7 @@
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/wait_bit.h>
 
 #include "io_pagetable.h"
 #include "refusal.h"
@@ -119,9 +120,43 @@ static int iopt_take_areas(struct io_pagetable *iopt, unsigned long start,
 	return rc;
 }
 
+/**
+ * iopt_area_hold - keep an area filled, for a short time
+ * @area: a ready area; iova_rwsem is held
+ *
+ * The caller has domains_rwsem, too, at least for reading, until it lets go. An
+ * unmap of the area waits for that, which no signal ends.
+ */
+void iopt_area_hold(struct iopt_area *area)
+{
+	atomic_inc(&area->num_holders);
+}
+
+/**
+ * iopt_area_let_go - undo iopt_area_hold()
+ * @area: the area, which may be gone after that
+ */
+void iopt_area_let_go(struct iopt_area *area)
+{
+	if (atomic_dec_and_test(&area->num_holders))
+		wake_up_var(&area->num_holders);
+}
+
+/* Nobody new holds an area that is being removed */
+static void iopt_wait_for_holders(struct iopt_area *areas)
+{
+	struct iopt_area *area;
+
+	for (area = areas; area; area = area->next)
+		if (atomic_read_acquire(&area->num_holders))
+			wait_var_event(&area->num_holders,
+				       !atomic_read_acquire(&area->num_holders));
+}
+
 static void iopt_remove_areas(struct io_pagetable *iopt,
 			      struct iopt_area *areas, unsigned long *unmapped)
 {
+	iopt_wait_for_holders(areas);
 	iopt_unfill_areas(iopt, areas, NULL);
 	iopt_unclaim_areas(iopt, areas);
 	while (areas) {
