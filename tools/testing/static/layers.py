@@ -25,6 +25,8 @@ LISTS = {
     "drivers/vfio": "Documentation/driver-api/vfio-layers.txt",
     "drivers/vfio/pci": "Documentation/driver-api/vfio-pci-layers.txt",
 }
+# What only newer kernels compile, which is checked by its headers alone; "vm check in-tree-newest" compiles it
+NEWER = {"drivers/iommu/iommufd/sw_msi.c"}
 
 
 class Layers:
@@ -116,7 +118,7 @@ def check(repo, objects, run=run_nm, lists=None):
         problems += layers.problems
         built = {f"{folder}/{file[:-2]}.o": file for file in layers.files}
         missing = [path for path in built if not os.path.exists(f"{objects}/{path}")]
-        problems += [f"{folder}/{built[path]} is not compiled" for path in missing]
+        problems += [f"{folder}/{built[path]} is not compiled" for path in missing if f"{folder}/{built[path]}" not in NEWER]
         text = run(["nm", "-A", *[path for path in built if path not in missing]], objects)
         uses = [(built[user], built[used], what) for user, used, what in symbol_uses(text)]
         problems += layers.judge(uses)
