@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -178,6 +179,21 @@ def show(d):
               [path.name for path in sorted((PCI / first / "iommu_group/devices").iterdir()) if path.name != first])
     as_user = vfioctl("show", "--json", d.nvme, user=NOBODY).json("show")
     equal("capabilities for whom may not see them", as_user["capabilities"], None)
+
+
+@case("show, a BAR that can be resized", "intel")
+def resizable(d):
+    # With one more capability behind the last one, as QEMU has no device that has it
+    path = f"/sys/bus/pci/devices/{d.nvme}/config"
+    config, place = bytearray(Path(path).read_bytes()), 0x100
+    check("resizable BAR" not in vfioctl("show", "--json", d.nvme).json("show")["capabilities"], "it has one already")
+    while next_place := struct.unpack_from("<I", config, place)[0] >> 20:
+        place = next_place
+    struct.pack_into("<I", config, place, struct.unpack_from("<I", config, place)[0] | 0xf00 << 20)
+    struct.pack_into("<III", config, 0xf00, 1 << 16 | 0x15, 0x1f0, 0x20)
+    with Faked({path: bytes(config)}) as faked:
+        check("resizable BAR" in faked.vfioctl("show", "--json", d.nvme).json("show")["capabilities"], "it does not say so")
+        faked.vfioctl("show", d.nvme).says("resizable BAR")
 
 
 @case("show, a device and an IOMMU with PASIDs, page requests and nesting", "pasid", "nested")
@@ -671,6 +687,42 @@ def volume_group(d):
         vfioctl("bind", "--dry-run", d.nvme, status=1).says("vg9-data")
     finally:
         sh("vgchange", "-q", *lvm, "-an", "vg9")
+    vfioctl("bind", d.nvme)
+    vfioctl("restore")
+    sh("wipefs", "-q", "-a", "-f", disk(d.nvme))
+
+
+def zfs_label():
+    """What ZFS says of a pool at the beginning of each label of a disk: names and values, in XDR"""
+    def string(text):
+        return struct.pack(">I", len(text)) + text + bytes(-len(text) % 4)
+
+    def pair(name, kind, value):
+        content = string(name) + struct.pack(">II", kind, 1) + value
+        return struct.pack(">II", len(content) + 8, len(content) + 8) + content
+
+    numbers = {b"version": 5000, b"state": 0, b"txg": 4, b"pool_guid": 1, b"guid": 2}
+    return (b"\1\1\0\0" + struct.pack(">II", 0, 1) + pair(b"name", 9, string(b"tank")) +
+            b"".join(pair(name, 8, struct.pack(">Q", number)) for name, number in numbers.items()) + bytes(8))
+
+
+@case("a disk of a ZFS pool", "intel", "stock")
+def zfs_pool(d):
+    # As ZFS has it, which is not in Debian's main archive: with its labels, and by itself
+    path = disk(d.nvme)
+    with open(path, "r+b") as raw:
+        size = raw.seek(0, os.SEEK_END)
+        for start in (0, 256 << 10, size - (512 << 10), size - (256 << 10)):
+            raw.seek(start + (16 << 10))
+            raw.write(zfs_label())
+    pool = os.open(path, os.O_RDONLY | os.O_EXCL)
+    try:
+        vfioctl("bind", d.nvme, status=1).says(f"{path} is in use by the kernel or by a program that has it for itself (zfs_member)")
+        equal("driver", driver(d.nvme), "nvme")
+        check("zfs_member" in vfioctl("why", "--json", d.nvme, status=1).json("why")["broken"]["text"], "why does not say so")
+    finally:
+        os.close(pool)
+    # One that is not imported uses nothing.
     vfioctl("bind", d.nvme)
     vfioctl("restore")
     sh("wipefs", "-q", "-a", "-f", disk(d.nvme))
