@@ -284,6 +284,7 @@ def steps():
                 *modules(root, older, ours=False), *modules(root, release, ours=True)]
         shutil.copy(HERE / "guest" / system.PROGRAM, root / "usr/local/sbin")
         shutil.copy(REPO / "debian/tests/devices", root / "usr/local/sbin/autopkgtest-devices")
+        shutil.copy(HERE.parent / "vfioctl/newcomer", root / "usr/local/sbin")
         yield "the examples of the documents build outside of the tree", examples(ours, root / "usr/local/bin")
         run(["rm", "-rf", "--one-file-system", ours])
         disk = root.with_name("disk")
