@@ -125,10 +125,11 @@ def uninstall(root, release):
     return problems
 
 
-def boot(disk, initramfs, name):
+def boot(disk, initramfs, name, *more):
+    """Boot it with devices, one of them behind a port, and more of them."""
     return guest.boot_once(guest.Options(
-        disk=disk, kept=True, initramfs=initramfs, devices=["edu", "edu", "nvme"], memory="1G",
-        append="vfio_iommu_type1.disable_hugepages=1", timeout=900, name=name))
+        disk=disk, kept=True, initramfs=initramfs, memory="1G", append="vfio_iommu_type1.disable_hugepages=1", timeout=900, name=name,
+        devices=["edu", "edu", "nvme", "pcie-root-port,id=port0,chassis=1,slot=1,addr=10,x-speed=2_5", "nvme,bus=port0,addr=0", *more]))
 
 
 def installed():
@@ -154,7 +155,9 @@ def installed():
         initramfs = home / "initramfs"
         run(["debugfs", "-R", f"dump /boot/initrd.img-{release} {initramfs}", image], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
-        yield "after vfioctl persist and another reboot", boot(image, initramfs, "check-persisted")
+        # Another port takes the number of the bus behind the first one.
+        yield "after vfioctl persist and another reboot", boot(
+            image, initramfs, "check-persisted", "pcie-root-port,id=port1,chassis=2,slot=2,addr=f,x-speed=2_5")
         yield "make uninstall, with vfio modules in the initramfs", uninstall(root, release)
     finally:
         run(["rm", "-rf", "--one-file-system", home])
