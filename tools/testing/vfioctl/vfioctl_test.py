@@ -712,8 +712,8 @@ def zfs_pool(d):
     path = disk(d.nvme)
     with open(path, "r+b") as raw:
         size = raw.seek(0, os.SEEK_END)
-        for start in (0, 256 << 10, size - (512 << 10), size - (256 << 10)):
-            raw.seek(start + (16 << 10))
+        for place in (0, 256 << 10, size - (512 << 10), size - (256 << 10)):
+            raw.seek(place + (16 << 10))
             raw.write(zfs_label())
     pool = os.open(path, os.O_RDONLY | os.O_EXCL)
     try:

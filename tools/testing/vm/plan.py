@@ -223,7 +223,7 @@ PLAN = [
     Part("vfioctl", "vfioctl", "stock", arguments={"runs": VFIOCTL_RUNS}, groups=("check",), seconds=1000, packages=VFIOCTL_PACKAGES),
     Part("short-vfioctl", "vfioctl", "stock", groups=("ci",), seconds=700, packages=VFIOCTL_PACKAGES, short_for="vfioctl",
          arguments={"runs": {kind: run for kind, run in VFIOCTL_RUNS.items() if kind not in VFIOCTL_LIKE_OTHERS}}),
-    Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=500),
+    Part("debug-iommu", "selftests", "debug", arguments={"folders": ["iommu"]}, groups=("check", "debug", "ci"), seconds=900),
     Part("debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"]}, groups=("check", "debug"), seconds=1900),
     Part("short-debug-vfio", "selftests", "debug", arguments={"folders": ["vfio"], "options": LIKE_OTHERS}, groups=("ci",), seconds=1500,
          short_for="debug-vfio"),
