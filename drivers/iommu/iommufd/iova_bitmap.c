@@ -41,6 +41,7 @@
  * @addr: page-aligned user address of the page that has the first bit
  * @skip: number of bits in that page before the first one
  * @nr_pages: pages from @addr on that have bits
+ * @part_iova: first IOVA of the part that is being asked about
  * @win_start: number of the first page of the window, counted from @addr
  * @win_pages: pages in the window
  * @win_max: room in @pages
@@ -54,6 +55,7 @@ struct iova_bitmap {
 	unsigned long addr;
 	unsigned long skip;
 	unsigned long nr_pages;
+	unsigned long part_iova;
 
 	unsigned long win_start;
 	unsigned long win_pages;
@@ -97,6 +99,7 @@ struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length,
 	if (!bitmap)
 		return ERR_PTR(-ENOMEM);
 	bitmap->iova = iova;
+	bitmap->part_iova = iova;
 	bitmap->last = last;
 	bitmap->shift = ilog2(page_size);
 	bitmap->addr = addr & PAGE_MASK;
@@ -201,6 +204,7 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 		if (rc)
 			break;
 		last = iova_bitmap_window_last(bitmap);
+		bitmap->part_iova = iova;
 		rc = fn(bitmap, iova, last - iova + 1, opaque);
 		if (!rc)
 			rc = bitmap->error;
@@ -244,10 +248,13 @@ static void iova_bitmap_set_bits(unsigned long *map, unsigned long first,
  * @iova: first dirty IOVA
  * @length: dirty bytes
  *
- * What the bitmap does not cover is ignored. What is not in the part that
- * iova_bitmap_for_each() calls for, because the dirt belongs to a large page
- * that begins there, is set as well. For one that is larger than what is pinned
- * ahead this may sleep. If that fails, iova_bitmap_for_each() returns the error.
+ * What the bitmap does not cover is ignored, and so is what lies before the part
+ * that iova_bitmap_for_each() calls for: its bits may not be pinned any more, and
+ * to wait for the user's memory is not for those who have locks. Dirt that begins
+ * there was not cleared. What lies behind the part, because the dirt belongs to a
+ * large page that begins in it, is set as well. For one that is larger than what is
+ * pinned ahead this may sleep. If that fails, iova_bitmap_for_each() returns the
+ * error.
  */
 void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		     size_t length)
@@ -258,9 +265,9 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		return;
 	if (check_add_overflow(iova, length - 1, &last) || last > bitmap->last)
 		last = bitmap->last;
-	if (last < bitmap->iova)
+	if (last < bitmap->part_iova)
 		return;
-	iova = max(iova, bitmap->iova);
+	iova = max(iova, bitmap->part_iova);
 
 	last_bit = iova_bitmap_bit(bitmap, last);
 	for (bit = iova_bitmap_bit(bitmap, iova); bit <= last_bit;) {

@@ -132,6 +132,7 @@ uml("takeover-of-memory-of-a-process", F, "iommufd_takeovers_collect_areas", "pa
 F = IOMMUFD + "iova_bitmap.c"
 S = "iommufd_iova_bitmap"
 uml("bitmap-last-bit", F, "iova_bitmap_set_bits", "BITMAP_LAST_WORD_MASK(last + 1)", "BITMAP_LAST_WORD_MASK(last)", S)
+uml("bitmap-of-a-part-before", F, "iova_bitmap_set", "iova = max(iova, bitmap->part_iova);", "iova = max(iova, bitmap->iova);", S)
 uml("bitmap-forgets-fault", F, "iova_bitmap_for_each", "\t\tif (!rc)\n\t\t\trc = bitmap->error;\n", "", S)
 F = IOMMUFD + "mmio.c"
 uml("mmio-exact-end-refused", F, "iommufd_mmio_check_range", "end > mmio->length", "end >= mmio->length", None, f"{MOCK_HWPT}:dmabuf")

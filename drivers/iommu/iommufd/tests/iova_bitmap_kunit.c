@@ -295,6 +295,44 @@ static void iova_bitmap_test_beyond(struct kunit *test)
 	check_memory(&t);
 }
 
+/*
+ * A large page that was mapped over the end of the part before, in which the user
+ * has taken the bitmap away by now
+ */
+static int mark_from_before(struct iova_bitmap *bitmap, unsigned long iova,
+			    size_t length, void *opaque)
+{
+	unsigned long page = (iova - SZ_1G) / (BITS_PER_PAGE * SZ_4K);
+	struct bitmap_test *t = opaque;
+
+	if (t->calls) {
+		KUNIT_EXPECT_EQ(t->test, 0,
+				vm_munmap(t->memory->addr +
+					  (page - 4) * PAGE_SIZE,
+					  4 * PAGE_SIZE));
+		iova_bitmap_set(bitmap, iova - SZ_512M, SZ_1G);
+		expect_dirty(t, iova, iova + SZ_512M - 1);
+	}
+	return check_part(bitmap, iova, length, opaque);
+}
+
+/* Nobody waits for bits of a part that is over */
+static void iova_bitmap_test_from_before(struct kunit *test)
+{
+	struct bitmap_test t = {
+		.iova = SZ_1G,
+		.length = 600 * BITS_PER_PAGE * SZ_4K,
+		.page_size = SZ_4K,
+	};
+
+	bitmap_start(test, &t, 600);
+	KUNIT_EXPECT_EQ(test, 0,
+			iova_bitmap_for_each(t.bitmap, &t, mark_from_before));
+	KUNIT_EXPECT_EQ(test, t.calls, 2);
+	KUNIT_EXPECT_EQ(test, t.next, t.iova + t.length);
+	check_memory(&t);
+}
+
 /* Where the bitmap is not, nobody is asked, so that nothing is forgotten */
 static void iova_bitmap_test_fault(struct kunit *test)
 {
@@ -469,6 +507,7 @@ static struct kunit_case iova_bitmap_cases[] = {
 	KUNIT_CASE_PARAM(iova_bitmap_test_all, layout_gen_params),
 	KUNIT_CASE(iova_bitmap_test_outside),
 	KUNIT_CASE(iova_bitmap_test_beyond),
+	KUNIT_CASE(iova_bitmap_test_from_before),
 	KUNIT_CASE(iova_bitmap_test_fault),
 	KUNIT_CASE(iova_bitmap_test_fault_ahead),
 	KUNIT_CASE(iova_bitmap_test_fault_beyond),
