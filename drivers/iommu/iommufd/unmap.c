@@ -29,7 +29,8 @@ static int iopt_refuse_split(struct io_pagetable *iopt, unsigned long start,
  * @iopt: the address space
  * @node: of the area
  *
- * Users are told -EBUSY, see iopt_errno(); among us that is what goes by itself.
+ * Users are told -EBUSY, see iopt_errno(). Here, -EBUSY is for what another thread
+ * will soon be done with, so that it makes sense to try again.
  *
  * Return: -EADDRINUSE.
  */
@@ -348,8 +349,8 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
  * iopt_clear - unmap everything, whatever others do
  * @iopt: the address space
  *
- * What is being mapped or unmapped is waited for; what comes later stays, and so
- * does what an access does not unpin, and from a queue of hardware's on.
+ * What is being mapped or unmapped is waited for. What comes later stays, and so
+ * does what an access does not unpin, or hardware works in, and all behind that.
  */
 void iopt_clear(struct io_pagetable *iopt)
 {

@@ -26,7 +26,7 @@ MUTANTS = []
 # Files that have no code to make a fault in that a test could see, and why
 WITHOUT = {
     "drivers/iommu/iommufd/msi.c": "interrupts of the machines that tests run on are not translated like DMA",
-    "drivers/iommu/iommufd/sw_msi.c": "the same; that the newest kernel links with it is part of 'make check-static'",
+    "drivers/iommu/iommufd/sw_msi.c": "the same; that the newest kernel links with it is part of 'make check-kernels'",
     "drivers/vfio/pci/vga.c": "the arbiter of a guest with one display has nothing to arbitrate",
     "drivers/vfio/pci/igd.c": "needs the fake graphics device of the selftests",
     "drivers/vfio/external.c": "its one caller is KVM, which runs in 'make check-clients'",

@@ -25,7 +25,7 @@ LISTS = {
     "drivers/vfio": "Documentation/driver-api/vfio-layers.txt",
     "drivers/vfio/pci": "Documentation/driver-api/vfio-pci-layers.txt",
 }
-# What only newer kernels compile, which is checked by its headers alone; "vm check in-tree-newest" compiles it
+# Only newer kernels compile these. Here it is their headers that are looked at; "vm check in-tree-newest" compiles them.
 NEWER = {"drivers/iommu/iommufd/sw_msi.c"}
 
 
