@@ -653,6 +653,13 @@ def partition(path):
     return f"{path}p1"
 
 
+def blank(path):
+    """Nothing is on that disk any more, and the kernel knows: it may have read the partitions while they went."""
+    sh("wipefs", "-q", "-a", "-f", path)
+    wait_for("the end of partitions", lambda: subprocess.run(["blockdev", "--rereadpt", path], stderr=subprocess.DEVNULL).returncode == 0 and
+             not os.path.exists(f"{path}p1"))
+
+
 @case("a disk of a RAID", "intel", "stock")
 def raid(d):
     path = disk(d.nvme)
@@ -669,7 +676,7 @@ def raid(d):
     # A RAID that is not running uses nothing.
     vfioctl("bind", d.nvme)
     vfioctl("restore")
-    sh("wipefs", "-q", "-a", disk(d.nvme))
+    blank(disk(d.nvme))
 
 
 @case("a disk of a volume group", "intel", "stock")
@@ -689,7 +696,7 @@ def volume_group(d):
         sh("vgchange", "-q", *lvm, "-an", "vg9")
     vfioctl("bind", d.nvme)
     vfioctl("restore")
-    sh("wipefs", "-q", "-a", "-f", disk(d.nvme))
+    blank(disk(d.nvme))
 
 
 def zfs_label():
@@ -725,7 +732,7 @@ def zfs_pool(d):
     # One that is not imported uses nothing.
     vfioctl("bind", d.nvme)
     vfioctl("restore")
-    sh("wipefs", "-q", "-a", "-f", disk(d.nvme))
+    blank(disk(d.nvme))
 
 
 @case("a disk below the device mapper, a mounted partition", "intel")
@@ -741,7 +748,7 @@ def partitions(d):
     vfioctl("bind", d.nvme, status=1).says(f"{part} is mounted on /mnt")
     sh("umount", "/mnt")
     equal("driver", driver(d.nvme), "nvme")
-    sh("wipefs", "-q", "-a", "-f", path)
+    blank(path)
 
 
 @case("the GPU of the console", "intel")
