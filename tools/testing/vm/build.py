@@ -115,6 +115,19 @@ def tree(variants=False):
     return overlaid(pristine(), "tree", ["compat"], with_compat, variants)
 
 
+def with_wide_registers(target):
+    """
+    Have User-mode Linux of that tree keep all registers of a processor with AMX: those take 11008 bytes, and where there is room for
+    fewer, ptrace() of a newer host refuses to set any, so that init dies.
+    """
+    path = target / "arch/x86/um/user-offsets.c"
+    text = path.read_text()
+    wide = text.replace("DEFINE_LONGS(HOST_FP_SIZE, 2696);", "DEFINE_LONGS(HOST_FP_SIZE, 12288);")
+    if wide != text:
+        path.unlink()		# a hard link
+        path.write_text(wide)
+
+
 def overlaid(source, label, more=(), change=None, variants=False):
     """A kernel source with ours laid over it, as a tree of this clone: more directories of ours, changed as sync() does."""
     target = CLONE / label
@@ -128,6 +141,7 @@ def overlaid(source, label, more=(), change=None, variants=False):
             origin.write_text(source.name)
         before = synced(target)
         sync(repo_files(*more, *LAID_OVER), target, change)
+        with_wide_registers(target)
         for name in before - synced(target):		# a header of the kernel that ours stood in for until now
             if (source / name).exists():
                 os.link(source / name, target / name)
