@@ -20,7 +20,7 @@
 #include "fuzz.h"
 
 int iommufd = -1;
-bool memory_changed = true;
+bool memory_changed;
 const char *default_path = "/dev/iommu";
 
 static bool limited;
@@ -244,9 +244,6 @@ void exec_program(const struct record *records, size_t n)
 {
 	unsigned int i;
 
-	if (memory_changed)
-		memory_setup();
-	memory_changed = false;
 	slow_reset();
 	values_reset();
 	iommufd = -1;
@@ -261,4 +258,8 @@ void exec_program(const struct record *records, size_t n)
 	close_range(FIRST_FD, ~0U, 0);
 	if (limited)
 		take_limits_back();
+	/* A mapping of a file keeps it open, and pinned what it has pinned. */
+	if (memory_changed)
+		memory_setup();
+	memory_changed = false;
 }
