@@ -255,15 +255,11 @@ static int iommufd_change_ioas(struct iommufd_device *idev,
 	if (rc != -EINVAL)
 		goto out_unlock;
 
-	hwpt = iommufd_hwpt_paging_alloc(ioas, idev->igroup, idev->dev,
-					 iommufd_hwpt_auto_flags(ictx, ioas,
-								 idev->dev),
-					 NULL);
+	hwpt = iommufd_hwpt_auto_alloc(ioas, idev->igroup, idev->dev);
 	if (IS_ERR(hwpt)) {
 		rc = PTR_ERR(hwpt);
 		goto out_unlock;
 	}
-	hwpt->automatic = true;
 	/*
 	 * The mappings come before the device, so that it never sees a domain
 	 * that lacks some of them.

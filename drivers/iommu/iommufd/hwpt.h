@@ -145,9 +145,9 @@ struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 			  struct iommufd_group *igroup, struct device *dev,
 			  u32 flags, const struct iommu_user_data *user_data);
-u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
-			    const struct iommufd_ioas *ioas,
-			    struct device *dev);
+struct iommufd_hwpt_paging *
+iommufd_hwpt_auto_alloc(struct iommufd_ioas *ioas, struct iommufd_group *igroup,
+			struct device *dev);
 int iommufd_hwpt_fill(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_enforce_coherency(struct iommufd_hwpt_paging *hwpt);
 int iommufd_hwpt_check_coherency(struct iommufd_hwpt *hwpt,

@@ -89,19 +89,14 @@ int iommufd_hwpt_check_coherency(struct iommufd_hwpt *hwpt,
 	return rc;
 }
 
-/**
- * iommufd_hwpt_auto_flags - how to allocate an automatic hwpt
- * @ictx: the context
- * @ioas: what it is for
- * @dev: the device
- *
- * Return: flags of IOMMU_HWPT_ALLOC: the hwpts of a container track what
- * devices write, if they can and if the type has a way to ask for it, because a
- * container is not told in advance whether it will be asked.
+/*
+ * The hwpts of a container track what devices write, if they can and if the type
+ * has a way to ask for it, because a container is not told in advance whether it
+ * will be asked.
  */
-u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
-			    const struct iommufd_ioas *ioas,
-			    struct device *dev)
+static u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
+				   const struct iommufd_ioas *ioas,
+				   struct device *dev)
 {
 	if (!READ_ONCE(ictx->container.owns_ioas) ||
 	    READ_ONCE(ictx->vfio_ioas) != ioas ||
@@ -111,24 +106,30 @@ u32 iommufd_hwpt_auto_flags(struct iommufd_ctx *ictx,
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
 
-/**
- * iommufd_hwpt_paging_alloc - allocate a hwpt for an address space
- * @ioas: whose mappings it is to hold; its mutex is held
- * @igroup: a group that will be attached to it
- * @dev: a device of the group, which the hwpt must suit
- * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT and so on
- * @user_data: what the user tells the IOMMU driver, or NULL
- *
- * It is empty, for iommufd_hwpt_fill().
- *
- * Return: the object, to be finalized, or aborted and destroyed after
- * ioas->mutex has been released; or an ERR_PTR:
- * -EOPNOTSUPP if the hardware lacks what the flags or the data ask for.
+/*
+ * With the flags, and with the wishes if the driver has such a domain: it may have
+ * the capability and not have it together with the only stage of the hardware.
  */
-struct iommufd_hwpt_paging *
-iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
-			  struct iommufd_group *igroup, struct device *dev,
-			  u32 flags, const struct iommu_user_data *user_data)
+static struct iommu_domain *
+iommufd_hwpt_alloc_domain(struct iommufd_group *igroup, struct device *dev,
+			  u32 flags, u32 wishes,
+			  const struct iommu_user_data *user_data)
+{
+	struct iommu_domain *domain;
+
+	domain = iommufd_domain_alloc_paging(igroup, dev, flags | wishes,
+					     user_data);
+	if (wishes && IS_ERR(domain) && PTR_ERR(domain) == -EOPNOTSUPP)
+		domain = iommufd_domain_alloc_paging(igroup, dev, flags,
+						     user_data);
+	return domain;
+}
+
+static struct iommufd_hwpt_paging *
+iommufd_hwpt_alloc_wishing(struct iommufd_ioas *ioas,
+			   struct iommufd_group *igroup, struct device *dev,
+			   u32 flags, u32 wishes,
+			   const struct iommu_user_data *user_data)
 {
 	struct iommufd_ctx *ictx = igroup->ictx;
 	struct iommufd_hwpt_paging *hwpt;
@@ -155,7 +156,8 @@ iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
 		return ERR_PTR(rc);
 	}
 
-	domain = iommufd_domain_alloc_paging(igroup, dev, flags, user_data);
+	domain = iommufd_hwpt_alloc_domain(igroup, dev, flags, wishes,
+					   user_data);
 	if (IS_ERR(domain)) {
 		rc = PTR_ERR(domain);
 		if (rc != -EINTR)
@@ -187,6 +189,52 @@ err_abort:
 	iommufd_object_release(&ioas->obj);
 	iommufd_object_abort(ictx, obj);
 	return ERR_PTR(rc);
+}
+
+/**
+ * iommufd_hwpt_paging_alloc - allocate a hwpt for an address space
+ * @ioas: whose mappings it is to hold; its mutex is held
+ * @igroup: a group that will be attached to it
+ * @dev: a device of the group, which the hwpt must suit
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT and so on
+ * @user_data: what the user tells the IOMMU driver, or NULL
+ *
+ * It is empty, for iommufd_hwpt_fill().
+ *
+ * Return: the object, to be finalized, or aborted and destroyed after
+ * ioas->mutex has been released; or an ERR_PTR:
+ * -EOPNOTSUPP if the hardware lacks what the flags or the data ask for.
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_ioas *ioas,
+			  struct iommufd_group *igroup, struct device *dev,
+			  u32 flags, const struct iommu_user_data *user_data)
+{
+	return iommufd_hwpt_alloc_wishing(ioas, igroup, dev, flags, 0,
+					  user_data);
+}
+
+/**
+ * iommufd_hwpt_auto_alloc - allocate a hwpt that the user did not ask for
+ * @ioas: whose mappings it is to hold; its mutex is held
+ * @igroup: a group that will be attached to it
+ * @dev: a device of the group, which the hwpt must suit
+ *
+ * That of a container tracks what devices write, where that can be had.
+ *
+ * Return: as iommufd_hwpt_paging_alloc().
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_auto_alloc(struct iommufd_ioas *ioas, struct iommufd_group *igroup,
+			struct device *dev)
+{
+	u32 wishes = iommufd_hwpt_auto_flags(igroup->ictx, ioas, dev);
+	struct iommufd_hwpt_paging *hwpt;
+
+	hwpt = iommufd_hwpt_alloc_wishing(ioas, igroup, dev, 0, wishes, NULL);
+	if (!IS_ERR(hwpt))
+		hwpt->automatic = true;
+	return hwpt;
 }
 
 /**

@@ -77,6 +77,8 @@ enum {
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
 	/* Ours, at the other end: */
+	/* Can track what it writes, it says, and has no table for that */
+	MOCK_FLAGS_DEVICE_NO_DIRTY_TABLE = 1 << 25,
 	/* Has no page faults */
 	MOCK_FLAGS_DEVICE_NO_IOPF = 1 << 26,
 	/* Its nest parents take only memory that it may write to */

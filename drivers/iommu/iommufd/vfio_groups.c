@@ -100,8 +100,7 @@ iommufd_vfio_hold_suitable(struct iommufd_ioas *ioas, struct device *dev)
 }
 
 /* Find a hwpt for a device, or make one that is to be filled */
-static int iommufd_vfio_take_hwpt(struct iommufd_ctx *ictx,
-				  struct member *member, struct device *dev)
+static int iommufd_vfio_take_hwpt(struct member *member, struct device *dev)
 {
 	struct iommufd_ioas *ioas = member->ioas;
 	struct iommufd_hwpt_paging *hwpt;
@@ -110,13 +109,9 @@ static int iommufd_vfio_take_hwpt(struct iommufd_ctx *ictx,
 
 	hwpt = iommufd_vfio_hold_suitable(ioas, dev);
 	if (!hwpt) {
-		u32 flags = iommufd_hwpt_auto_flags(ictx, ioas, dev);
-
-		hwpt = iommufd_hwpt_paging_alloc(ioas, member->igroup, dev,
-						 flags, NULL);
+		hwpt = iommufd_hwpt_auto_alloc(ioas, member->igroup, dev);
 		if (IS_ERR(hwpt))
 			return PTR_ERR(hwpt);
-		hwpt->automatic = true;
 	}
 	member->hwpt = hwpt;
 	return 0;
@@ -162,7 +157,7 @@ static int iommufd_vfio_attach_with(struct device *dev, void *arg)
 	rc = iommufd_vfio_reserve(member, member->igroup->group);
 	if (rc)
 		return rc;
-	rc = iommufd_vfio_take_hwpt(ictx, member, dev);
+	rc = iommufd_vfio_take_hwpt(member, dev);
 	if (rc)
 		iommufd_vfio_unreserve(member);
 	return rc;

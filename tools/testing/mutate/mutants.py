@@ -202,7 +202,8 @@ uml("refusal-logged-each-time", F, "refusal_note_warning", "\t\t\treturn false;\
 F = IOMMUFD + "pin_refusal.c"
 uml("fault-of-wrong-page", F, "iopt_explain_user", "pages->uptr + index * PAGE_SIZE", "pages->uptr", None, "iommu/iommufd_fdinfo:why_not_pinned")
 F = IOMMUFD + "hwpt.c"
-uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_paging_alloc", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("hwpt-error-keeps-ioas", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_alloc_wishing", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n\tiommufd_object_release(&ioas->obj);\n", "err_abort:\n\tiommufd_hwpt_free_domain(&hwpt->common);\n", None, f"{MOCK_HWPT}:hwpt_alloc_bad")
+uml("wishes-are-conditions", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_alloc_domain", "if (wishes && IS_ERR(domain)", "if (0 && IS_ERR(domain)", "iommufd_hwpt")
 uml("coherency-of-a-filled-table", IOMMUFD + "hwpt_paging.c", "iommufd_hwpt_enforce_coherency", "if (hwpt->filled && hwpt->ioas->iopt.areas.nr)", "if (0)", None, f"{DEV}:coherency")
 uml("nested-keeps-no-parent", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_destroy", "iommufd_object_release(hwpt->from);", ";", None, f"{MOCK_NESTED}:holds")
 uml("nested-in-any-table", IOMMUFD + "hwpt_nested.c", "iommufd_hwpt_nested_alloc", "if (!parent->item.nest_parent)", "if (0)", None, f"{MOCK_NESTED}:alloc_bad_parent")

@@ -153,8 +153,8 @@ int mock_test_mock_domain(struct iommufd_ucmd *ucmd, u32 flags)
 	if (flags & ~(MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_HUGE_IOVA |
 		      MOCK_FLAGS_DEVICE_PASID | MOCK_FLAGS_DEVICE_GROUPED |
 		      MOCK_FLAGS_DEVICE_COHERENT | MOCK_FLAGS_DEVICE_RESERVES |
-		      MOCK_FLAGS_DEVICE_NO_RO_NEST |
-		      MOCK_FLAGS_DEVICE_NO_IOPF))
+		      MOCK_FLAGS_DEVICE_NO_RO_NEST | MOCK_FLAGS_DEVICE_NO_IOPF |
+		      MOCK_FLAGS_DEVICE_NO_DIRTY_TABLE))
 		return -EOPNOTSUPP;
 
 	mobj = iommufd_object_alloc(ucmd->ictx, mock_object, &mock_object_ops);

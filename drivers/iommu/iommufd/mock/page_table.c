@@ -484,7 +484,8 @@ mock_domain_alloc_paging_flags(struct device *dev, u32 flags,
 	if (flags & ~(IOMMU_HWPT_ALLOC_NEST_PARENT |
 		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING | IOMMU_HWPT_ALLOC_PASID))
 		return ERR_PTR(-EOPNOTSUPP);
-	if (dirty && (mdev->flags & MOCK_FLAGS_DEVICE_NO_DIRTY))
+	if (dirty && (mdev->flags & (MOCK_FLAGS_DEVICE_NO_DIRTY |
+				     MOCK_FLAGS_DEVICE_NO_DIRTY_TABLE)))
 		return ERR_PTR(-EOPNOTSUPP);
 
 	if (user_data) {
