@@ -323,7 +323,8 @@ EXPORT_SYMBOL_GPL(vfio_iommufd_emulated_detach_ioas);
  *
  * Return: @npage, or: -EINVAL for bad arguments or a device that cannot pin;
  * -ENOENT if a part of the range is not mapped; -EPERM if it is mapped
- * read-only and @prot has IOMMU_WRITE; -ENOMEM.
+ * read-only and @prot has IOMMU_WRITE; -EINTR if the caller was killed while it
+ * waited; or another error of iommufd_access_pin_pages(), such as -ENOMEM.
  */
 int vfio_pin_pages(struct vfio_device *device, dma_addr_t iova,
 		   int npage, int prot, struct page **pages)

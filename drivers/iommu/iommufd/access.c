@@ -420,8 +420,9 @@ out_unlock:
  * the IOAS and the memory held. Others who need them wait and can be killed.
  *
  * Return: 0; -ENOENT if it is not attached or a part of the range is not
- * mapped, -EPERM if it is not writable, -EINVAL if it is being unmapped, -EINTR
- * if the caller was killed, or an error of iopt_pages_use().
+ * mapped, -EPERM if it is not writable, -EINVAL if it is being unmapped or the
+ * length is 0, -EOVERFLOW if the range wraps, -EINTR if the caller was killed, or
+ * an error of iopt_slice_pin().
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,

@@ -138,9 +138,9 @@ struct iopt_reserved {
 struct io_pagetable;
 
 /*
- * Areas that go together: that one IOTLB synchronisation and one pass of
- * unpinning cover, and after which others get the locks. A user can make
- * millions of areas.
+ * Areas that go together: all of them are flushed, in as few steps as a gather
+ * can, before the first page is unpinned, and after them others get the locks.
+ * A user can make millions of areas.
  */
 #define IOPT_UNFILL_BATCH 512
 
