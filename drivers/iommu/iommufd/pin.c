@@ -222,6 +222,47 @@ static long iopt_store_folio(struct iopt_pages *pages, struct folio *folio,
 	return rc ? rc : npages;
 }
 
+/*
+ * How many folios at the front of @list are single pages, those that the file has
+ * from @index on?
+ */
+static long iopt_count_single_pages(struct iopt_pages *pages,
+				    struct folio **list, long nr,
+				    unsigned long index, unsigned long last)
+{
+	pgoff_t pgoff = (pages->file_start >> PAGE_SHIFT) + index;
+	long n;
+
+	if (nr > last - index + 1)
+		nr = last - index + 1;
+	for (n = 0; n < nr; n++)
+		if (folio_test_large(list[n]) || list[n]->index != pgoff + n)
+			break;
+	return n;
+}
+
+/*
+ * Store the pages of the first folios of @list, as many as go together: *taken.
+ * Return the number of pages, or an errno with nothing done for these folios.
+ */
+static long iopt_store_folios(struct iopt_pages *pages, struct folio **list,
+			      long nr, unsigned long index, unsigned long last,
+			      long *taken)
+{
+	long n = 0;
+	int rc;
+
+	if (index <= last)
+		n = iopt_count_single_pages(pages, list, nr, index, last);
+	*taken = 1;
+	if (!n)
+		return iopt_store_folio(pages, list[0], index, last);
+	*taken = n;
+	/* Such a folio is its page, and one pin is what the page gets */
+	rc = pfn_store_set_pages(&pages->store, index, (struct page **)list, n);
+	return rc ? rc : n;
+}
+
 /* Pin a batch of folios. Return how many indices are pinned and stored */
 static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 				unsigned long last, struct folio **list,
@@ -230,21 +271,22 @@ static long iopt_pin_file_batch(struct iopt_pages *pages, unsigned long index,
 	loff_t pos = pages->file_start + (loff_t)index * PAGE_SIZE;
 	loff_t end = pages->file_start + (loff_t)(last + 1) * PAGE_SIZE - 1;
 	unsigned long start = index;
+	long i, nr, taken, n = 0;
 	pgoff_t offset;
-	long i, nr, n = 0;
 
 	nr = memfd_pin_folios(pages->file, pos, end, list, max, &offset);
 	if (nr <= 0)
 		return nr ? nr : -EFAULT;
 
-	for (i = 0; i < nr; i++) {
-		if (n >= 0)
-			n = iopt_store_folio(pages, list[i], index, last);
+	for (i = 0; i < nr; i += taken) {
+		n = iopt_store_folios(pages, list + i, nr - i, index, last,
+				      &taken);
 		if (n < 0)
-			unpin_folio(list[i]);
-		else
-			index += n;
+			break;
+		index += n;
 	}
+	for (; i < nr; i++)
+		unpin_folio(list[i]);
 	return index > start ? index - start : n;
 }
 

@@ -102,7 +102,7 @@ uml("pin-error-keeps-charge", IOMMUFD + "pin.c", "iopt_pin_range", "\t\t\tpin_ac
 uml("pin-error-keeps-pins", IOMMUFD + "pin.c", "iopt_pin_range", "iopt_unpin_range(pages, start, index - 1);", ";", S)
 uml("unused-keeps-charge", IOMMUFD + "pin.c", "iopt_unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
 uml("store-error-keeps-pins", IOMMUFD + "pin.c", "iopt_pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
-uml("file-error-keeps-folio", IOMMUFD + "pin.c", "iopt_pin_file_batch", "\t\t\tunpin_folio(list[i]);\n", "\t\t\t;\n", None, f"{MOCK_FAIL}:map_file", f"{MOCK_FILE}:file_bad")
+uml("file-error-keeps-folio", IOMMUFD + "pin.c", "iopt_pin_file_batch", "\t\tunpin_folio(list[i]);\n", "\t\t;\n", None, f"{MOCK_FAIL}:map_file", f"{MOCK_FILE}:file_bad")
 uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{MAP}:map_file_then_seal")
 uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MAP}:map_file_read_only")
 uml("fill-error-stays-mapped", IOMMUFD + "fill.c", "iopt_fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
