@@ -91,6 +91,20 @@ static unsigned long iopt_unpin_step(struct page *page, unsigned long npages)
 	return min(n, npages);
 }
 
+/*
+ * Most pages are dirty already. Of one page, what is left is less than what it takes
+ * to find the folios of a range.
+ */
+static void iopt_unpin_page(struct iopt_pages *pages, unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	if (pages->writable && !folio_test_dirty(page_folio(page)))
+		unpin_user_page_range_dirty_lock(page, 1, true);
+	else
+		unpin_user_page(page);
+}
+
 /* A run can be as large as memory is */
 static void iopt_unpin_long_run(struct iopt_pages *pages, unsigned long pfn,
 				unsigned long npages)
@@ -119,10 +133,7 @@ static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 				    iopt_pages_address(pages, index * PAGE_SIZE),
 				    last - index + 1);
 	if (pfn_store_is_single(&pages->store)) {
-		unsigned long pfn = pfn_store_single(&pages->store);
-
-		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1,
-						 pages->writable);
+		iopt_unpin_page(pages, pfn_store_single(&pages->store));
 		pfn_store_forget_single(&pages->store);
 		pages->npinned = 0;
 		return;
@@ -132,7 +143,9 @@ static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 		unsigned long pfn;
 		unsigned long n = pfn_cursor_next(&cursor, &pfn);
 
-		if (n > UNPIN_PAGES)
+		if (n == 1)
+			iopt_unpin_page(pages, pfn);
+		else if (n > UNPIN_PAGES)
 			iopt_unpin_long_run(pages, pfn, n);
 		else
 			unpin_user_page_range_dirty_lock(pfn_to_page(pfn), n,
