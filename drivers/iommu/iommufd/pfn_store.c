@@ -55,18 +55,17 @@ void pfn_store_init(struct pfn_store *store, unsigned long npages)
 #define STEP_CHUNKS 128
 
 /**
- * pfn_store_destroy - free all memory of a store
+ * __pfn_store_destroy - free all memory of a store that has some
  * @store: the store; the pages it names are not touched
  */
-void pfn_store_destroy(struct pfn_store *store)
+void __pfn_store_destroy(struct pfn_store *store)
 {
 	unsigned long index;
 	unsigned int n = 0;
 	void *entry;
 
 	if (pfn_store_is_small(store)) {
-		if (store->nr_tables)
-			kfree(store->only);
+		kfree(store->only);
 		return;
 	}
 	xa_for_each(&store->chunks, index, entry) {

@@ -84,7 +84,18 @@ static inline void *pfn_store_chunk(struct pfn_store *store,
 }
 
 void pfn_store_init(struct pfn_store *store, unsigned long npages);
-void pfn_store_destroy(struct pfn_store *store);
+void __pfn_store_destroy(struct pfn_store *store);
+
+/**
+ * pfn_store_destroy - free all memory of a store
+ * @store: the store; the pages it names are not touched
+ */
+static inline void pfn_store_destroy(struct pfn_store *store)
+{
+	/* That of a few pages most often has none */
+	if (!pfn_store_is_small(store) || store->nr_tables)
+		__pfn_store_destroy(store);
+}
 
 int pfn_store_set_pages(struct pfn_store *store, unsigned long index,
 			struct page **pages, unsigned long npages);

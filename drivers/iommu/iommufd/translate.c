@@ -153,9 +153,14 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 			      phys_addr_t phys, size_t length, size_t *page)
 {
 	unsigned long low = iova | phys;
-	unsigned long fit = sizes & GENMASK(__fls(length), 0);
-	unsigned long larger;
+	unsigned long larger, fit;
 
+	/* In scattered memory nothing else is asked for */
+	if (length == 1UL << __ffs(sizes)) {
+		*page = length;
+		return length;
+	}
+	fit = sizes & GENMASK(__fls(length), 0);
 	if (low)
 		fit &= GENMASK(__ffs(low), 0);
 	*page = 1UL << __fls(fit);
