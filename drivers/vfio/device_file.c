@@ -52,6 +52,11 @@ static long vfio_device_ioctl(struct vfio_device_file *df, unsigned int cmd,
 		return vfio_df_ioctl_detach(df, uarg);
 	if (cmd == VFIO_DEVICE_FEATURE)
 		return vfio_ioctl_device_feature(device, uarg);
+	if (cmd == VFIO_DEVICE_GET_REGION_INFO &&
+	    device->ops->get_region_info_caps)
+		return vfio_get_region_info(device,
+					    device->ops->get_region_info_caps,
+					    uarg);
 	if (!device->ops->ioctl)
 		return -EINVAL;
 	return device->ops->ioctl(device, cmd, arg);

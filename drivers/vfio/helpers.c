@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Helpers for drivers: capability chains and the arguments of VFIO_DEVICE_SET_IRQS.
+ * Helpers for drivers: answers with capabilities, and the arguments of
+ * VFIO_DEVICE_SET_IRQS.
  */
 #include <linux/align.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "vfio.h"
 
@@ -100,6 +102,81 @@ int vfio_info_add_capability(struct vfio_info_cap *caps,
 	return 0;
 }
 EXPORT_SYMBOL(vfio_info_add_capability);
+
+/**
+ * vfio_info_copy_caps - give a user the capabilities of an answer
+ * @caps: the chain, not empty; freed in any case
+ * @arg: the user's buffer, which the fixed part of the answer begins
+ * @fixed: bytes of that
+ * @argsz: bytes that the user has room for; becomes what it takes if they are
+ *         too few, and nothing is given
+ * @cap_offset: becomes where the chain begins, or 0
+ *
+ * Return: 0 or -EFAULT.
+ */
+int vfio_info_copy_caps(struct vfio_info_cap *caps, void __user *arg,
+			size_t fixed, u32 *argsz, u32 *cap_offset)
+{
+	int ret = 0;
+
+	if (*argsz < fixed + caps->size) {
+		*argsz = fixed + caps->size;
+		*cap_offset = 0;
+	} else {
+		vfio_info_cap_shift(caps, fixed);
+		if (copy_to_user(arg + fixed, caps->buf, caps->size))
+			ret = -EFAULT;
+		*cap_offset = fixed;
+	}
+	kfree(caps->buf);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vfio_info_copy_caps);
+
+/**
+ * vfio_get_region_info - VFIO_DEVICE_GET_REGION_INFO
+ * @device: a device that is open
+ * @describe: as &vfio_device_ops.get_region_info_caps
+ * @arg: the user's argument
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_get_region_info(struct vfio_device *device,
+			 int (*describe)(struct vfio_device *device,
+					 struct vfio_region_info *info,
+					 struct vfio_info_cap *caps),
+			 struct vfio_region_info __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
+	struct vfio_info_cap caps = {};
+	struct vfio_region_info asked;
+	struct vfio_region_info info;
+	int ret;
+
+	if (copy_from_user(&asked, arg, minsz))
+		return -EFAULT;
+	if (asked.argsz < minsz)
+		return -EINVAL;
+
+	info = (struct vfio_region_info){
+		.argsz = asked.argsz,
+		.index = asked.index,
+	};
+	ret = describe(device, &info, &caps);
+	if (ret) {
+		kfree(caps.buf);
+		return ret;
+	}
+	if (caps.size) {
+		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
+		ret = vfio_info_copy_caps(&caps, arg, sizeof(info), &info.argsz,
+					  &info.cap_offset);
+		if (ret)
+			return ret;
+	}
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+EXPORT_SYMBOL_GPL(vfio_get_region_info);
 
 /**
  * vfio_set_irqs_validate_and_prepare - judge the arguments of VFIO_DEVICE_SET_IRQS

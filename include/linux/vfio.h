@@ -36,6 +36,7 @@ struct kvm;
 struct rb_root_cached;
 struct seq_file;
 struct vfio_group;
+struct vfio_info_cap;
 
 /**
  * struct vfio_device_set - devices that are opened and closed under one lock
@@ -174,6 +175,11 @@ struct vfio_device {
  * @read: read from the device file
  * @write: write to the device file
  * @ioctl: VFIO_DEVICE_* requests that the core does not answer itself
+ * @get_region_info_caps: describe the region whose index is in @info, which has
+ *                        nothing else yet, and append its capabilities to
+ *                        @caps. Optional: the core answers
+ *                        VFIO_DEVICE_GET_REGION_INFO with it, which else goes
+ *                        to @ioctl
  * @mmap: map a part of the device into userspace
  * @request: ask the user to give the device back, because the driver must let
  *           go of it; repeated while the user stays, with @count growing from 0
@@ -218,6 +224,9 @@ struct vfio_device_ops {
 			 size_t count, loff_t *size);
 	long	(*ioctl)(struct vfio_device *vdev, unsigned int cmd,
 			 unsigned long arg);
+	int	(*get_region_info_caps)(struct vfio_device *vdev,
+					struct vfio_region_info *info,
+					struct vfio_info_cap *caps);
 	int	(*mmap)(struct vfio_device *vdev, struct vm_area_struct *vma);
 	void	(*request)(struct vfio_device *vdev, unsigned int count);
 	int	(*match)(struct vfio_device *vdev, char *buf);
@@ -453,6 +462,13 @@ void vfio_info_cap_shift(struct vfio_info_cap *caps, size_t offset);
 
 int vfio_info_add_capability(struct vfio_info_cap *caps,
 			     struct vfio_info_cap_header *cap, size_t size);
+int vfio_info_copy_caps(struct vfio_info_cap *caps, void __user *arg,
+			size_t fixed, u32 *argsz, u32 *cap_offset);
+int vfio_get_region_info(struct vfio_device *device,
+			 int (*describe)(struct vfio_device *device,
+					 struct vfio_region_info *info,
+					 struct vfio_info_cap *caps),
+			 struct vfio_region_info __user *arg);
 
 int vfio_set_irqs_validate_and_prepare(struct vfio_irq_set *hdr,
 				       int num_irqs, int max_irq_type,

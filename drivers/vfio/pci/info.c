@@ -10,28 +10,6 @@
 #include "vfio_pci_priv.h"
 
 /*
- * Capabilities follow the fixed part of the answer if the user has room for
- * them; else the user is told how much room that is, and asks again.
- */
-static int vfio_pci_info_copy_caps(struct vfio_info_cap *caps, void __user *arg,
-				   size_t fixed, u32 *argsz, u32 *cap_offset)
-{
-	int ret = 0;
-
-	if (*argsz < fixed + caps->size) {
-		*argsz = fixed + caps->size;
-		*cap_offset = 0;
-	} else {
-		vfio_info_cap_shift(caps, fixed);
-		if (copy_to_user(arg + fixed, caps->buf, caps->size))
-			ret = -EFAULT;
-		*cap_offset = fixed;
-	}
-	kfree(caps->buf);
-	return ret;
-}
-
-/*
  * AtomicOps that the device may address to memory, if all ports on the way up
  * pass them on. Asking enables them for the device; a VF has no such bit of its
  * own, that of its PF is for both.
@@ -95,8 +73,8 @@ int vfio_pci_get_info(struct vfio_pci_core_device *vdev,
 		return ret;
 	if (caps.size) {
 		info.flags |= VFIO_DEVICE_FLAGS_CAPS;
-		ret = vfio_pci_info_copy_caps(&caps, arg, sizeof(info),
-					      &info.argsz, &info.cap_offset);
+		ret = vfio_info_copy_caps(&caps, arg, sizeof(info),
+					  &info.argsz, &info.cap_offset);
 		if (ret)
 			return ret;
 	}
@@ -165,10 +143,21 @@ static int vfio_pci_dev_region_info(struct vfio_pci_core_device *vdev,
 	return region->ops->add_capability(vdev, region, caps);
 }
 
-static int vfio_pci_region_info(struct vfio_pci_core_device *vdev,
-				struct vfio_region_info *info,
-				struct vfio_info_cap *caps)
+/**
+ * vfio_pci_ioctl_get_region_info - for &vfio_device_ops.get_region_info_caps
+ * @core_vdev: an enabled device
+ * @info: what the user asks about
+ * @caps: capabilities of the region are appended
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_pci_ioctl_get_region_info(struct vfio_device *core_vdev,
+				   struct vfio_region_info *info,
+				   struct vfio_info_cap *caps)
 {
+	struct vfio_pci_core_device *vdev = to_vfio_pci(core_vdev);
+
+	info->offset = VFIO_PCI_INDEX_TO_OFFSET(info->index);
 	switch (info->index) {
 	case VFIO_PCI_BAR0_REGION_INDEX ... VFIO_PCI_BAR5_REGION_INDEX:
 		return vfio_pci_bar_info(vdev, info, caps);
@@ -190,46 +179,7 @@ static int vfio_pci_region_info(struct vfio_pci_core_device *vdev,
 	}
 	return vfio_pci_dev_region_info(vdev, info, caps);
 }
-
-/**
- * vfio_pci_get_region_info - VFIO_DEVICE_GET_REGION_INFO
- * @vdev: an enabled device
- * @arg: the user's argument
- *
- * Return: 0 or a negative errno.
- */
-int vfio_pci_get_region_info(struct vfio_pci_core_device *vdev,
-			     struct vfio_region_info __user *arg)
-{
-	unsigned long minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info;
-	struct vfio_info_cap caps = {};
-	int ret;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-
-	info.flags = 0;
-	info.size = 0;
-	info.cap_offset = 0;
-	info.offset = VFIO_PCI_INDEX_TO_OFFSET(info.index);
-	ret = vfio_pci_region_info(vdev, &info, &caps);
-	if (ret) {
-		kfree(caps.buf);
-		return ret;
-	}
-
-	if (caps.size) {
-		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
-		ret = vfio_pci_info_copy_caps(&caps, arg, sizeof(info),
-					      &info.argsz, &info.cap_offset);
-		if (ret)
-			return ret;
-	}
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
+EXPORT_SYMBOL_GPL(vfio_pci_ioctl_get_region_info);
 
 /**
  * vfio_pci_get_irq_info - VFIO_DEVICE_GET_IRQ_INFO

@@ -155,6 +155,7 @@ static const struct vfio_device_ops vfio_pci_ops = {
 	.open_device		= vfio_pci_open_device,
 	.close_device		= vfio_pci_core_close_device,
 	.ioctl			= vfio_pci_core_ioctl,
+	.get_region_info_caps	= vfio_pci_ioctl_get_region_info,
 	.device_feature		= vfio_pci_core_ioctl_feature,
 	.read			= vfio_pci_core_read,
 	.write			= vfio_pci_core_write,

@@ -362,7 +362,9 @@ long vfio_pci_core_ioctl(struct vfio_device *core_vdev, unsigned int cmd,
 	case VFIO_DEVICE_GET_INFO:
 		return vfio_pci_get_info(vdev, uarg);
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return vfio_pci_get_region_info(vdev, uarg);
+		return vfio_get_region_info(core_vdev,
+					    vfio_pci_ioctl_get_region_info,
+					    uarg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return vfio_pci_get_irq_info(vdev, uarg);
 	case VFIO_DEVICE_SET_IRQS:

@@ -42,8 +42,6 @@ vfio_pci_memory_enabled(const struct vfio_pci_core_device *vdev)
 /* info.c */
 int vfio_pci_get_info(struct vfio_pci_core_device *vdev,
 		      struct vfio_device_info __user *arg);
-int vfio_pci_get_region_info(struct vfio_pci_core_device *vdev,
-			     struct vfio_region_info __user *arg);
 int vfio_pci_get_irq_info(struct vfio_pci_core_device *vdev,
 			  struct vfio_irq_info __user *arg);
 
