@@ -32,6 +32,11 @@ SETS = {
         "mainline": ("lean-mainline", True, "iommufd"),
         "type1": ("lean-mainline", True, "type1"),
     },
+    "newest": {
+        "ours": ("lean-newest", True, "iommufd"),
+        "mainline": ("lean-newest-mainline", True, "iommufd"),
+        "type1": ("lean-newest-mainline", True, "type1"),
+    },
     "stock": {
         "ours": ("stock", True, "iommufd"),
         "type1": ("stock", False, "type1"),
@@ -198,7 +203,8 @@ def table(results, rows, bars, compare):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", choices=sorted(SETS), default="lean",
-                        help="lean: in-tree kernels, ours and mainline's; stock: Debian's kernel, ours and its own type 1")
+                        help="lean: in-tree kernels, ours and mainline's; newest: the same of the newest source; stock: Debian's "
+                        "kernel, ours and its own type 1")
     parser.add_argument("--only", action="append", metavar="COLUMN",
                         help="measure only these columns; the others are those of the last time")
     parser.add_argument("--again", action="store_true", help="measure also what was measured already")
@@ -223,7 +229,7 @@ def main():
     if args.latency:
         lines, missed = table(results, LATENCY_ROWS, bars=True, compare=False)
     else:
-        lines, missed = table(results, ROWS, bars=args.kernel == "lean", compare=True)
+        lines, missed = table(results, ROWS, bars=args.kernel != "stock", compare=True)
     print("\n".join(lines))
     print(f"\nall of it: {target.relative_to(BUILD.parent)}")
     met = "nothing is above its bar" + ("" if args.latency else " or dearer than another")

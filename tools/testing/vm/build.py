@@ -13,7 +13,7 @@ import time
 import arm64
 import debian
 from kernels import KERNELS
-from util import (BUILD, CLONE, HERE, JOBS, REPO, SRV, Fail, chroot, chroot_argv, digest, follow_us, inside, lock,
+from util import (BUILD, CLONE, HERE, JOBS, REPO, ROOT, SRV, Fail, chroot, chroot_argv, digest, follow_us, inside, lock,
                   output, replace_tree, repo_files, run, say, step, sync, synced, write_if_changed)
 
 # What our sources take the place of; it is never extracted.
@@ -62,9 +62,14 @@ def pristine():
     return extracted(found["series"], found["version"], debian.APT, {"aside": aside()})
 
 
+def newest_version():
+    """Series and version of the newest kernel that there is a source of up to that of our ABI."""
+    return list(debian.newer_sources().items())[-1]
+
+
 def newest():
-    """The same of the newest kernel that there is a source of up to that of our ABI, whose style our sources have."""
-    series, version = list(debian.newer_sources().items())[-1]
+    """The same of that kernel, whose style our sources have."""
+    series, version = newest_version()
     return extracted(series, version, debian.APT_NEWER)
 
 
@@ -155,27 +160,37 @@ def overlaid(source, label, more=(), change=None, variants=False):
     return target
 
 
-def mainline_tree():
-    """The kernel source as it is in Debian's package. It is for measuring beside ours only, and not for reading."""
-    source = pristine()
-    found = debian.versions()
-    target = SRV / f"mainline-{found['version']}"
+def mainline_tree(newest_source=False):
+    """A kernel source as it is in Debian's package. It is for measuring beside ours only, and not for reading."""
+    if newest_source:
+        source, at = newest(), debian.APT_NEWER
+        series, version = newest_version()
+    else:
+        source, at = pristine(), debian.APT
+        series, version = debian.versions()["series"], debian.versions()["version"]
+    target = SRV / f"mainline-{version}"
     with lock("mainline-tree"):
         if target.exists():
             return target
         part = SRV / "mainline.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        top = f"linux-source-{found['series']}"
+        top = f"linux-source-{series}"
         with step("extracting what ours replaces, for the kernel that is measured beside ours"):
-            run(["dpkg-deb", "-x", debian.package(top, found["version"]), part / "deb"],
-                "unpacking the kernel source package")
+            run(["dpkg-deb", "-x", debian.package(top, version, at=at), part / "deb"], "unpacking the kernel source package")
             run(["cp", "-al", source, part / "tree"], "copying the source tree")
             chroot(["tar", "-xf", inside(part / f"deb/usr/src/{top}.tar.xz"), "-C", inside(part / "tree"),
                     "--strip-components=1", *[f"{top}/{name}" for name in REPLACED]], what="extracting the kernel source")
         replace_tree(part / "tree", target)
         shutil.rmtree(part)
     return target
+
+
+def source_tree(config):
+    """The source tree that a kernel of that configuration is built in."""
+    if config.mainline:
+        return mainline_tree(config.newest)
+    return newest_tree() if config.newest else tree()
 
 
 def tree_key():
@@ -197,17 +212,20 @@ def make_argv(name, out, *goals):
     return argv
 
 
-def long_make(argv, cwd, what):
+def long_make(argv, cwd, what, with_proc=False):
     """
     A make that takes minutes: its output goes to a file in build/, to the terminal only how far it is and what
-    concerns our sources.
+    concerns our sources. What it runs finds a /proc if asked for.
     """
+    argv = chroot_argv(argv, cwd)
+    if with_proc:
+        argv = ["unshare", "--mount", "sh", "-c", 'mount -t proc proc "$0/proc" && exec "$@"', str(ROOT), *argv]
     log = BUILD / "logs" / (re.sub(r"\W+", "-", what) + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     ours = re.compile(r"drivers/(iommu/iommufd|vfio)/.*(warning|error)|\*\*\*|\berror:")
     files, told = 0, time.monotonic()
-    process = subprocess.Popen(chroot_argv(argv, cwd), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=follow_us(), errors="replace", text=True)
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                               preexec_fn=follow_us(), errors="replace", text=True)
     try:
         with open(log, "w") as copy:
             for line in process.stdout:
@@ -262,9 +280,9 @@ def configure(name, source, out):
 def kernel(name, goals=()):
     """Build a kernel from source; gives the directory with its image. Kept under a hash of what went into it."""
     config, product = KERNELS[name], KERNELS[name].product
-    found = debian.versions()
+    version = newest_version()[1] if config.newest else debian.versions()["version"]
     debian.root()
-    key = digest(name, product, "kernel", found["version"], *[HERE / "config" / f for f in config.fragments],
+    key = digest(name, product, "kernel", version, *[HERE / "config" / f for f in config.fragments],
                  "" if config.mainline else tree_key())
     done = SRV / "kernels" / f"{name}-{key}"
     if done.exists() and not goals:
@@ -274,14 +292,15 @@ def kernel(name, goals=()):
     with lock("kernel-build"), step(f"building the {name} kernel (from nothing 5 to 10 minutes on two cores)"):
         if done.exists() and not goals:		# another part of a check wanted it, too
             return done
-        source = mainline_tree() if config.mainline else newest_tree() if config.newest else tree()
+        source = source_tree(config)
         (source / out).mkdir(exist_ok=True)
         configure(name, source, out)
         if goals:
             long_make(make_argv(name, out, *goals), inside(source), f"make {' '.join(goals)}")
             return source / out
         image = [os.path.basename(product), *(["modules"] if config.modular else [])]
-        long_make(make_argv(name, out, *image), inside(source), f"building the {name} kernel")
+        # 7.3's objtool asks it how large its stack may be.
+        long_make(make_argv(name, out, *image), inside(source), f"building the {name} kernel", with_proc=config.newest)
         part = done.with_name(done.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -295,6 +314,7 @@ def kernel(name, goals=()):
             for listing in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copy2(source / out / listing, modules / listing)
+            (modules / "modules.order").touch()		# which 7.3 does not make for a kernel without modules
         if config.modular:
             for path in (source / out).rglob("*.ko"):
                 target = modules / "kernel" / path.relative_to(source / out)

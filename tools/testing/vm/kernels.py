@@ -47,6 +47,9 @@ KERNELS = {
     "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),
     "lean": LEAN,
     "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
+    # The same of the newest source
+    "lean-newest": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True),
+    "lean-newest-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True, mainline=True),
     # As other distributions configure theirs
     "modular": Kernel(fragments=("lean.frag", "modular.frag"), product=LEAN.product, mainline=True, modular=True),
     # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
