@@ -4,6 +4,7 @@
 import functools
 import json
 import os
+import platform
 import re
 import resource
 import shutil
@@ -27,12 +28,13 @@ running = []			# every QEMU that was started and not waited for
 
 
 def boot_sector():
-    """What bootsector.S makes."""
+    """What bootsector.S makes, on whatever machine."""
+    tools = "" if platform.machine() == "x86_64" else "x86_64-linux-gnu-"
     symbols = {"SECTORS": SECTORS, "SOURCE": SOURCE, "TARGET": TARGET, "CHANGE": CHANGE, "GOOD": GOOD, "BAD": BAD}
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["as", "--32", *[f"--defsym={name}={value}" for name, value in symbols.items()],
+        subprocess.run([f"{tools}as", "--32", *[f"--defsym={name}={value}" for name, value in symbols.items()],
                         "-o", f"{folder}/o", HERE / "bootsector.S"], check=True)
-        subprocess.run(["ld", "-m", "elf_i386", "--oformat=binary", "-Ttext=0x7c00", "-o", f"{folder}/bin",
+        subprocess.run([f"{tools}ld", "-m", "elf_i386", "--oformat=binary", "-Ttext=0x7c00", "-o", f"{folder}/bin",
                         f"{folder}/o"], check=True)
         return Path(folder, "bin").read_bytes()
 

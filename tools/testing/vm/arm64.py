@@ -12,12 +12,13 @@ from util import ROOT, SRV, digest, inside, lock, replace_tree, run, step
 CROSS = "aarch64-linux-gnu-"
 CROSS_PACKAGES = ["gcc-aarch64-linux-gnu"]
 QEMU_PACKAGES = ["qemu-system-arm"]
-# What a guest runs, and libraries for the programs that are built for it
+# What a guest runs, libraries for the programs that are built for it, and clients: a QEMU for x86, as our boot sector is
 GUEST_PACKAGES = """
     base-files base-passwd bash busybox-static coreutils dash diffutils findutils grep kmod libc-bin mawk mount pciutils procps
     psmisc python3 python3-jsonschema sed strace udev util-linux
     libblkid-dev libc6-dev libcap-dev libjansson-dev libkmod-dev libmount-dev libpci-dev libsmartcols-dev libtraceevent-dev
     libtracefs-dev libudev-dev
+    binutils-x86-64-linux-gnu dpdk-dev ipxe-qemu qemu-system-x86 seabios
 """.split()
 # What their maintainer scripts would do, which do not run here
 LINKS = {"usr/bin/sh": "dash", "usr/bin/awk": "mawk", "usr/bin/which": "which.debianutils"}

@@ -285,7 +285,7 @@ def clients(results, part, run):
     if newer:
         command = ["sh", "-c", f'PATH={inside(debian.newer_qemu())}/bin:$PATH exec "$@"', "sh", *command]
     result = guest.boot_once(guest.Options(
-        command=command, iommu=iommu, devices=devices, memory="3G", name=f"check-{part.name}",
+        command=command, iommu=iommu, kernel=part.kernel, devices=devices, memory="3G", name=f"check-{part.name}",
         load=["iommufd", "vfio-pci"], timeout=1800, smp=options.get("smp", 2), taint=options.get("taint", "")))
     found = ktap.parse(result.text, plan.CLIENTS)
     found.failed += [f"{case}: skipped: {reason}" for case, reason in found.skipped]

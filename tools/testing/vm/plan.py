@@ -112,10 +112,15 @@ CLIENT_RUNS = {
     "nested": ("intel-nested", ["pasid-testdev", "edu"], ["nested *"],
                {"newer_qemu": True, "smp": 1, "selftests": True}),
     "none": ("none", CLIENT_FEW, ["dpdk no iommu"], {"taint": "U"}),
+    # QEMU emulates a PC here, too.
+    "arm64": ("smmuv3", CLIENT_FEW, ["qemu iommufd", "qemu iommufd, descriptors passed", "qemu group", "dpdk iova as va"],
+              {"kernel": "arm64"}),
 }
 
 # About how long each takes
-CLIENT_RUN_SECONDS = {**dict.fromkeys(CLIENT_RUNS, 60), "qemu": 300, "dpdk": 250, "nested": 100}
+CLIENT_RUN_SECONDS = {**dict.fromkeys(CLIENT_RUNS, 60), "qemu": 300, "dpdk": 250, "nested": 100, "arm64": 300}
+CLIENT_GROUPS = {"intel-scalable": ("clients",),	# CI has that with first-stage tables
+                 "arm64": ("kernels",)}
 CLIENT_SECONDS = 2 * 15 * 60		# of processor time, for all of them
 
 # The same for vfioctl: IOMMU and more options, by the kind of machine, which the cases are told
@@ -245,8 +250,8 @@ PLAN = [
     *[Part(f"short-models-{iommu}", "models", "stock", arguments={"iommu": iommu, "without": without, "options": LARGE_SIZES},
            groups=("ci",), seconds=100, short_for=f"models-{iommu}")
       for iommu, without in {"intel": [RELEASE[0], TABLES], "intel-flts": USUAL, "amd-remap": []}.items()],
-    *[Part(f"clients-{run}", "clients", "stock", arguments={"run": run}, seconds=seconds, packages=CLIENT_PACKAGES,
-           groups=("clients",) if run == "intel-scalable" else ("clients", "ci"))	# CI has that with first-stage tables
+    *[Part(f"clients-{run}", "clients", CLIENT_RUNS[run][3].get("kernel", "stock"), arguments={"run": run}, seconds=seconds,
+           packages=CLIENT_PACKAGES, groups=CLIENT_GROUPS.get(run, ("clients", "ci")))
       for run, seconds in CLIENT_RUN_SECONDS.items()],
     Part("variants", "by_themselves", "stock", groups=("kernels",), seconds=150,
          arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
