@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "../selftests/lib/memory.h"
@@ -75,6 +77,32 @@ static int encode(int argc, char **argv)
 	return 0;
 }
 
+/* Of ourselves: libFuzzer would say no more than that there was one. */
+static void deadly_signal(int number, siginfo_t *info, void *context)
+{
+	const ucontext_t *at = context;
+
+	dprintf(STDERR_FILENO,
+		"fuzz: signal %d, code %d, address %p, at %#llx, in thread %d\n",
+		number, info->si_code, info->si_addr,
+		(unsigned long long)at->uc_mcontext.gregs[REG_RIP], gettid());
+	/* libFuzzer saves the input. */
+	abort();
+}
+
+static void tell_deadly_signals(void)
+{
+	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	struct sigaction action = {
+		.sa_sigaction = deadly_signal,
+		.sa_flags = SA_SIGINFO | SA_RESETHAND,
+	};
+	unsigned int i;
+
+	for (i = 0; i != ARRAY_LEN(deadly); i++)
+		sigaction(deadly[i], &action, NULL);
+}
+
 /* ---- what libFuzzer calls */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -86,6 +114,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (*argc > 2 && !strcmp((*argv)[1], "encode"))
 		exit(encode(*argc - 2, *argv + 2));
 
+	tell_deadly_signals();
 	/* The files that are opened before exec_init() stay open. */
 	reports_init();
 	if (current)
