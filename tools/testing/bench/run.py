@@ -53,10 +53,10 @@ ROWS = [
     ("unmap hugetlb 1G", "unmap_hugetlb1g", "page", 4),
     ("map 4K, contiguous", "map_anon4k", "page", 230),
     ("unmap 4K, contiguous", "unmap_anon4k", "page", 120),
-    ("map 4K, scattered", "map_frag4k", "page", 800),
+    ("map 4K, scattered", "map_frag4k", "page", 745),
     ("unmap 4K, scattered", "unmap_frag4k", "page", 250),
-    ("single 4K map", "map4k_others0", "call", 3500),
-    ("single 4K unmap", "unmap4k_others0", "call", 2500),
+    ("single 4K map", "map4k_others0", "call", 2900),
+    ("single 4K unmap", "unmap4k_others0", "call", 2750),
     ("single 4K map, IOVA chosen", "map4k_auto_others0", "call", None),
     ("the same with 10^5 areas", "map4k_auto_others100000", "call", None),
     ("copy in an attached IOAS, THP", "copy_same_ioas_thp", "page", 4),
@@ -68,7 +68,7 @@ ROWS = [
     ("detach a filled IOAS, THP", "detach_filled_thp", "page", 4),
     ("detach a filled IOAS, 4K", "detach_filled_anon4k", "page", 90),
     ("MAP_FILE hugetlb", "mapfile_hugetlb", "page", 3.2),
-    ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 1000),
+    ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 450),
 ]
 
 # The same for latency_bench, on the stock kernel: 128 MiB; the kills, 256 MiB
