@@ -5,7 +5,8 @@
  *
  * Stall: the longest time for which a thread of a real-time policy that is due to
  * run does not get the processor, while another maps, unmaps, attaches, detaches or
- * closes. It comes back each %PERIOD, so that up to that much is not seen.
+ * closes. It comes back each %PERIOD, so that up to that much is not seen. While dirty
+ * bits are read it also maps and unmaps a page elsewhere in the same IOAS.
  *
  * Time to kill: from SIGKILL until the parent has seen the end. Who is killed shares
  * memory and files with the parent, so that none of them has to be taken down.
@@ -16,6 +17,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 
@@ -28,6 +30,9 @@ static const uint64_t OTHER = 0x60000000; /* what the one who waits maps */
 /* ----------------------------------------------------------------- stall */
 static atomic_bool watching, over;
 static _Atomic uint64_t worst;
+/* What the thread maps and unmaps each time, if anything */
+static struct ctx *_Atomic mapping;
+static alignas(4096) char page[4096];
 
 static uint64_t max(uint64_t a, uint64_t b)
 {
@@ -48,6 +53,10 @@ static void *watch(void *unused)
 
 		/* The clock of now(), and 1 ns is an instruction */
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		if (mapping) {
+			OK(be_map(mapping, OTHER, page, sizeof(page)));
+			OK(be_unmap(mapping, OTHER, sizeof(page)));
+		}
 		late = now() - due;
 		if (watching && late > worst)
 			worst = late;
@@ -202,6 +211,58 @@ static void t_stall_areas(void)
 	over = true;
 	pthread_join(watcher, NULL);
 	munmap(p, 4 * MiB);
+}
+
+/* The IOAS is eight times what is mapped */
+#define DIRTY_COPIES 8
+
+static void t_stall_dirty(enum mk k)
+{
+	const uint64_t size = DIRTY_COPIES * SZ, first = 4 * GiB;
+	uint64_t reading = 0, beside = 0, idle = 0;
+	uint64_t *bitmap = calloc(size / 4096 / 64, sizeof(*bitmap));
+	pthread_t watcher;
+	uint32_t hwpt;
+	struct ctx c;
+	char *p;
+
+	be_open(&c);
+	if (hwpt_alloc(c.fd, c.dev_id, c.ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		       &hwpt)) {
+		left_out("stall_dirty", "no dirty bits");
+		goto out;
+	}
+	p = mem_alloc(k, SZ);
+	OK(cdev_attach_to(c.dev, hwpt));
+	for (uint64_t i = 0; i < DIRTY_COPIES; i++)
+		OK(be_map(&c, first + i * SZ, p, SZ));
+	OK(set_dirty_tracking(c.fd, hwpt, true));
+	start_watch(&watcher);
+	for (int i = 0; i < reps; i++) {
+		begin_stall();
+		OK(get_dirty_bitmap(c.fd, hwpt, first, size, 4096, bitmap, 0));
+		end_stall(&reading);
+		mapping = &c;
+		begin_stall();
+		OK(get_dirty_bitmap(c.fd, hwpt, first, size, 4096, bitmap, 0));
+		end_stall(&beside);
+		begin_stall();
+		for (uint64_t end = now() + 20000000; now() < end;)
+			;
+		end_stall(&idle);
+		mapping = NULL;
+		/* It may be amid a map */
+		usleep(100);
+	}
+	report_max("stall_dirty", mkname[k], reading);
+	report_max("stall_dirty_map", mkname[k], beside);
+	report_max("stall_none_map", mkname[k], idle);
+	over = true;
+	pthread_join(watcher, NULL);
+	munmap(p, SZ);
+out:
+	be_close(&c);
+	free(bitmap);
 }
 
 /* The rest of a close, which is not about memory */
@@ -399,7 +460,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1 -d BDF [-c container] [-m MiB] [-r reps] [-t tests]\n"
-				"tests: none anon4k frag4k thp hugetlb areas kill\n",
+				"tests: none anon4k frag4k thp hugetlb areas kill dirty\n",
 				argv[0]);
 			return 2;
 		}
@@ -424,6 +485,10 @@ int main(int argc, char **argv)
 		t_stall(M_HUGETLB);
 	if (want("areas"))
 		t_stall_areas();
+	if (want("dirty") && be == B_IOMMUFD) {
+		t_stall_dirty(M_FRAG);
+		t_stall_dirty(M_THP);
+	}
 	SZ *= 2;
 	if (want("kill")) {
 		t_kill(M_FRAG);

@@ -23,6 +23,7 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 import build  # noqa: E402
 import guest  # noqa: E402
 import image  # noqa: E402
+import machine  # noqa: E402
 from util import BUILD, Fail, chroot, digest, inside, on_terminate, say  # noqa: E402
 
 # name of the column: (kernel, our modules, backend of iommu_bench)
@@ -80,6 +81,11 @@ LATENCY_ROWS = [(f"stall of {title} {kind}", f"stall_{what}_{metric}", "call", 1
 LATENCY_ROWS += [
     ("stall of unmap, 4096 areas", "stall_unmap_areas", "call", 100000),
     ("stall of close, 4096 areas", "stall_close_areas", "call", 100000),
+    ("stall of a dirty read 4K, scattered", "stall_dirty_frag4k", "call", 100000),
+    ("stall of a dirty read THP", "stall_dirty_thp", "call", 100000),
+    ("map beside a dirty read 4K", "stall_dirty_map_frag4k", "call", 100000),
+    ("map beside a dirty read THP", "stall_dirty_map_thp", "call", 100000),
+    ("map beside nothing", "stall_none_map_frag4k", "call", None),
     ("no stall", "stall_none", "call", None),
     ("stall of close, nothing mapped", "stall_close", "call", None),
     ("kill who maps 4K, contiguous", "kill_map_anon4k", "call", 2000000),
@@ -90,6 +96,8 @@ LATENCY_ROWS += [
 
 TESTS = "null,open,anon4k,frag4k,thp,hugetlb,gigantic,lat0,lat1e5,copy,attach,second,file"
 LATENCY_TESTS = "none,anon4k,frag4k,thp,hugetlb,areas,kill"
+# One of --latency that is ours alone, on a machine of its own, whose IOMMU has dirty bits: our device makes it announce them
+DIRTY_TEST, DIRTY_IOMMU = "dirty", "intel-dirty"
 
 # What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
 SCRIPT = r"""
@@ -124,10 +132,10 @@ def program(latency=False):
     return in_guest(compiled("latency_bench" if latency else "iommu_bench"))
 
 
-def identity(choice, args):
+def identity(choice, args, iommu):
     """What a measurement depends on; kernel and modules are built for it."""
     kernel, modules, backend = choice
-    parts = [backend, args.tests, args.mib, compiled("latency_bench" if args.latency else "iommu_bench")]
+    parts = [backend, iommu, args.tests, args.mib, compiled("latency_bench" if args.latency else "iommu_bench")]
     if kernel == "stock":
         parts.append(image.packaged().name)
         if modules:
@@ -137,11 +145,11 @@ def identity(choice, args):
     return digest(*parts)
 
 
-def measure(column, choice, out, args):
+def measure(column, choice, out, args, iommu=None):
     """Boot and measure one backend, if that was not done; what it says goes to @out."""
     kernel, modules, backend = choice
     done = out / "identity"
-    wanted = identity(choice, args)
+    wanted = identity(choice, args, iommu)
     if not args.again and done.exists() and done.read_text() == wanted:
         say(f"bench: {column}: measured already")
         return
@@ -152,11 +160,25 @@ def measure(column, choice, out, args):
         load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
     opts = guest.Options(
         command=["bash", "-c", SCRIPT, program(args.latency), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
-        devices=["edu"], load=load, bind=["edu0"], icount=True, memory="4G", timeout=args.timeout, name=f"bench-{column}",
-        out=out, append="no_timer_check tsc=reliable hugepagesz=1G hugepages=1", kmemleak=False)
+        iommu=iommu, devices=["edu", *([machine.TESTDEV] if iommu else [])], load=load, bind=["edu0"], icount=True, memory="4G",
+        timeout=args.timeout, name=f"bench-{column}", out=out, append="no_timer_check tsc=reliable hugepagesz=1G hugepages=1",
+        kmemleak=False)
     if guest.run_guest(opts):
         raise Fail(f"{column} was not measured")
     done.write_text(wanted)
+
+
+def measure_dirty(folder, args):
+    """Boot and measure what is read of dirty bits, if that is asked for; takes it from the tests of the other machines."""
+    tests = args.tests.split(",")
+    if not args.latency or DIRTY_TEST not in tests:
+        return {}
+    out = folder / DIRTY_TEST
+    alone = argparse.Namespace(**{**vars(args), "tests": DIRTY_TEST})
+    args.tests = ",".join(test for test in tests if test != DIRTY_TEST)
+    if not args.only or "ours" in args.only:
+        measure(DIRTY_TEST, SETS[args.kernel]["ours"], out, alone, DIRTY_IOMMU)
+    return metrics(out)
 
 
 def metrics(out):
@@ -210,20 +232,22 @@ def main():
     parser.add_argument("--again", action="store_true", help="measure also what was measured already")
     parser.add_argument("--latency", action="store_true",
                         help="measure stalls and kills on Debian's kernel, in instructions of the longest one")
-    parser.add_argument("--tests", metavar="LIST", help=f"default: {TESTS}, or for --latency {LATENCY_TESTS}")
+    parser.add_argument("--tests", metavar="LIST", help=f"default: {TESTS}, or for --latency {LATENCY_TESTS},{DIRTY_TEST}")
     parser.add_argument("--mib", type=int, help="memory to map (256, or 128 for --latency)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each column")
     args = parser.parse_args()
     on_terminate()
     if args.latency:
         args.kernel = "stock"
-    args.tests = args.tests or (LATENCY_TESTS if args.latency else TESTS)
+    args.tests = args.tests or (f"{LATENCY_TESTS},{DIRTY_TEST}" if args.latency else TESTS)
     args.mib = args.mib or (128 if args.latency else 256)
     folder = BUILD / "bench" / ("latency" if args.latency else args.kernel)
+    dirty = measure_dirty(folder, args)
     for column, choice in SETS[args.kernel].items():
-        if not args.only or column in args.only:
+        if args.tests and (not args.only or column in args.only):
             measure(column, choice, folder / column, args)
     results = {column: metrics(folder / column) for column in SETS[args.kernel]}
+    results["ours"].update(dirty)
     target = folder / "bench.json"
     target.write_text(json.dumps(results, indent=1) + "\n")
     if args.latency:
