@@ -656,8 +656,9 @@ def partition(path):
 def blank(path):
     """Nothing is on that disk any more, and the kernel knows: it may have read the partitions while they went."""
     sh("wipefs", "-q", "-a", "-f", path)
-    wait_for("the end of partitions", lambda: subprocess.run(["blockdev", "--rereadpt", path], stderr=subprocess.DEVNULL).returncode == 0 and
-             not os.path.exists(f"{path}p1"))
+    reread = ["blockdev", "--rereadpt", path]
+    wait_for("the end of partitions",
+             lambda: not subprocess.run(reread, stderr=subprocess.DEVNULL).returncode and not os.path.exists(f"{path}p1"))
 
 
 @case("a disk of a RAID", "intel", "stock")
