@@ -158,6 +158,28 @@ static inline int group_open(int group)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Give a device to vfio-pci, and open its group. @driver receives what it had before
+ * or "", for group_give_back()
+ */
+static inline int group_take(const char *bdf, char driver[SYSDEV_NAME_MAX])
+{
+	int rc;
+
+	if (sysdev_driver(bdf, driver))
+		driver[0] = '\0';
+	rc = sysdev_set_driver(bdf, "vfio-pci");
+	if (rc)
+		return rc;
+	rc = sysdev_group(bdf);
+	return rc < 0 ? rc : group_open(rc);
+}
+
+static inline int group_give_back(const char *bdf, const char *driver)
+{
+	return sysdev_set_driver(bdf, driver[0] ? driver : NULL);
+}
+
 static inline int group_flags(int group, __u32 *flags)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };

@@ -58,7 +58,6 @@ FIXTURE_SETUP(group_reset)
 {
 	__u16 command = PCI_COMMAND_MEMORY;
 	__u64 size;
-	int group;
 
 	self->dev = -1;
 	self->group = -1;
@@ -67,12 +66,7 @@ FIXTURE_SETUP(group_reset)
 		self->bdf[0] = '\0';
 		SKIP(return, "no NVMe controller behind a port of its own");
 	}
-	if (sysdev_driver(self->bdf, self->driver))
-		self->driver[0] = '\0';
-	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
-	group = sysdev_group(self->bdf);
-	ASSERT_LE(0, group);
-	self->group = group_open(group);
+	self->group = group_take(self->bdf, self->driver);
 	ASSERT_LE(0, self->group);
 	self->container = container_open();
 	ASSERT_LE(0, self->container);
@@ -96,7 +90,7 @@ FIXTURE_TEARDOWN(group_reset)
 	if (self->container >= 0)
 		close(self->container);
 	if (self->bdf[0])
-		sysdev_set_driver(self->bdf, self->driver[0] ? self->driver : NULL);
+		group_give_back(self->bdf, self->driver);
 }
 
 static __u32 controller(FIXTURE_DATA(group_reset) *self)

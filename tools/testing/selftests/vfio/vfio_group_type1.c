@@ -41,20 +41,13 @@ FIXTURE(answers)
 
 FIXTURE_SETUP(answers)
 {
-	int group;
-
 	self->group = -1;
 	self->bdf[0] = '\0';
 	self->container = container_open();
 	ASSERT_LE(0, self->container);
 	if (!sysdev_find_pci(EDU_VENDOR, EDU_DEVICE, 0, self->bdf))
 		SKIP(return, "no edu device");
-	if (sysdev_driver(self->bdf, self->driver))
-		self->driver[0] = '\0';
-	ASSERT_EQ(0, sysdev_set_driver(self->bdf, "vfio-pci"));
-	group = sysdev_group(self->bdf);
-	ASSERT_LE(0, group);
-	self->group = group_open(group);
+	self->group = group_take(self->bdf, self->driver);
 	ASSERT_LE(0, self->group);
 	self->mem = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -66,7 +59,7 @@ FIXTURE_TEARDOWN(answers)
 	close(self->group);
 	close(self->container);
 	if (self->bdf[0])
-		sysdev_set_driver(self->bdf, self->driver[0] ? self->driver : NULL);
+		group_give_back(self->bdf, self->driver);
 }
 
 static int map(int container, void *mem, __u64 size, __u64 iova)
