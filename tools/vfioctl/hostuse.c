@@ -131,19 +131,41 @@ static void disk_mounts(struct strings *uses, const char *name, dev_t devno)
 	mnt_free_iter(iter);
 }
 
-/* What is on a disk that somebody in the kernel has for itself: ZFS, bcache */
-static const char *disk_contents(const char *path)
+/*
+ * What is on a disk that somebody in the kernel has for itself: ZFS, bcache. With
+ * @whole only if it has no partitions: they would be what is in use.
+ */
+static const char *disk_contents(const char *path, bool whole)
 {
 	blkid_probe probe = blkid_new_probe_from_filename(path);
 	const char *type = NULL;
 
 	if (!probe)
 		return NULL;
-	if (!blkid_do_probe(probe) &&
-	    !blkid_probe_lookup_value(probe, "TYPE", &type, NULL))
-		type = mem_strdup(type);
+	blkid_probe_enable_partitions(probe, whole);
+	while (!blkid_do_probe(probe)) {
+		const char *found;
+
+		if (!blkid_probe_lookup_value(probe, "PTTYPE", &found, NULL)) {
+			type = NULL;
+			break;
+		}
+		if (!type &&
+		    !blkid_probe_lookup_value(probe, "TYPE", &found, NULL))
+			type = mem_strdup(found);
+	}
 	blkid_free_probe(probe);
 	return type;
+}
+
+static bool is_claimed(const char *name)
+{
+	int fd = open(mem_printf("/dev/%s", name),
+		      O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EBUSY;
 }
 
 static bool has_busy_partition(const char *disk)
@@ -151,20 +173,37 @@ static bool has_busy_partition(const char *disk)
 	struct strings files = sysfs_list("/sys/class/block/%s", disk);
 	size_t i;
 
-	for (i = 0; i < files.count; i++) {
-		int fd;
-
-		if (!sysfs_exists("/sys/class/block/%s/%s/partition", disk,
-				  files.list[i]))
-			continue;
-		fd = open(mem_printf("/dev/%s", files.list[i]),
-			  O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0)
-			close(fd);
-		else if (errno == EBUSY)
+	for (i = 0; i < files.count; i++)
+		if (sysfs_exists("/sys/class/block/%s/%s/partition", disk,
+				 files.list[i]) && is_claimed(files.list[i]))
 			return true;
-	}
 	return false;
+}
+
+/*
+ * Is a disk in use itself? Who has all of it has its partitions, too. If it holds
+ * something that has no partitions, the kernel knows old ones.
+ */
+static bool is_claimed_whole(const char *disk)
+{
+	return is_claimed(disk) &&
+	       (!has_busy_partition(disk) ||
+		disk_contents(mem_printf("/dev/%s", disk), true));
+}
+
+/* The disk that a partition is on, or NULL */
+static const char *disk_of(const char *name)
+{
+	char *path, *disk;
+
+	if (!sysfs_exists("/sys/class/block/%s/partition", name))
+		return NULL;
+	path = realpath(mem_printf("/sys/class/block/%s/..", name), NULL);
+	if (!path)
+		return NULL;
+	disk = mem_strdup(strrchr(path, '/') + 1);
+	free(path);
+	return disk;
 }
 
 static void disk_uses(struct strings *uses, const char *name)
@@ -173,7 +212,7 @@ static void disk_uses(struct strings *uses, const char *name)
 	size_t i, before = uses->count;
 	struct strings holders = sysfs_list("/sys/class/block/%s/holders", name);
 	char *text = sysfs_read("/sys/class/block/%s/dev", name);
-	int fd;
+	const char *disk;
 
 	if (!text || sscanf(text, "%u:%u", &major, &minor) != 2)
 		return;
@@ -188,12 +227,11 @@ static void disk_uses(struct strings *uses, const char *name)
 	}
 	if (uses->count > before)
 		return;
-	fd = open(mem_printf("/dev/%s", name),
-		  O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0) {
-		close(fd);
-	} else if (errno == EBUSY && !has_busy_partition(name)) {
-		const char *type = disk_contents(mem_printf("/dev/%s", name));
+	disk = disk_of(name);
+	if (disk ? is_claimed(name) && !is_claimed_whole(disk) :
+		   is_claimed_whole(name)) {
+		const char *type = disk_contents(mem_printf("/dev/%s", name),
+						 false);
 
 		strings_add(uses, "/dev/%s is in use by the kernel or by a program that has it for itself%s%s%s",
 			    name, type ? " (" : "", type ? type : "",

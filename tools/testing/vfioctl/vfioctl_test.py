@@ -736,6 +736,43 @@ def zfs_pool(d):
     blank(disk(d.nvme))
 
 
+@case("a disk that is in use as a whole, with partitions of before", "intel", "stock")
+def whole_disk(d):
+    path = disk(d.nvme)
+    part = partition(path)
+    sh("mkfs.ext4", "-q", "-F", part)
+    # Somebody has a partition: that is named, and not the disk.
+    owner = os.open(part, os.O_RDONLY | os.O_EXCL)
+    try:
+        said = vfioctl("bind", d.nvme, status=1)
+        said.says(f"{part} is in use by the kernel or by a program that has it for itself (ext4)")
+        check(f"{path} is in use" not in said.out + said.err, "the disk is named")
+    finally:
+        os.close(owner)
+    # What is on all of it now has no partitions. Nobody tells the kernel, which has the partition and what was in it.
+    with open(part, "r+b") as kept:
+        with open(path, "r+b") as raw:
+            raw.write(bytes(1 << 20))
+            size = raw.seek(0, os.SEEK_END)
+            raw.seek(size - (1 << 20))
+            raw.write(bytes(1 << 20))
+            raw.seek(16 << 10)
+            raw.write(zfs_label())
+            for place in (256 << 10, size - (512 << 10), size - (256 << 10)):
+                raw.seek(place + (16 << 10))
+                raw.write(zfs_label())
+        check(os.path.exists(part), f"{part} has gone")
+    owner = os.open(path, os.O_RDONLY | os.O_EXCL)
+    try:
+        said = vfioctl("bind", d.nvme, status=1)
+        said.says(f"{path} is in use by the kernel or by a program that has it for itself (zfs_member)")
+        check(f"{part} is in use" not in said.out + said.err, "a partition of before is named")
+        equal("driver", driver(d.nvme), "nvme")
+    finally:
+        os.close(owner)
+    blank(path)
+
+
 @case("a disk below the device mapper, a mounted partition", "intel")
 def partitions(d):
     path = disk(d.nvme)
