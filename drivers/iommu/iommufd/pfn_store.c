@@ -44,7 +44,7 @@ static unsigned long pfn_store_chunk_npages(const struct pfn_store *store,
 void pfn_store_init(struct pfn_store *store, unsigned long npages)
 {
 	store->npages = npages;
-	store->nr_tables = 0;
+	atomic_long_set(&store->nr_tables, 0);
 	if (pfn_store_is_small(store))
 		store->only = NULL;
 	else
@@ -94,7 +94,7 @@ static void pfn_store_free_table(struct pfn_store *store, void *chunk)
 {
 	if (chunk && !xa_is_value(chunk)) {
 		kfree(chunk);
-		store->nr_tables--;
+		atomic_long_dec(&store->nr_tables);
 	}
 }
 
@@ -144,7 +144,7 @@ static unsigned long *pfn_store_chunk_table(struct pfn_store *store,
 		kfree(table);
 		return NULL;
 	}
-	store->nr_tables++;
+	atomic_long_inc(&store->nr_tables);
 	return table;
 }
 

@@ -2,6 +2,7 @@
 #ifndef __IOMMUFD_PFN_STORE_H
 #define __IOMMUFD_PFN_STORE_H
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -25,7 +26,9 @@ struct page;
  * chunk be released without touching the store, and so without a failure.
  *
  * Locking is the owner's: setters and forget exclude everybody, readers
- * exclude writers.
+ * exclude writers; except that setters may run at the same time whose ranges have
+ * no chunk in common, if there is more than one. The xarray has a lock for its
+ * nodes, which is taken once per chunk.
  */
 #define PFN_CHUNK_SHIFT 9
 #define PFN_CHUNK_SIZE BIT(PFN_CHUNK_SHIFT)
@@ -41,7 +44,7 @@ struct pfn_store {
 	/* Number of indices; constant after init */
 	unsigned long npages;
 	/* Scattered chunks that are allocated, for fdinfo */
-	unsigned long nr_tables;
+	atomic_long_t nr_tables;
 };
 
 static inline bool pfn_store_is_small(const struct pfn_store *store)
@@ -93,7 +96,8 @@ void __pfn_store_destroy(struct pfn_store *store);
 static inline void pfn_store_destroy(struct pfn_store *store)
 {
 	/* That of a few pages most often has none */
-	if (!pfn_store_is_small(store) || store->nr_tables)
+	if (!pfn_store_is_small(store) ||
+	    atomic_long_read(&store->nr_tables))
 		__pfn_store_destroy(store);
 }
 

@@ -68,7 +68,7 @@ static void pfn_store_test_flat(struct kunit *test)
 					  4 * PFN_CHUNK_SIZE));
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, i));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 0);
 }
 
 /* A run is read whole however many chunks it spans, and from any index */
@@ -115,7 +115,7 @@ static void pfn_store_test_flat_to_table(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 0, 0x5000, 512));
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 100, 0x9000, 10));
 	KUNIT_EXPECT_TRUE(test, chunk_is_table(store, 0));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 1);
 	expect_run(test, store, 0, 511, 0x5000, 100);
 	expect_run(test, store, 100, 511, 0x9000, 10);
 	expect_run(test, store, 110, 511, 0x5000 + 110, 402);
@@ -142,16 +142,16 @@ static void pfn_store_test_table_to_flat(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 2, 50, 2));
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 512, 5, 2));
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 514, 50, 2));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 2);
 
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 0, 7000, 512));
 	KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, 0));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 1);
 
 	/* The last chunk is short: its 100 pages are all of it */
 	KUNIT_ASSERT_EQ(test, 0, pfn_store_set_run(store, 512, 7512, 100));
 	KUNIT_EXPECT_TRUE(test, chunk_is_flat(store, 1));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 0);
 	expect_run(test, store, 0, 611, 7000, 612);
 }
 
@@ -186,26 +186,26 @@ static void pfn_store_test_forget(struct kunit *test)
 	for (i = 0; i < 3 * PFN_CHUNK_SIZE + 7; i++)
 		KUNIT_ASSERT_EQ(test, 0,
 				pfn_store_set_run(store, i, 9000 - 2 * i, 1));
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 4);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 4);
 
 	pfn_store_forget(store, 1, 511);
 	pfn_store_forget(store, 512, 1022);
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 4);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 4);
 	expect_run(test, store, 0, 0, 9000, 1);
 	expect_run(test, store, 1023, 1023, 9000 - 2 * 1023, 1);
 
 	/* Covers chunk 1 and 2, and chunk 0 and 3 only in part */
 	pfn_store_forget(store, 1, 3 * PFN_CHUNK_SIZE + 5);
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 2);
 	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, PFN_CHUNK_SIZE));
 	KUNIT_EXPECT_NULL(test, pfn_store_chunk(store, 2 * PFN_CHUNK_SIZE));
 	expect_run(test, store, 0, 0, 9000, 1);
 
 	/* The last chunk has 7 indices, so that this is all of it */
 	pfn_store_forget(store, 3 * PFN_CHUNK_SIZE, 3 * PFN_CHUNK_SIZE + 6);
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 1);
 	pfn_store_forget(store, 0, 3 * PFN_CHUNK_SIZE + 6);
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 0);
 	expect_empty_store(test, store);
 }
 
@@ -295,7 +295,7 @@ static void model_check(struct kunit *test, const struct store_model *model,
 
 		tables += entry && !xa_is_value(entry);
 	}
-	KUNIT_EXPECT_EQ(test, store->nr_tables, tables);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), tables);
 }
 
 /* Choose a PFN for @index, so that runs, low and high ones are all likely */
@@ -446,7 +446,7 @@ static void pfn_store_test_random(struct kunit *test)
 	}
 	pfn_store_forget(store, 0, *npages - 1);
 	expect_empty_store(test, store);
-	KUNIT_EXPECT_EQ(test, store->nr_tables, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&store->nr_tables), 0);
 }
 
 static struct kunit_case pfn_store_cases[] = {
