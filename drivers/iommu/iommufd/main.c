@@ -14,6 +14,7 @@
 #include "iommufd_private.h"
 #include "mmap.h"
 #include "mock/mock.h"
+#include "pin_helpers.h"
 #include "vdevice.h"
 #include "vevent.h"
 #include "viommu.h"
@@ -250,9 +251,12 @@ static int __init iommufd_init(void)
 	rc = iopt_pages_init(sizeof(struct iopt_area));
 	if (rc)
 		return rc;
-	rc = misc_register(&iommu_misc_dev);
+	rc = iopt_pin_helpers_init();
 	if (rc)
 		goto err_pages;
+	rc = misc_register(&iommu_misc_dev);
+	if (rc)
+		goto err_helpers;
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)) {
 		rc = misc_register(&vfio_misc_dev);
 		if (rc) {
@@ -271,6 +275,8 @@ err_vfio:
 		misc_deregister(&vfio_misc_dev);
 err_iommu:
 	misc_deregister(&iommu_misc_dev);
+err_helpers:
+	iopt_pin_helpers_exit();
 err_pages:
 	iopt_pages_exit();
 	return rc;
@@ -282,6 +288,7 @@ static void __exit iommufd_exit(void)
 	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
 		misc_deregister(&vfio_misc_dev);
 	misc_deregister(&iommu_misc_dev);
+	iopt_pin_helpers_exit();
 	iopt_pages_exit();
 }
 

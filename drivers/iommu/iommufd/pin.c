@@ -10,6 +10,7 @@
 
 #include "mock/hooks.h"
 #include "pages.h"
+#include "pin_helpers.h"
 #include "trace.h"
 
 /*
@@ -22,23 +23,10 @@
 #define PIN_BATCH_STACK 16
 
 /*
- * What is pinned before others get the processor, if each page has to be looked
- * up by itself: pin_user_pages_fast() even keeps interrupts out.
+ * What is pinned of a file before others get the processor: three times the folios
+ * that the page cache gives at once
  */
-#define PIN_PAGES 256
-
-/* The same for folios of a file, three times what the page cache gives at once */
 #define PIN_FOLIOS 93
-
-/**
- * struct iopt_pin_pace - how to go on with user memory
- * @step: how many pages to pin at once
- * @hugetlb: the page before is of hugetlbfs
- */
-struct iopt_pin_pace {
-	unsigned int step;
-	bool hugetlb;
-};
 
 /*
  * Find the first part of [*index, last] that no user covers. Only such a part
@@ -345,12 +333,25 @@ static long iopt_pin_batch(struct iopt_pages *pages, unsigned long index,
 	return n;
 }
 
+/* Unpin what a job has pinned, which is not counted yet */
+static void iopt_unpin_job(struct iopt_pages *pages, unsigned long index,
+			   unsigned long last)
+{
+	pages->npinned += last - index + 1;
+	iopt_unpin_range(pages, index, last);
+}
+
+static const struct iopt_pin_ops iopt_pin_user_ops = {
+	.pin = iopt_pin_batch,
+	.unpin = iopt_unpin_job,
+};
+
 /* Pin indices that have no user yet. All or nothing */
 static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			  unsigned long last, void **batch, unsigned int max,
 			  struct refusal *refusal)
 {
-	struct iopt_pin_pace pace = { .step = min(max, PIN_PAGES) };
+	struct iopt_pin_pace pace = iopt_pin_pace_init(max);
 	unsigned long index = start;
 	long n;
 	int rc;
@@ -361,6 +362,11 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 
 	while (index <= last) {
 		n = iopt_pin_batch(pages, index, last, batch, max, &pace);
+		/* Not before it is known to be memory, and no device's */
+		if (last - start >= PIN_HELP_PAGES - 1 && index == start &&
+		    n > 0)
+			n += iopt_pin_with_helpers(pages, &iopt_pin_user_ops,
+						   index + n, last, batch, max);
 		if (n > 0) {
 			index += n;
 			pages->npinned += n;

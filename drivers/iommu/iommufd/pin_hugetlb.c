@@ -74,7 +74,7 @@ static unsigned long iopt_pin_hugetlb_folio(struct iopt_pages *pages,
 
 /**
  * iopt_pin_hugetlb - pin user memory of hugetlbfs that is there
- * @pages: the pages; their mutex is held
+ * @pages: the pages; their mutex is held, maybe by the thread that this one helps
  * @index: where to begin
  * @last: where to end at the latest, inclusive
  *
@@ -93,8 +93,6 @@ unsigned long iopt_pin_hugetlb(struct iopt_pages *pages, unsigned long index,
 	unsigned long start = index;
 	struct vm_area_struct *vma;
 	unsigned long npages = 1;
-
-	lockdep_assert_held(&pages->mutex);
 
 	if (mm != pages->account.mm || mmap_read_lock_killable(mm))
 		return 0;
