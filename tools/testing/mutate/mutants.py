@@ -112,6 +112,17 @@ stock("hugetlb-one-pin", F, "iopt_pin_each_page", "\tatomic_add(more, &folio->_p
 stock("hugetlb-as-first-page", F, "iopt_pin_hugetlb_folio", "skip = folio_page_idx(folio, page);", "skip = 0;", f"{MOCK_HUGETLB}:pins_each_page")
 stock("hugetlb-past-its-mapping", F, "iopt_pin_hugetlb", "vma && is_vm_hugetlb_page(vma)", "vma", f"{MOCK_HUGETLB}:neighbours")
 debug("hugetlb-store-error-keeps-pin", F, "iopt_pin_hugetlb_folio", "\tunpin_user_page(page);\n", "", f"{MOCK_FAIL}:map_hugetlb")
+F = IOMMUFD + "pin_job.c"
+JOB = "iommufd_pin_job"
+uml("job-pieces-share-chunks", F, "iopt_pin_job_claim", "job->next | (job->piece - 1)", "job->next + job->piece - 1", JOB)
+uml("job-last-failure-counts", F, "iopt_pin_job_fail", "if (index < job->failed)", "if (true)", JOB)
+uml("job-stops-before-failure", F, "iopt_pin_job_piece", "READ_ONCE(job->failed) < worker->index", "READ_ONCE(job->failed) != ULONG_MAX", JOB)
+uml("job-entered-late", F, "iopt_pin_job_help", "\t\tif (job->closed)\n\t\t\treturn;\n", "", JOB)
+uml("job-not-joined", F, "iopt_pin_job_run", "\tiopt_pin_job_join(job);\n", "", JOB)
+uml("job-not-undone", F, "iopt_pin_job_run", "\tiopt_pin_job_undo(job);\n", "", JOB)
+uml("job-ignores-kill", F, "iopt_pin_job_piece", "READ_ONCE(job->killed) || ", "", JOB)
+F = IOMMUFD + "pin_helpers.c"
+stock("helper-not-reaped", F, "iopt_pin_helper_leave", "\tqueue_work(reapers, &helper->reap);\n", "", "iommu/iommufd_mock_parallel:map")
 uml("unpin-not-last", IOMMUFD + "access_pin.c", "iopt_slice_unpin", "|| --pin->count", "|| (--pin->count, 0)", S)
 F = IOMMUFD + "translate.c"
 uml("flush-larger-than-can-be", F, "iopt_gather_flush", "unlikely(iopt_gather_is_large(gather))", "false", "iommufd_translate")

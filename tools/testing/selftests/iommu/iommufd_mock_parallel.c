@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mock IOMMU driver: threads help a process that maps 1 GiB or more. Whatever
+ * happens to it meanwhile, no pin and no thread is left.
+ *
+ * A file of 64 MiB, mapped many times side by side, is the memory. One page of it
+ * is replaced: by nothing, or by one that never comes, so that some thread waits
+ * for it while the others have reached the end. Needs two processors, and four
+ * to have a second helper.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "../lib/fail_nth.h"
+#include "../lib/uffd.h"
+#include "iommufd_mock.h"
+
+#define PIECE	(64UL << 20)
+#define SIZE	(24 * PIECE)	/* 1.5 GiB */
+#define PARAM	"/sys/module/iommufd/parameters/pin_helpers"
+
+FIXTURE(parallel)
+{
+	int fd;
+	__u32 ioas;
+	struct mock_device dev;
+	size_t ps;
+	char *mem;
+	long pinned;
+	int sock;
+};
+
+/* Threads of a process that are helpers */
+static int helpers_of(pid_t pid)
+{
+	char path[64], comm[32];
+	int nr = 0, tid;
+	FILE *file;
+
+	for (tid = pid; tid < pid + 64; tid++) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fgets(comm, sizeof(comm), file) &&
+		    !strcmp(comm, "iommufd-pin\n"))
+			nr++;
+		fclose(file);
+	}
+	return nr;
+}
+
+static bool has_helpers(pid_t pid, bool some)
+{
+	int i;
+
+	for (i = 0; i != 400; i++) {
+		if (some == (helpers_of(pid) > 0))
+			return true;
+		usleep(50000);
+	}
+	return false;
+}
+
+static bool can_have_helpers(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) >= 2 && !access(PARAM, F_OK);
+}
+
+FIXTURE_SETUP(parallel)
+{
+	int file;
+	size_t i;
+
+	self->ps = page_size();
+	MOCK_OPEN(self->fd);
+	self->pinned = pages_pinned();
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &self->dev));
+	file = memfd_new(PIECE, 0);
+	ASSERT_LE(0, file);
+	self->mem = mmap(NULL, SIZE, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->mem);
+	for (i = 0; i < SIZE; i += PIECE)
+		ASSERT_NE(MAP_FAILED,
+			  mmap(self->mem + i, PIECE, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_FIXED, file, 0));
+	close(file);
+	for (i = 0; i < PIECE; i += self->ps)
+		self->mem[i] = i / self->ps;
+}
+
+FIXTURE_TEARDOWN(parallel)
+{
+	/* A killed one may have come to the end */
+	ioas_unmap(self->fd, self->ioas, BASE, SIZE);
+	EXPECT_EQ(self->pinned, pages_pinned());
+	close(self->fd);
+	EXPECT_EQ(self->pinned, pages_pinned());
+}
+
+#define MAP_ALL()	MAP_AT(self->mem, SIZE, BASE)
+
+/* Each page is where it should be, and pinned as often as it is there */
+TEST_F(parallel, map)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, MAP_ALL());
+		EXPECT_EQ(0, mock_check_maps(self->fd, &self->dev, 1, BASE,
+					     SIZE, self->mem));
+		EXPECT_EQ(self->pinned + (long)(SIZE / self->ps),
+			  pages_pinned());
+		EXPECT_EQ(0, REFS(self->mem, self->ps, SIZE / PIECE));
+		EXPECT_EQ(0, UNMAP(BASE, SIZE));
+		EXPECT_EQ(self->pinned, pages_pinned());
+		EXPECT_TRUE(has_helpers(getpid(), false));
+	}
+}
+
+/* The first page that is missing is the one that is named, and nothing is left */
+TEST_F(parallel, hole)
+{
+	const size_t holes[] = {
+		0, 255 * self->ps, 256 * self->ps, PIECE - self->ps, PIECE,
+		SIZE / 2 + 7 * self->ps, SIZE - PIECE, SIZE - self->ps,
+	};
+	char line[512], want[64];
+	int i;
+
+	for (i = ARRAY_SIZE(holes) - 1; i >= 0; i--) {
+		/* Those behind it stay */
+		ASSERT_EQ(0, munmap(self->mem + holes[i], self->ps));
+		EXPECT_EQ(-EFAULT, MAP_ALL());
+		EXPECT_EQ(self->pinned, pages_pinned());
+		snprintf(want, sizeof(want), "0x%lx:",
+			 (unsigned long)self->mem + holes[i]);
+		ASSERT_EQ(0, fdinfo_line(self->fd, "last-refusal:", line,
+					 sizeof(line)));
+		EXPECT_NE(NULL, strstr(line, want)) {
+			TH_LOG("%s is not in %s", want, line);
+		}
+	}
+}
+
+TEST_F(parallel, memlock)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		CHILD_CHECK(!drop_privilege(SIZE - self->ps));
+		CHILD_CHECK(MAP_ALL() == -ENOMEM);
+		CHILD_CHECK(pages_pinned() == self->pinned);
+		CHILD_CHECK(!MAP_AT(self->mem, SIZE - self->ps, BASE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_EQ(0, UNMAP(BASE, SIZE - self->ps));
+}
+
+/* A failing allocation of the calling thread */
+TEST_F(parallel, fail_nth)
+{
+	struct fail_nth nth;
+	const char *missing = fail_nth_init(&nth);
+	int rc;
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	while (fail_nth_next(&nth) && nth.n < 60) {
+		rc = fail_nth_run(&nth, MAP_ALL());
+		EXPECT_FAIL_NTH(&nth, rc);
+		if (!rc)
+			EXPECT_EQ(0, UNMAP(BASE, SIZE));
+		EXPECT_EQ(self->pinned, pages_pinned());
+	}
+}
+
+/* As many steps as the machine takes */
+TEST_F(parallel, kill_anywhere)
+{
+	unsigned int i;
+
+	for (i = 0; i != 40; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			for (;;) {
+				MAP_ALL();
+				UNMAP(BASE, SIZE);
+			}
+		}
+		ASSERT_LT(0, pid);
+		usleep(5000 + i * 7919 % 200000);
+		EXPECT_EQ(0, kill(pid, SIGKILL));
+		EXPECT_TRUE(child_is_gone(pid));
+		ioas_unmap(self->fd, self->ioas, BASE, SIZE);
+		EXPECT_EQ(self->pinned, pages_pinned());
+	}
+}
+
+/* The page at @offset never comes. Return the userfaultfd */
+static int block(char *mem, size_t offset, size_t ps)
+{
+	if (mmap(mem + offset, ps, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -errno;
+	return uffd_open(mem + offset, ps);
+}
+
+struct mapping {
+	int fd;
+	__u32 ioas;
+	void *mem;
+};
+
+static void *mapping_thread(void *data)
+{
+	struct mapping *m = data;
+
+	ioas_map_at(m->fd, m->ioas, m->mem, SIZE, BASE);
+	return NULL;
+}
+
+enum end {
+	END_KILL,	/* SIGKILL */
+	END_EXIT,	/* another thread exits */
+	END_EXEC,	/* another thread calls exec */
+	END_CORE,	/* a signal that dumps core */
+	END_STOP,	/* SIGSTOP, SIGCONT, then the page comes */
+	END_STOP_KILL,	/* SIGSTOP, then SIGKILL */
+	END_FORK,	/* another thread forks, then the page comes */
+};
+
+FIXTURE(blocked)
+{
+	int fd;
+	__u32 ioas;
+	struct mock_device dev;
+	size_t ps;
+	char *mem;
+	long pinned;
+	int sock;
+};
+
+FIXTURE_VARIANT(blocked)
+{
+	enum end end;
+	size_t offset;
+};
+
+#define BLOCKED(name, how, where) \
+	FIXTURE_VARIANT_ADD(blocked, name) { .end = how, .offset = where }
+
+BLOCKED(kill_first, END_KILL, 1UL << 20);
+BLOCKED(kill_second, END_KILL, PIECE);
+BLOCKED(kill_last, END_KILL, SIZE - PIECE);
+BLOCKED(exit_first, END_EXIT, 1UL << 20);
+BLOCKED(exit_second, END_EXIT, PIECE);
+BLOCKED(exec_first, END_EXEC, 1UL << 20);
+BLOCKED(exec_second, END_EXEC, PIECE);
+BLOCKED(core_first, END_CORE, 1UL << 20);
+BLOCKED(core_second, END_CORE, PIECE);
+BLOCKED(stop_first, END_STOP, 1UL << 20);
+BLOCKED(stop_second, END_STOP, PIECE);
+BLOCKED(stop_kill, END_STOP_KILL, PIECE);
+BLOCKED(fork_first, END_FORK, 1UL << 20);
+BLOCKED(fork_second, END_FORK, PIECE);
+
+FIXTURE_SETUP(blocked)
+{
+	parallel_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(blocked)
+{
+	parallel_teardown(_metadata, (void *)self, NULL);
+}
+
+static void blocked_child(FIXTURE_DATA(blocked) *self, enum end end,
+			  size_t offset)
+{
+	struct mapping m = { self->fd, self->ioas, self->mem };
+	struct rlimit core = { 1, 1 };
+	int uffd = block(self->mem, offset, self->ps);
+	pthread_t thread;
+	pid_t pid;
+
+	CHILD_CHECK(uffd >= 0);
+	CHILD_CHECK(!pthread_create(&thread, NULL, mapping_thread, &m));
+	CHILD_CHECK(!uffd_wait(uffd));
+	sync_tell(self->sock);
+	sync_wait(self->sock);
+	switch (end) {
+	case END_EXIT:
+		_exit(0);
+	case END_EXEC:
+		execl("/bin/true", "true", NULL);
+		_exit(1);
+	case END_CORE:
+		setrlimit(RLIMIT_CORE, &core);
+		abort();
+	case END_FORK:
+		pid = fork();
+		if (!pid)
+			_exit(0);
+		CHILD_CHECK(!wait_child(pid));
+		break;
+	case END_STOP:
+		break;
+	default:
+		for (;;)
+			pause();
+	}
+	CHILD_CHECK(!uffd_provide(uffd, self->mem + offset, self->ps));
+	CHILD_CHECK(!pthread_join(thread, NULL));
+	CHILD_CHECK(!ioas_unmap(self->fd, self->ioas, BASE, SIZE));
+	_exit(0);
+}
+
+TEST_F(blocked, ends)
+{
+	pid_t pid;
+	int i, n;
+
+	for (i = 0; i < 2; i++) {
+		pid = fork_with_socket(&self->sock);
+		if (!pid)
+			blocked_child(self, variant->end, variant->offset);
+		ASSERT_LT(0, pid);
+		sync_wait(self->sock);
+		if (can_have_helpers())
+			EXPECT_TRUE(has_helpers(pid, true));
+		if (variant->end == END_STOP ||
+		    variant->end == END_STOP_KILL) {
+			EXPECT_EQ(0, kill(pid, SIGSTOP));
+			usleep(200000);
+			if (variant->end == END_STOP)
+				EXPECT_EQ(0, kill(pid, SIGCONT));
+		}
+		sync_tell(self->sock);
+		if (variant->end == END_KILL || variant->end == END_STOP_KILL)
+			EXPECT_EQ(0, kill(pid, SIGKILL));
+		/* Some have 1.5 GiB to map and to unmap first */
+		for (n = 0; n < 5 && !child_is_gone(pid); n++)
+			;
+		EXPECT_LT(n, 5);
+		EXPECT_EQ(self->pinned, pages_pinned());
+		close(self->sock);
+	}
+}
+
+/* By parameter and by affinity: there is none, and all works */
+TEST_F(parallel, none)
+{
+	cpu_set_t one;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		CPU_ZERO(&one);
+		CPU_SET(0, &one);
+		CHILD_CHECK(!sched_setaffinity(0, sizeof(one), &one));
+		CHILD_CHECK(!MAP_ALL());
+		CHILD_CHECK(!helpers_of(getpid()));
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_EQ(0, UNMAP(BASE, SIZE));
+}
+
+TEST_HARNESS_MAIN
