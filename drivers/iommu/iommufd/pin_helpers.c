@@ -25,10 +25,10 @@
 
 #include "pin_helpers.h"
 
-static unsigned int pin_helpers = 4;
+static unsigned int pin_helpers;
 module_param(pin_helpers, uint, 0644);
 MODULE_PARM_DESC(pin_helpers,
-		 "Threads of its own that may help a process to pin 1 GiB or more, 0 for none");
+		 "Threads of its own that may help a process to pin 1 GiB or more (default 0)");
 
 /* Of all processes. Together they get half of the processors at most */
 static atomic_t nr_helpers = ATOMIC_INIT(0);

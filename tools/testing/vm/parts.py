@@ -109,10 +109,10 @@ def by_themselves(results, part, tests, seconds, whole=False, **more):
 
 def selftests(results, part, folders=None, options=None):
     """All selftests, or those in some directories; on the debug kernel without those that race."""
-    # It is the IOMMU that counts: the longer of the release tests are left to where each is tried. HUGE and MAINLINE are parts
-    # of their own.
+    # It is the IOMMU that counts: the longer of the release tests are left to where each is tried. HUGE, PARALLEL and MAINLINE
+    # are parts of their own.
     kernel, name = part.kernel, part.name
-    apart = [*plan.RELEASE[1:], *plan.HUGE, plan.MAINLINE]
+    apart = [*plan.RELEASE[1:], *plan.HUGE, *plan.PARALLEL, plan.MAINLINE]
     tests = [test for test in build.userspace() if test not in apart and (not folders or test[0] in folders)]
     if kernel == "debug":
         tests = [test for test in tests if test not in plan.RACES]

@@ -67,7 +67,15 @@ static bool has_helpers(pid_t pid, bool some)
 
 static bool can_have_helpers(void)
 {
-	return sysconf(_SC_NPROCESSORS_ONLN) >= 2 && !access(PARAM, F_OK);
+	unsigned int nr = 0;
+	FILE *file = fopen(PARAM, "re");
+
+	if (file) {
+		if (fscanf(file, "%u", &nr) != 1)
+			nr = 0;
+		fclose(file);
+	}
+	return nr && sysconf(_SC_NPROCESSORS_ONLN) >= 2;
 }
 
 FIXTURE_SETUP(parallel)
