@@ -67,20 +67,25 @@ void iopt_pin_job_put(struct iopt_pin_job *job)
 bool iopt_pin_job_claim(struct iopt_pin_job *job,
 			struct iopt_pin_worker *worker)
 {
-	guard(spinlock)(&job->lock);
-	if (job->next > job->last || job->failed < job->next)
-		return false;
-	worker->index = job->next;
-	worker->last = min(job->last, job->next | (job->piece - 1));
-	job->next = worker->last + 1;
-	return true;
+	bool claimed = false;
+
+	scoped_guard(spinlock, &job->lock) {
+		claimed = job->next <= job->last && job->failed >= job->next;
+		if (claimed) {
+			worker->index = job->next;
+			worker->last = min(job->last,
+					   job->next | (job->piece - 1));
+			job->next = worker->last + 1;
+		}
+	}
+	return claimed;
 }
 
 static void iopt_pin_job_fail(struct iopt_pin_job *job, unsigned long index)
 {
-	guard(spinlock)(&job->lock);
-	if (index < job->failed)
-		WRITE_ONCE(job->failed, index);
+	scoped_guard(spinlock, &job->lock)
+		if (index < job->failed)
+			WRITE_ONCE(job->failed, index);
 }
 
 /* Pin the piece of a worker. Return false if there is a rest */
@@ -145,8 +150,11 @@ void iopt_pin_job_help(struct iopt_pin_job *job,
 
 static bool iopt_pin_job_is_idle(struct iopt_pin_job *job)
 {
-	guard(spinlock)(&job->lock);
-	return !job->entered;
+	bool idle = false;
+
+	scoped_guard(spinlock, &job->lock)
+		idle = !job->entered;
+	return idle;
 }
 
 /* Nobody but the caller is to touch the pages from here on */

@@ -750,7 +750,7 @@ def whole_disk(d):
     finally:
         os.close(owner)
     # What is on all of it now has no partitions. Nobody tells the kernel, which has the partition and what was in it.
-    with open(part, "r+b") as kept:
+    with open(part, "r+b"):
         with open(path, "r+b") as raw:
             raw.write(bytes(1 << 20))
             size = raw.seek(0, os.SEEK_END)

@@ -360,4 +360,5 @@ static struct kunit_suite pin_job_test_suite = {
 	.name = "iommufd_pin_job",
 	.test_cases = pin_job_test_cases,
 };
+
 kunit_test_suite(pin_job_test_suite);

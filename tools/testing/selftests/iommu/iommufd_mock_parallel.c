@@ -262,23 +262,61 @@ FIXTURE_VARIANT(blocked)
 	size_t offset;
 };
 
-#define BLOCKED(name, how, where) \
-	FIXTURE_VARIANT_ADD(blocked, name) { .end = how, .offset = where }
+FIXTURE_VARIANT_ADD(blocked, kill_first) {
+	.end = END_KILL, .offset = 1UL << 20,
+};
 
-BLOCKED(kill_first, END_KILL, 1UL << 20);
-BLOCKED(kill_second, END_KILL, PIECE);
-BLOCKED(kill_last, END_KILL, SIZE - PIECE);
-BLOCKED(exit_first, END_EXIT, 1UL << 20);
-BLOCKED(exit_second, END_EXIT, PIECE);
-BLOCKED(exec_first, END_EXEC, 1UL << 20);
-BLOCKED(exec_second, END_EXEC, PIECE);
-BLOCKED(core_first, END_CORE, 1UL << 20);
-BLOCKED(core_second, END_CORE, PIECE);
-BLOCKED(stop_first, END_STOP, 1UL << 20);
-BLOCKED(stop_second, END_STOP, PIECE);
-BLOCKED(stop_kill, END_STOP_KILL, PIECE);
-BLOCKED(fork_first, END_FORK, 1UL << 20);
-BLOCKED(fork_second, END_FORK, PIECE);
+FIXTURE_VARIANT_ADD(blocked, kill_second) {
+	.end = END_KILL, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, kill_last) {
+	.end = END_KILL, .offset = SIZE - PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, exit_first) {
+	.end = END_EXIT, .offset = 1UL << 20,
+};
+
+FIXTURE_VARIANT_ADD(blocked, exit_second) {
+	.end = END_EXIT, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, exec_first) {
+	.end = END_EXEC, .offset = 1UL << 20,
+};
+
+FIXTURE_VARIANT_ADD(blocked, exec_second) {
+	.end = END_EXEC, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, core_first) {
+	.end = END_CORE, .offset = 1UL << 20,
+};
+
+FIXTURE_VARIANT_ADD(blocked, core_second) {
+	.end = END_CORE, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, stop_first) {
+	.end = END_STOP, .offset = 1UL << 20,
+};
+
+FIXTURE_VARIANT_ADD(blocked, stop_second) {
+	.end = END_STOP, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, stop_kill) {
+	.end = END_STOP_KILL, .offset = PIECE,
+};
+
+FIXTURE_VARIANT_ADD(blocked, fork_first) {
+	.end = END_FORK, .offset = 1UL << 20,
+};
+
+FIXTURE_VARIANT_ADD(blocked, fork_second) {
+	.end = END_FORK, .offset = PIECE,
+};
 
 FIXTURE_SETUP(blocked)
 {
