@@ -5,8 +5,8 @@
  *
  * A file of 64 MiB, mapped many times side by side, is the memory. One page of it
  * is replaced: by nothing, or by one that never comes, so that some thread waits
- * for it while the others have reached the end. Needs two processors, and four
- * to have a second helper.
+ * for it while the others have reached the end. Needs iommufd.pin_helpers and two
+ * processors, and four to have a second helper.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,7 +14,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "../lib/fail_nth.h"
 #include "../lib/uffd.h"
 #include "iommufd_mock.h"
 
@@ -83,9 +82,12 @@ FIXTURE_SETUP(parallel)
 	int file;
 	size_t i;
 
+	self->fd = -1;
+	self->pinned = pages_pinned();
+	if (!can_have_helpers())
+		SKIP(return, "iommufd.pin_helpers is 0, or there is one processor");
 	self->ps = page_size();
 	MOCK_OPEN(self->fd);
-	self->pinned = pages_pinned();
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
 	ASSERT_EQ(0, mock_attach(self->fd, self->ioas, &self->dev));
 	file = memfd_new(PIECE, 0);
@@ -169,24 +171,6 @@ TEST_F(parallel, memlock)
 	}
 	EXPECT_EQ(0, wait_child(pid));
 	EXPECT_EQ(0, UNMAP(BASE, SIZE - self->ps));
-}
-
-/* A failing allocation of the calling thread */
-TEST_F(parallel, fail_nth)
-{
-	struct fail_nth nth;
-	const char *missing = fail_nth_init(&nth);
-	int rc;
-
-	if (missing)
-		SKIP(return, "%s", missing);
-	while (fail_nth_next(&nth) && nth.n < 60) {
-		rc = fail_nth_run(&nth, MAP_ALL());
-		EXPECT_FAIL_NTH(&nth, rc);
-		if (!rc)
-			EXPECT_EQ(0, UNMAP(BASE, SIZE));
-		EXPECT_EQ(self->pinned, pages_pinned());
-	}
 }
 
 /* As many steps as the machine takes */
@@ -380,8 +364,7 @@ TEST_F(blocked, ends)
 			blocked_child(self, variant->end, variant->offset);
 		ASSERT_LT(0, pid);
 		sync_wait(self->sock);
-		if (can_have_helpers())
-			EXPECT_TRUE(has_helpers(pid, true));
+		EXPECT_TRUE(has_helpers(pid, true));
 		if (variant->end == END_STOP ||
 		    variant->end == END_STOP_KILL) {
 			EXPECT_EQ(0, kill(pid, SIGSTOP));
@@ -401,7 +384,7 @@ TEST_F(blocked, ends)
 	}
 }
 
-/* By parameter and by affinity: there is none, and all works */
+/* Who may use one processor only has no helper, and all works */
 TEST_F(parallel, none)
 {
 	cpu_set_t one;
