@@ -34,7 +34,7 @@ def root():
         part = SRV / "root-arm64.part"
         if part.exists():
             run(["rm", "-rf", "--one-file-system", part])
-        with step("unpacking Debian 13 for arm64 (about 200 MB; downloads about 60 MB)"):
+        with step("unpacking Debian 13 for arm64 (about 500 MB)"):
             debian.bootstrap(part, GUEST_PACKAGES, "--variant=extract", "--architectures=arm64")
         for name in ("passwd", "group", "nsswitch.conf"):
             shutil.copy(ROOT / "etc" / name, part / "etc" / name)
