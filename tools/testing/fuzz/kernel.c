@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,24 +179,36 @@ bool reports_bad(void)
 /* ---- fault injection, in the calling thread */
 
 static __thread int fail_fd = -1;
+static __thread sigset_t before_fail;
 
 void fail_init(void)
 {
 	fail_fd = fail_nth_open();
 }
 
-/* Fail the @n-th allocation from here on, if the kernel can do that */
+/*
+ * Fail the @n-th allocation or access to memory of ours from here on, if the kernel
+ * can do that. A signal, such as libFuzzer's of its timer, has to wait: what the
+ * kernel writes to the stack for its handler could be the n-th, and that kills us.
+ */
 void fail_begin(unsigned int n)
 {
-	if (fail_fd >= 0)
-		fail_nth_set(fail_fd, n);
+	sigset_t all;
+
+	if (fail_fd < 0)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before_fail);
+	fail_nth_set(fail_fd, n);
 }
 
 void fail_end(void)
 {
 	int error = errno;
 
-	if (fail_fd >= 0)
-		fail_nth_stop(fail_fd);
+	if (fail_fd < 0)
+		return;
+	fail_nth_stop(fail_fd);
+	pthread_sigmask(SIG_SETMASK, &before_fail, NULL);
 	errno = error;
 }
