@@ -334,19 +334,39 @@ static uint64_t region_offset(uint64_t region, uint64_t offset)
 	return (region << 40) + offset;
 }
 
+#define CONFIG_REGION	7
+#define MTTY_ID		0x32534348
+
+/*
+ * The kernel's sample mtty takes the number of a BAR as that of a serial port, of
+ * which it has two at most, and reads behind the end of its array. That is not
+ * what we look for: of the BARs of one, only those of its ports.
+ */
+static uint64_t bar_offset(int fd, uint64_t region, uint64_t offset)
+{
+	uint64_t at = region_offset(region, offset);
+	uint32_t id;
+
+	/* The offset may lead into another one */
+	region = at >> 40;
+	if (region > 1 && region < 6 &&
+	    pread(fd, &id, sizeof(id), region_offset(CONFIG_REGION, 0)) ==
+		    sizeof(id) && id == MTTY_ID)
+		at &= ~region_offset(6, 0);
+	return at;
+}
+
 static long do_pread(const uint64_t *arg)
 {
 	return pread(arg[0], (void *)arg[1], arg[2],
-		     region_offset(arg[3], arg[4]));
+		     bar_offset(arg[0], arg[3], arg[4]));
 }
 
 static long do_pwrite(const uint64_t *arg)
 {
 	return pwrite(arg[0], (void *)arg[1], arg[2],
-		      region_offset(arg[3], arg[4]));
+		      bar_offset(arg[0], arg[3], arg[4]));
 }
-
-#define CONFIG_REGION	7
 
 /* Everywhere in the 4 KiB of a device's configuration */
 static uint64_t config_offset(const uint64_t *arg)
