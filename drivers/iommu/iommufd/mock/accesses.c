@@ -5,6 +5,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/interval_tree.h>
 #include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -17,8 +18,8 @@
  * struct mock_access - an access, which is a file for its user
  * @access: the access
  * @can_pin: it was made for pinning pages
- * @lock: protects the following, and that what is pinned is on the list
- * @pins: struct mock_pin list
+ * @lock: protects the following, and that what is pinned is in @pins
+ * @pins: struct mock_pin, by IOVA
  * @next_id: id of the next pin
  */
 struct mock_access {
@@ -26,23 +27,32 @@ struct mock_access {
 	bool can_pin;
 
 	struct mutex lock; /* See above */
-	struct list_head pins;
+	struct rb_root_cached pins;
 	u32 next_id;
 };
 
 struct mock_pin {
-	struct list_head entry;
+	struct interval_tree_node node;
 	u32 id;
-	unsigned long iova;
-	unsigned long length;
 };
+
+/* One that overlaps a range, or NULL */
+static struct mock_pin *mock_first_pin(struct mock_access *acc,
+				       unsigned long iova, unsigned long last)
+{
+	struct interval_tree_node *node =
+		interval_tree_iter_first(&acc->pins, iova, last);
+
+	return node ? container_of(node, struct mock_pin, node) : NULL;
+}
 
 static void mock_access_unpin(struct mock_access *acc, struct mock_pin *pin)
 {
 	lockdep_assert_held(&acc->lock);
 
-	iommufd_access_unpin_pages(acc->access, pin->iova, pin->length);
-	list_del(&pin->entry);
+	iommufd_access_unpin_pages(acc->access, pin->node.start,
+				   pin->node.last - pin->node.start + 1);
+	interval_tree_remove(&pin->node, &acc->pins);
 	kfree(pin);
 }
 
@@ -51,12 +61,11 @@ static void mock_access_unmap(void *data, unsigned long iova,
 {
 	unsigned long last = iova + (length - 1);
 	struct mock_access *acc = data;
-	struct mock_pin *pin, *next;
+	struct mock_pin *pin;
 
 	guard(mutex)(&acc->lock);
-	list_for_each_entry_safe(pin, next, &acc->pins, entry)
-		if (pin->iova <= last && iova <= pin->iova + (pin->length - 1))
-			mock_access_unpin(acc, pin);
+	while ((pin = mock_first_pin(acc, iova, last)))
+		mock_access_unpin(acc, pin);
 }
 
 static const struct iommufd_access_ops mock_access_ops_rw = {
@@ -71,7 +80,7 @@ static void mock_access_free(struct mock_access *acc)
 {
 	/* Calls back, so that there are no pins left */
 	iommufd_access_destroy(acc->access);
-	WARN_ON(!list_empty(&acc->pins));
+	WARN_ON(!RB_EMPTY_ROOT(&acc->pins.rb_root));
 	mutex_destroy(&acc->lock);
 	kfree(acc);
 }
@@ -112,7 +121,7 @@ static struct mock_access *mock_access_alloc(struct iommufd_ctx *ictx,
 		return ERR_PTR(-ENOMEM);
 	acc->can_pin = can_pin;
 	mutex_init(&acc->lock);
-	INIT_LIST_HEAD(&acc->pins);
+	acc->pins = RB_ROOT_CACHED;
 	acc->access = iommufd_access_create(ictx,
 					    can_pin ? &mock_access_ops_pin :
 						      &mock_access_ops_rw,
@@ -176,8 +185,10 @@ static int mock_access_pin_and_check(struct mock_access *acc,
 				     struct mock_pin *pin, unsigned long uptr,
 				     unsigned int flags)
 {
-	unsigned long num = DIV_ROUND_UP(offset_in_page(pin->iova) +
-					 pin->length, PAGE_SIZE);
+	unsigned long iova = pin->node.start;
+	unsigned long length = pin->node.last - iova + 1;
+	unsigned long num = DIV_ROUND_UP(offset_in_page(iova) + length,
+					 PAGE_SIZE);
 	struct page **pages __free(kvfree) = NULL;
 	unsigned long i;
 	int rc;
@@ -185,8 +196,7 @@ static int mock_access_pin_and_check(struct mock_access *acc,
 	pages = kvcalloc(num, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;
-	rc = iommufd_access_pin_pages(acc->access, pin->iova, pin->length,
-				      pages, flags);
+	rc = iommufd_access_pin_pages(acc->access, iova, length, pages, flags);
 	if (rc)
 		return rc;
 	for (i = 0; i != num && !rc; i++) {
@@ -201,7 +211,7 @@ static int mock_access_pin_and_check(struct mock_access *acc,
 		put_page(page);
 	}
 	if (rc)
-		iommufd_access_unpin_pages(acc->access, pin->iova, pin->length);
+		iommufd_access_unpin_pages(acc->access, iova, length);
 	return rc;
 }
 
@@ -220,8 +230,9 @@ static int mock_access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
 	if (!pin)
 		return -ENOMEM;
-	pin->iova = cmd->access_pages.iova;
-	pin->length = cmd->access_pages.length;
+	pin->node.start = cmd->access_pages.iova;
+	pin->node.last = cmd->access_pages.iova +
+			 (cmd->access_pages.length - 1);
 
 	/* Another task may be pinning memory that is slow to arrive */
 	if (mutex_lock_killable(&acc->lock)) {
@@ -238,7 +249,7 @@ static int mock_access_pages(struct mock_access *acc, struct iommufd_ucmd *ucmd)
 		goto out_unlock;
 	}
 	pin->id = ++acc->next_id;
-	list_add_tail(&pin->entry, &acc->pins);
+	interval_tree_insert(&pin->node, &acc->pins);
 	cmd->access_pages.out_access_pages_id = pin->id;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (rc)
@@ -250,10 +261,13 @@ out_unlock:
 
 static int mock_access_destroy_pages(struct mock_access *acc, u32 id)
 {
-	struct mock_pin *pin;
+	struct interval_tree_node *node;
 
 	guard(mutex)(&acc->lock);
-	list_for_each_entry(pin, &acc->pins, entry) {
+	for (node = interval_tree_iter_first(&acc->pins, 0, ULONG_MAX); node;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+		struct mock_pin *pin = container_of(node, struct mock_pin, node);
+
 		if (pin->id != id)
 			continue;
 		mock_access_unpin(acc, pin);
