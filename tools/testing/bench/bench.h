@@ -31,6 +31,7 @@
 #ifndef MAP_HUGE_1GB
 #define MAP_HUGE_1GB (30 << 26)
 #endif
+#define KiB 0x400ul
 #define MiB 0x100000ul
 #define GiB 0x40000000ul
 

@@ -97,7 +97,7 @@ def profile(opts, listing, phases, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", choices=["stock", "lean", "lean-mainline"], default="lean")
-    parser.add_argument("--backend", choices=["iommufd", "type1"], default="iommufd")
+    parser.add_argument("--backend", choices=["iommufd", "type1", "mock"], default="iommufd")
     parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="leave out what is less")
     parser.add_argument("--flow", action="store_true", help="show the order, too")
     parser.add_argument("--vfio", choices=list(vfio.COLUMNS), metavar="COLUMN", help="a column of vfio.py, on the stock kernel")
@@ -110,7 +110,7 @@ def main():
         profile(vfio.options(args.vfio, out, 3000, qemu_args=[f"-plugin {plugin()},out={listing}"]), listing,
                 out / "bench.jsonl", args)
         return 0
-    modules = args.kernel == "stock" and args.backend == "iommufd"
+    modules = args.kernel == "stock" and args.backend != "type1"
     load = ["vfio-pci"] if modules else ["vfio_iommu_type1", "vfio-pci"]
     out = BUILD / "bench" / f"hotspots-{args.kernel}-{args.backend}"
     out.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def main():
     opts = guest.Options(
         command=["sh", "-c", SCRIPT, bench.program(), args.backend], kernel=args.kernel, modules=modules, devices=["edu"],
         load=load if args.kernel == "stock" else [], bind=["edu0"], icount=True, timeout=1500, name="hotspots", out=out,
-        kmemleak=False, qemu_args=[f"-plugin {plugin()},out={listing}"])
+        kmemleak=False, test_modules=args.backend == "mock", qemu_args=[f"-plugin {plugin()},out={listing}"])
     profile(opts, listing, out / "phases.jsonl", args)
     return 0
 

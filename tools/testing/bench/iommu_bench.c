@@ -23,13 +23,39 @@ static int lat_iters = 1024;
 static const uint64_t AREAS = 0x40000000; /* where "other" areas go */
 
 /* ----------------------------------------------------------------- tests */
+/* All of the memory, by calls of @step */
+static void in_calls(struct ctx *c, enum mk k, char *p, size_t step,
+		     const char *nm)
+{
+	uint64_t m[64], u[64];
+	char name[96];
+	size_t o;
+
+	for (int i = -1; i < reps; i++) {
+		uint64_t t0 = now(), t1;
+
+		for (o = 0; o < SZ; o += step)
+			OK(be_map(c, BASE + o, p + o, step));
+		t1 = now();
+		for (o = 0; o < SZ; o += step)
+			OK(be_unmap(c, BASE + o, step));
+		if (i < 0)
+			continue;
+		m[i] = t1 - t0;
+		u[i] = now() - t1;
+	}
+	snprintf(name, sizeof(name), "map_%s_in%s", mkname[k], nm);
+	report(name, m, reps, SZ, SZ / step);
+	snprintf(name, sizeof(name), "unmap_%s_in%s", mkname[k], nm);
+	report(name, u, reps, SZ, SZ / step);
+}
+
 static void t_bulk(enum mk k)
 {
-	uint64_t m[64], u[64], mc[64], uc[64], cl[64];
+	uint64_t m[64], u[64], cl[64];
 	char name[96];
 	struct ctx c;
 	void *p = mem_alloc(k, SZ);
-	size_t o;
 
 	snprintf(name, sizeof(name), "map_%s", mkname[k]);
 	if (!p) {
@@ -49,20 +75,9 @@ static void t_bulk(enum mk k)
 		m[i] = t1 - t0;
 		u[i] = t2 - t1;
 	}
-	for (int i = -1; i < reps; i++) { /* the same in 2 MiB calls */
-		uint64_t t0 = now(), t1, t2;
-
-		for (o = 0; o < SZ; o += 2 * MiB)
-			OK(be_map(&c, BASE + o, (char *)p + o, 2 * MiB));
-		t1 = now();
-		for (o = 0; o < SZ; o += 2 * MiB)
-			OK(be_unmap(&c, BASE + o, 2 * MiB));
-		t2 = now();
-		if (i < 0)
-			continue;
-		mc[i] = t1 - t0;
-		uc[i] = t2 - t1;
-	}
+	in_calls(&c, k, p, 2 * MiB, "2M");
+	if (k == M_FRAG)
+		in_calls(&c, k, p, 64 * KiB, "64K");
 	be_close(&c);
 	for (int i = 0; i < reps; i++) { /* teardown by close */
 		uint64_t t0;
@@ -76,10 +91,6 @@ static void t_bulk(enum mk k)
 	report(name, m, reps, SZ, 0);
 	snprintf(name, sizeof(name), "unmap_%s", mkname[k]);
 	report(name, u, reps, SZ, 0);
-	snprintf(name, sizeof(name), "map_%s_in2M", mkname[k]);
-	report(name, mc, reps, SZ, SZ / (2 * MiB));
-	snprintf(name, sizeof(name), "unmap_%s_in2M", mkname[k]);
-	report(name, uc, reps, SZ, SZ / (2 * MiB));
 	snprintf(name, sizeof(name), "close_%s", mkname[k]);
 	report(name, cl, reps, SZ, 0);
 	munmap(p, SZ);
@@ -349,6 +360,108 @@ static void t_second(enum mk k)
 	munmap(p, SZ);
 }
 
+/*
+ * A program that maps and unmaps all the time, as a driver in user space or a
+ * machine with a vIOMMU does: the same page again and again, and a ring of 1024
+ * pages whose oldest is replaced, with so many page tables to keep.
+ */
+static void t_pairs(int domains)
+{
+	const int ring = 1024;
+	uint64_t v[2][64];
+	char *p = mem_alloc(M_4K, 4 * MiB);
+	char name[96];
+	struct ctx c;
+
+	if (be != B_IOMMUFD && domains > 1) {
+		snprintf(name, sizeof(name), "pair_domains%d", domains);
+		left_out(name, "iommufd only");
+		munmap(p, 4 * MiB);
+		return;
+	}
+	be_open(&c);
+	for (int i = 1; i < domains; i++) {
+		uint32_t hwpt;
+
+		OK(hwpt_alloc(c.fd, c.dev_id, c.ioas, 0, &hwpt));
+	}
+	for (int r = -1; r < reps; r++) {
+		uint64_t t0 = now();
+
+		for (int i = 0; i < lat_iters; i++) {
+			OK(be_map(&c, BASE, p + (i & 1023) * 4096, 4096));
+			OK(be_unmap(&c, BASE, 4096));
+		}
+		if (r >= 0)
+			v[0][r] = now() - t0;
+	}
+	for (int i = 0; i < ring; i++)
+		OK(be_map(&c, BASE + i * 4096ul, p + i * 4096ul, 4096));
+	for (int r = -1; r < reps; r++) {
+		uint64_t t0 = now();
+
+		for (int i = 0; i < ring; i++) {
+			/* Not the page that was there */
+			size_t page = (i + 1 + r) & 1023;
+
+			OK(be_unmap(&c, BASE + i * 4096ul, 4096));
+			OK(be_map(&c, BASE + i * 4096ul, p + page * 4096,
+				  4096));
+		}
+		if (r >= 0)
+			v[1][r] = now() - t0;
+	}
+	be_close(&c);
+	snprintf(name, sizeof(name), "pair_domains%d", domains);
+	report(name, v[0], reps, 0, lat_iters);
+	snprintf(name, sizeof(name), "ring_domains%d", domains);
+	report(name, v[1], reps, 0, ring);
+	munmap(p, 4 * MiB);
+}
+
+/* One call of each size up to all of it, for plot.py */
+static void t_sizes(enum mk k)
+{
+	size_t least = k == M_HUGETLB ? 2 * MiB : 4 * KiB;
+	char *p = mem_alloc(k, SZ);
+	char name[96];
+	struct ctx c;
+
+	if (!p) {
+		snprintf(name, sizeof(name), "size_map_%s", mkname[k]);
+		left_out(name, "no memory");
+		return;
+	}
+	be_open(&c);
+	for (size_t len = least; len <= SZ; len *= 4) {
+		/* Where calls cost little, many of them */
+		size_t calls = len < MiB ? MiB / len : 1;
+		uint64_t m[64], u[64];
+
+		for (int r = -1; r < reps; r++) {
+			uint64_t t0 = now(), t1;
+
+			for (size_t i = 0; i < calls; i++)
+				OK(be_map(&c, BASE + 2 * i * len, p + i * len,
+					  len));
+			t1 = now();
+			for (size_t i = 0; i < calls; i++)
+				OK(be_unmap(&c, BASE + 2 * i * len, len));
+			if (r < 0)
+				continue;
+			m[r] = t1 - t0;
+			u[r] = now() - t1;
+		}
+		snprintf(name, sizeof(name), "size_map_%s_%zu", mkname[k], len);
+		report(name, m, reps, calls * len, calls);
+		snprintf(name, sizeof(name), "size_unmap_%s_%zu", mkname[k],
+			 len);
+		report(name, u, reps, calls * len, calls);
+	}
+	be_close(&c);
+	munmap(p, SZ);
+}
+
 struct thr {
 	struct ctx *c;
 	uint64_t iova;
@@ -532,6 +645,59 @@ static void t_invalidate(struct ctx *c, uint32_t hwpt, uint32_t entries)
 	report(name, v, reps, 0, lat_iters);
 }
 
+/* An access pins each of some areas, of a page each */
+static void pin_areas(struct ctx *c, int access, char *p, unsigned int areas)
+{
+	__u32 id;
+
+	for (unsigned int i = 0; i < areas; i++) {
+		char *page = p + (i & 1023) * 4096;
+		uint64_t iova = BASE + i * 8192ul;
+
+		OK(be_map(c, iova, page, 4096));
+		OK(mock_access_pin(c->fd, access, iova, 4096, page, 0, &id));
+	}
+}
+
+/* With an IOAS that has no page table, as the mock's takes longer than all else */
+static int access_that_pins(struct ctx *c)
+{
+	int access;
+
+	c->ioas = new_ioas(c->fd);
+	access = mock_access_open(c->fd, c->ioas,
+				  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	OK(access);
+	return access;
+}
+
+static void t_pinned(unsigned int areas)
+{
+	char *p = mem_alloc(M_4K, 4 * MiB);
+	uint64_t v[64];
+	char name[32];
+	struct ctx c;
+	int access;
+
+	be_open(&c);
+	access = access_that_pins(&c);
+	for (int r = -1; r < reps; r++) {
+		__u64 unmapped;
+		uint64_t t0;
+
+		pin_areas(&c, access, p, areas);
+		t0 = now();
+		OK(ioas_unmap_all(c.fd, c.ioas, &unmapped));
+		if (r >= 0)
+			v[r] = now() - t0;
+	}
+	close(access);
+	be_close(&c);
+	snprintf(name, sizeof(name), "unmap_all_pinned%u", areas);
+	report(name, v, reps, 0, 1);
+	munmap(p, 4 * MiB);
+}
+
 /* The attach of a guest's page table, in place of another one, and the above */
 static void t_nested(void)
 {
@@ -602,6 +768,23 @@ static void t_trace(void)
 		       how[k].name);
 		munmap(p, len);
 	}
+#ifdef HAVE_MOCK
+	if (be == B_MOCK) {
+		char *p = mem_alloc(M_4K, 4 * MiB);
+		int access = access_that_pins(&c);
+		__u64 unmapped;
+
+		for (int r = 0; r < 3; r++) {
+			pin_areas(&c, access, p, 500);
+			mark(9);
+			OK(ioas_unmap_all(c.fd, c.ioas, &unmapped));
+			mark(0);
+		}
+		printf("{\"phase\":9,\"name\":\"unmap 500 areas that are pinned\"}\n");
+		close(access);
+		munmap(p, 4 * MiB);
+	}
+#endif
 	if (be == B_IOMMUFD) {
 		char *p = mem_alloc(M_THP, 16 * MiB);
 		uint32_t io2 = new_ioas(c.fd);
@@ -659,7 +842,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
-				"tests: null open anon4k frag4k thp hugetlb gigantic lat0 lat1e3 lat1e5 copy attach second threads file trace nested\n",
+				"tests: null open anon4k frag4k thp hugetlb gigantic lat0 lat1e3 lat1e5 copy attach second pairs sizes threads file trace; for mock nested pinned\n",
 				argv[0]);
 			return 2;
 		}
@@ -691,6 +874,11 @@ int main(int argc, char **argv)
 #ifdef HAVE_MOCK
 	if (be == B_MOCK && want("nested"))
 		t_nested();
+	if (be == B_MOCK && want("pinned")) {
+		t_pinned(500);
+		t_pinned(1000);
+		t_pinned(2000);
+	}
 #endif
 	if (want("open"))
 		t_openclose();
@@ -721,6 +909,16 @@ int main(int argc, char **argv)
 	if (want("second")) {
 		t_second(M_4K);
 		t_second(M_THP);
+	}
+	if (want("pairs"))
+		for (int domains = 1; domains <= 16; domains *= 2)
+			if (domains != 8)
+				t_pairs(domains);
+	if (want("sizes")) {
+		t_sizes(M_4K);
+		t_sizes(M_FRAG);
+		t_sizes(M_THP);
+		t_sizes(M_HUGETLB);
 	}
 	if (want("threads")) {
 		t_threads(4096, 2 * MiB, 1, "4k");

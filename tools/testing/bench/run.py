@@ -44,7 +44,10 @@ SETS = {
     },
 }
 
-# title, metric of iommu_bench, per what, the most that it may cost on the lean kernel
+# How many page tables an IOAS has, and how a row says that
+DOMAINS = [(1, ""), (2, ", 2 domains"), (4, ", 4 domains"), (16, ", 16 domains")]
+
+# title, metric of iommu_bench, per what, the most that it may cost on the lean kernel, and on the stock kernel
 ROWS = [
     ("map THP", "map_thp", "page", 15),
     ("map hugetlb 2M", "map_hugetlb2m", "page", 6),
@@ -56,10 +59,14 @@ ROWS = [
     ("unmap 4K, contiguous", "unmap_anon4k", "page", 120),
     ("map 4K, scattered", "map_frag4k", "page", 745),
     ("unmap 4K, scattered", "unmap_frag4k", "page", 250),
-    ("single 4K map", "map4k_others0", "call", 2900),
-    ("single 4K unmap", "unmap4k_others0", "call", 2750),
+    ("map 2M of THP", "map_thp_in2M", "call", None, 11000),
+    ("map 64K, scattered", "map_frag4k_in64K", "call", None, 17000),
+    ("single 4K map", "map4k_others0", "call", 2900, 3500),
+    ("single 4K unmap", "unmap4k_others0", "call", 2750, 3500),
     ("single 4K map, IOVA chosen", "map4k_auto_others0", "call", None),
     ("the same with 10^5 areas", "map4k_auto_others100000", "call", None),
+    *[(f"map and unmap 4K{where}", f"pair_domains{domains}", "pair", None) for domains, where in DOMAINS],
+    *[(f"the same in a ring of 1024{where}", f"ring_domains{domains}", "pair", None) for domains, where in DOMAINS],
     ("copy in an attached IOAS, THP", "copy_same_ioas_thp", "page", 4),
     ("copy in an attached IOAS, 4K", "copy_same_ioas_anon4k", "page", None),
     ("one more domain, THP", "second_domain_thp", "page", 4),
@@ -70,6 +77,11 @@ ROWS = [
     ("detach a filled IOAS, 4K", "detach_filled_anon4k", "page", 90),
     ("MAP_FILE hugetlb", "mapfile_hugetlb", "page", 3.2),
     ("MAP_FILE shmem 4K", "mapfile_shmem4k", "page", 450),
+    ("unmap all, 500 areas pinned", "unmap_all_pinned500", "call", None, None),
+    ("unmap all, 2000 areas pinned", "unmap_all_pinned2000", "call", None, 12000000),
+    ("attach a nested table for another", "replace_nested", "call", None, None),
+    ("invalidate 1 entry", "invalidate_1", "call", None, None),
+    ("invalidate 512 entries", "invalidate_512", "call", None, None),
 ]
 
 # The same for latency_bench, on the stock kernel: 128 MiB; the kills, 256 MiB
@@ -94,10 +106,14 @@ LATENCY_ROWS += [
     ("kill who waits to map", "kill_waiting_map_frag4k", "call", 1000000),
 ]
 
-TESTS = "null,open,anon4k,frag4k,thp,hugetlb,gigantic,lat0,lat1e5,copy,attach,second,file"
+TESTS = "null,open,anon4k,frag4k,thp,hugetlb,gigantic,lat0,lat1e5,copy,attach,second,file,pairs"
+# What plot.py draws, kept beside the rest
+SIZES = "sizes"
 LATENCY_TESTS = "none,anon4k,frag4k,thp,hugetlb,areas,kill"
-# One of --latency that is ours alone, on a machine of its own, whose IOMMU has dirty bits: our device makes it announce them
-DIRTY_TEST, DIRTY_IOMMU = "dirty", "intel-dirty"
+# What is ours alone, on machines of their own: one whose IOMMU has dirty bits, which our device makes it announce, and one
+# with the mock IOMMU
+DIRTY_TESTS, DIRTY_IOMMU = ["dirty"], "intel-dirty"
+MOCK_TESTS = ["nested", "pinned"]
 
 # What the kernel of the guest must be told, and then the program $0 with its backend, tests and MiB.
 SCRIPT = r"""
@@ -139,7 +155,7 @@ def identity(choice, args, iommu):
     if kernel == "stock":
         parts.append(image.packaged().name)
         if modules:
-            parts += sorted(build.modules().glob("*.ko"))
+            parts += sorted(build.modules(test=backend == "mock").glob("*.ko"))
     else:
         parts.append(build.kernel(kernel).name)
     return digest(*parts)
@@ -162,23 +178,23 @@ def measure(column, choice, out, args, iommu=None):
         command=["bash", "-c", SCRIPT, program(args.latency), backend, args.tests, str(args.mib)], kernel=kernel, modules=modules,
         iommu=iommu, devices=["edu", *([machine.TESTDEV] if iommu else [])], load=load, bind=["edu0"], icount=True, memory="4G",
         timeout=args.timeout, name=f"bench-{column}", out=out, append="no_timer_check tsc=reliable hugepagesz=1G hugepages=1",
-        kmemleak=False)
+        kmemleak=False, test_modules=backend == "mock")
     if guest.run_guest(opts):
         raise Fail(f"{column} was not measured")
     done.write_text(wanted)
 
 
-def measure_dirty(folder, args):
-    """Boot and measure what is read of dirty bits, if that is asked for; takes it from the tests of the other machines."""
-    tests = args.tests.split(",")
-    if not args.latency or DIRTY_TEST not in tests:
+def measure_alone(column, tests, backend, folder, args, iommu=None):
+    """Boot and measure those of the tests that are asked for; takes them from the tests of the other machines."""
+    asked = args.tests.split(",")
+    alone = argparse.Namespace(**{**vars(args), "tests": ",".join(test for test in asked if test in tests)})
+    if not alone.tests:
         return {}
-    out = folder / DIRTY_TEST
-    alone = argparse.Namespace(**{**vars(args), "tests": DIRTY_TEST})
-    args.tests = ",".join(test for test in tests if test != DIRTY_TEST)
+    args.tests = ",".join(test for test in asked if test not in tests)
+    kernel, modules, _ = SETS[args.kernel]["ours"]
     if not args.only or "ours" in args.only:
-        measure(DIRTY_TEST, SETS[args.kernel]["ours"], out, alone, DIRTY_IOMMU)
-    return metrics(out)
+        measure(column, (kernel, modules, backend), folder / column, alone, iommu)
+    return metrics(folder / column)
 
 
 def metrics(out):
@@ -194,17 +210,16 @@ def value(measured, metric, per):
 
 
 def table(results, rows, bars, compare):
-    """The table, and what is above its bar, if @bars, or dearer than the others, if @compare."""
+    """The table, and what is above its bar, the @bars-th of each row, or dearer than the others, if @compare."""
     columns = list(results)
     head = f"{'guest instructions':36}{'per':6}" + "".join(f"{c:>10}" for c in columns) + f"{'bar':>9}"
     others = [c for c in columns if c != "ours"]
     lines = [head + "".join(f"{c + '/ours':>15}" for c in others), ""]
     missed = []
-    for title, metric, per, bar in rows:
+    for title, metric, per, *limits in rows:
+        bar = limits[bars] if bars < len(limits) else None
         cells = {c: value(results[c], metric, per) for c in columns}
         ours = cells["ours"]
-        if not bars:
-            bar = None
         if ours is None:
             continue
         line = f"{title:36}{per:6}"
@@ -222,6 +237,13 @@ def table(results, rows, bars, compare):
     return lines, missed
 
 
+def default_tests(args):
+    if args.latency:
+        return ",".join([LATENCY_TESTS, *DIRTY_TESTS])
+    # The mock IOMMU is in modules of its own.
+    return ",".join([TESTS, *(MOCK_TESTS if args.kernel == "stock" else [])])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", choices=sorted(SETS), default="lean",
@@ -232,28 +254,35 @@ def main():
     parser.add_argument("--again", action="store_true", help="measure also what was measured already")
     parser.add_argument("--latency", action="store_true",
                         help="measure stalls and kills on Debian's kernel, in instructions of the longest one")
-    parser.add_argument("--tests", metavar="LIST", help=f"default: {TESTS}, or for --latency {LATENCY_TESTS},{DIRTY_TEST}")
+    parser.add_argument("--tests", metavar="LIST", help=f"default: {TESTS}, for stock {','.join(MOCK_TESTS)}, too, or for --latency "
+                        f"{LATENCY_TESTS},{','.join(DIRTY_TESTS)}")
     parser.add_argument("--mib", type=int, help="memory to map (256, or 128 for --latency)")
     parser.add_argument("--timeout", type=float, default=3600, metavar="SECONDS", help="for each column")
     args = parser.parse_args()
     on_terminate()
     if args.latency:
         args.kernel = "stock"
-    args.tests = args.tests or (f"{LATENCY_TESTS},{DIRTY_TEST}" if args.latency else TESTS)
+    args.tests = args.tests or default_tests(args)
     args.mib = args.mib or (128 if args.latency else 256)
-    folder = BUILD / "bench" / ("latency" if args.latency else args.kernel)
-    dirty = measure_dirty(folder, args)
+    folder = BUILD / "bench" / ("latency" if args.latency else f"{args.kernel}-sizes" if args.tests == SIZES else args.kernel)
+    if args.latency:
+        alone = measure_alone("dirty", DIRTY_TESTS, "iommufd", folder, args, DIRTY_IOMMU)
+    else:
+        alone = measure_alone("mock", MOCK_TESTS, "mock", folder, args)
     for column, choice in SETS[args.kernel].items():
         if args.tests and (not args.only or column in args.only):
             measure(column, choice, folder / column, args)
     results = {column: metrics(folder / column) for column in SETS[args.kernel]}
-    results["ours"].update(dirty)
+    results["ours"].update(alone)
     target = folder / "bench.json"
     target.write_text(json.dumps(results, indent=1) + "\n")
+    if args.tests == SIZES:
+        print(f"all of it: {target.relative_to(BUILD.parent)}")
+        return 0
     if args.latency:
-        lines, missed = table(results, LATENCY_ROWS, bars=True, compare=False)
+        lines, missed = table(results, LATENCY_ROWS, bars=0, compare=False)
     else:
-        lines, missed = table(results, ROWS, bars=args.kernel != "stock", compare=True)
+        lines, missed = table(results, ROWS, bars=int(args.kernel == "stock"), compare=True)
     print("\n".join(lines))
     print(f"\nall of it: {target.relative_to(BUILD.parent)}")
     met = "nothing is above its bar" + ("" if args.latency else " or dearer than another")
