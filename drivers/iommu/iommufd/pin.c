@@ -363,8 +363,8 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 	while (index <= last) {
 		n = iopt_pin_batch(pages, index, last, batch, max, &pace);
 		/* Not before it is known to be memory, and no device's */
-		if (last - start >= PIN_HELP_PAGES - 1 && index == start &&
-		    n > 0)
+		if (index == start && n > 0 &&
+		    iopt_pin_may_have_helpers(last - start + 1))
 			n += iopt_pin_with_helpers(pages, &iopt_pin_user_ops,
 						   index + n, last, batch, max);
 		if (n > 0) {

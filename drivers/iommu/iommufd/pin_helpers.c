@@ -30,6 +30,14 @@ module_param(pin_helpers, uint, 0644);
 MODULE_PARM_DESC(pin_helpers,
 		 "Threads of its own that may help a process to pin 1 GiB or more (default 0)");
 
+#if IS_ENABLED(CONFIG_IOMMUFD_TEST)
+/* A kernel with sanitizers takes long for 1 GiB */
+unsigned int iopt_pin_help_mib = 1024;
+module_param_named(pin_help_mib, iopt_pin_help_mib, uint, 0644);
+MODULE_PARM_DESC(pin_help_mib,
+		 "For tests: how many MiB each helper is for (default 1024)");
+#endif
+
 /* Of all processes. Together they get half of the processors at most */
 static atomic_t nr_helpers = ATOMIC_INIT(0);
 
@@ -128,9 +136,10 @@ static unsigned int iopt_pin_nr_wanted(unsigned long npages)
 {
 	unsigned int cpus = cpumask_weight_and(current->cpus_ptr,
 					       cpu_online_mask);
+	unsigned long mib = npages >> (20 - PAGE_SHIFT);
 
 	return min3((unsigned long)READ_ONCE(pin_helpers), cpus / 2UL,
-		    DIV_ROUND_UP(npages, PIN_HELP_PAGES));
+		    DIV_ROUND_UP(mib, max(iopt_pin_help_mib, 1U)));
 }
 
 static bool iopt_pin_helper_start(struct iopt_pin_job *job,

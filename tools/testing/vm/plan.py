@@ -165,8 +165,9 @@ RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio
 
 # Minutes, and nothing else should run beside it on the same kernel: it measures time
 HUGE = [("iommu", "iommufd_huge")]
-# Helpers are off by default. Not on the debug kernel, where its maps of 1.5 GiB are not done within the time limit of a case.
+# Threads that help to pin, which are off by default, with two of them
 PARALLEL = [("iommu", "iommufd_mock_parallel")]
+HELPERS = {"load": ["iommufd"], "smp": 4, "append": "iommufd.pin_helpers=4"}
 
 # What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
 FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"),
@@ -238,9 +239,11 @@ PLAN = [
     Part("debug-races", "by_themselves", "debug", arguments={"tests": RACES, "seconds": 1800}, groups=("more", "debug", "ci"),
          seconds=500),
     Part("huge", "by_themselves", "stock", arguments={"tests": HUGE, "seconds": 900}, groups=("more", "ci"), seconds=150),
-    Part("parallel", "by_themselves", "stock", groups=("more",), seconds=70,
-         arguments={"tests": PARALLEL, "seconds": 600, "whole": True, "test_modules": True, "load": ["iommufd"], "smp": 4,
-                    "append": "iommufd.pin_helpers=4"}),
+    Part("parallel", "by_themselves", "stock", groups=("more",), seconds=100,
+         arguments={"tests": PARALLEL, "seconds": 600, "test_modules": True, **HELPERS}),
+    # With failing allocations, which the stock kernel cannot inject
+    Part("debug-parallel", "by_themselves", "debug", groups=("more", "debug"), seconds=400,
+         arguments={"tests": PARALLEL, "seconds": 1800, "whole": True, **HELPERS}),
     Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=500),
     Part("debug-mainline", "mainline", "debug", groups=(), seconds=600),
     Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),

@@ -12,16 +12,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "kselftest_harness.h"
 #include "../lib/iommufd.h"
 #include "../lib/type1.h"
-
-#define CGROUP_ROOT	"/sys/fs/cgroup"
-#define CGROUP		CGROUP_ROOT "/iommufd_huge"
 
 /* As many as one copy may be of */
 #define COPY_ORDER	16
@@ -52,34 +47,6 @@ static double patience(void)
 	const char *factor = getenv("VM_PATIENCE");
 
 	return factor ? atoi(factor) : 1;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -EIO : 0;
-}
-
-/* Return whether this process and its children are limited from now on */
-static bool limit_memory(void)
-{
-	char pid[16];
-
-	if (access(CGROUP_ROOT "/cgroup.procs", F_OK) &&
-	    mount("none", CGROUP_ROOT, "cgroup2", 0, NULL))
-		return false;
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
-	if (mkdir(CGROUP, 0755) && errno != EEXIST)
-		return false;
-	return !write_file(CGROUP "/memory.max", "1G") &&
-	       !write_file(CGROUP "/cgroup.procs", pid);
 }
 
 /* A line of an IOAS in the fdinfo of a context; negative if it is not there */
@@ -121,7 +88,7 @@ static const char *prepare(void)
 		order = atoi(set);
 	if (getuid())
 		return "not root, and so no limit of memory";
-	if (!limit_memory())
+	if (limit_memory("iommufd_huge", "1G"))
 		return "no memory controller of cgroups";
 	if (drop_privilege(64 << 10) || prctl(PR_SET_DUMPABLE, 1))
 		return "cannot drop privileges";

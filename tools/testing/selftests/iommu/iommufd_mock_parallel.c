@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mock IOMMU driver: threads help a process that maps 1 GiB or more. Whatever
- * happens to it meanwhile, no pin and no thread is left.
+ * The mock IOMMU driver: threads help a process that maps much. Whatever happens to
+ * it meanwhile, no pin and no thread is left. A kernel with sanitizers takes long for
+ * a GiB; the module is told that 128 MiB are much.
  *
  * A file of 64 MiB, mapped many times side by side, is the memory. One page of it
  * is replaced: by nothing, or by one that never comes, so that some thread waits
@@ -14,12 +15,16 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "../../../lib/sysdev.h"
+#include "../lib/fail_nth.h"
 #include "../lib/uffd.h"
 #include "iommufd_mock.h"
 
 #define PIECE	(64UL << 20)
-#define SIZE	(24 * PIECE)	/* 1.5 GiB */
+#define SIZE	(5 * PIECE)
 #define PARAM	"/sys/module/iommufd/parameters/pin_helpers"
+/* How much a helper is for, in MiB */
+#define MUCH	"/sys/module/iommufd/parameters/pin_help_mib"
 
 FIXTURE(parallel)
 {
@@ -86,6 +91,7 @@ FIXTURE_SETUP(parallel)
 	self->pinned = pages_pinned();
 	if (!can_have_helpers())
 		SKIP(return, "iommufd.pin_helpers is 0, or there is one processor");
+	ASSERT_EQ(0, file_write(MUCH, "128"));
 	self->ps = page_size();
 	MOCK_OPEN(self->fd);
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
@@ -106,6 +112,7 @@ FIXTURE_SETUP(parallel)
 
 FIXTURE_TEARDOWN(parallel)
 {
+	EXPECT_EQ(0, file_write(MUCH, "1024"));
 	/* A killed one may have come to the end */
 	ioas_unmap(self->fd, self->ioas, BASE, SIZE);
 	EXPECT_EQ(self->pinned, pages_pinned());
@@ -375,7 +382,7 @@ TEST_F(blocked, ends)
 		sync_tell(self->sock);
 		if (variant->end == END_KILL || variant->end == END_STOP_KILL)
 			EXPECT_EQ(0, kill(pid, SIGKILL));
-		/* Some have 1.5 GiB to map and to unmap first */
+		/* Some have all of it to map and to unmap first */
 		for (n = 0; n < 5 && !child_is_gone(pid); n++)
 			;
 		EXPECT_LT(n, 5);
@@ -384,23 +391,208 @@ TEST_F(blocked, ends)
 	}
 }
 
-/* Who may use one processor only has no helper, and all works */
-TEST_F(parallel, none)
+/* What keeps a process from having helpers */
+enum alone {
+	ALONE_PROCESSOR,	/* it may use one only */
+	ALONE_THREADS,		/* it may have no more threads */
+	ALONE_LITTLE,		/* it does not map much */
+};
+
+FIXTURE(alone)
 {
+	int fd;
+	__u32 ioas;
+	struct mock_device dev;
+	size_t ps;
+	char *mem;
+	long pinned;
+	int sock;
+};
+
+FIXTURE_VARIANT(alone)
+{
+	enum alone why;
+};
+
+FIXTURE_VARIANT_ADD(alone, processor) {
+	.why = ALONE_PROCESSOR,
+};
+
+FIXTURE_VARIANT_ADD(alone, threads) {
+	.why = ALONE_THREADS,
+};
+
+FIXTURE_VARIANT_ADD(alone, little) {
+	.why = ALONE_LITTLE,
+};
+
+FIXTURE_SETUP(alone)
+{
+	parallel_setup(_metadata, (void *)self, NULL);
+}
+
+FIXTURE_TEARDOWN(alone)
+{
+	parallel_teardown(_metadata, (void *)self, NULL);
+}
+
+static void child_alone(FIXTURE_DATA(alone) *self, enum alone why)
+{
+	struct mapping m = { self->fd, self->ioas, self->mem };
+	int uffd = block(self->mem, 2 * PIECE, self->ps);
+	struct rlimit threads = { 2, 2 };
+	pthread_t thread;
 	cpu_set_t one;
+
+	CHILD_CHECK(uffd >= 0);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	if (why == ALONE_PROCESSOR)
+		CHILD_CHECK(!sched_setaffinity(0, sizeof(one), &one));
+	if (why == ALONE_LITTLE)
+		CHILD_CHECK(!file_write(MUCH, "321"));
+	if (why == ALONE_THREADS) {
+		CHILD_CHECK(!setrlimit(RLIMIT_NPROC, &threads));
+		CHILD_CHECK(!drop_privilege(SIZE));
+	}
+	CHILD_CHECK(!pthread_create(&thread, NULL, mapping_thread, &m));
+	CHILD_CHECK(!uffd_wait(uffd));
+	CHILD_CHECK(!helpers_of(getpid()));
+	CHILD_CHECK(!uffd_provide(uffd, self->mem + 2 * PIECE, self->ps));
+	CHILD_CHECK(!pthread_join(thread, NULL));
+	CHILD_CHECK(!ioas_unmap(self->fd, self->ioas, BASE, SIZE));
+	_exit(0);
+}
+
+/* There is no helper, and all works */
+TEST_F(alone, works)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		child_alone(self, variant->why);
+	EXPECT_EQ(0, wait_child(pid));
+	EXPECT_EQ(self->pinned, pages_pinned());
+}
+
+/* Pages of 2 MiB, of which the pool may have no piece in a row */
+TEST_F(parallel, huge_pages)
+{
+	const size_t huge = SIZE / SZ_2M;
+	char *mem[2] = { mem_thp(SIZE) };
+	int i, j;
+
+	ASSERT_NE(MAP_FAILED, mem[0]);
+	hugetlb_reserve(huge);
+	mem[1] = mem_hugetlb(SIZE);
+	ASSERT_NE(MAP_FAILED, mem[1]) {
+		TH_LOG("there are no %zu huge pages", huge);
+	}
+	for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++) {
+			ASSERT_EQ(0, MAP_AT(mem[i], SIZE, BASE));
+			EXPECT_EQ(0, mock_check_maps(self->fd, &self->dev, 1,
+						     BASE, SIZE, mem[i]));
+			EXPECT_EQ(self->pinned + (long)(SIZE / self->ps),
+				  pages_pinned());
+			EXPECT_EQ(0, UNMAP(BASE, SIZE));
+			EXPECT_EQ(self->pinned, pages_pinned());
+		}
+	munmap(mem[0], SIZE);
+	munmap(mem[1], SIZE);
+}
+
+/* A helper faults the memory in, and the cgroup has no more of it */
+TEST_F(parallel, memory_limit)
+{
+	char *mem = mem_private(SIZE);
+	int i, status;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(0, madvise(mem, SIZE, MADV_DONTNEED));
+	for (i = 0; i < 4; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			CHILD_CHECK(!limit_memory("iommufd_parallel", "200M"));
+			ioas_map_at(self->fd, self->ioas, mem, SIZE, BASE);
+			_exit(0);
+		}
+		status = wait_child(pid);
+		EXPECT_EQ(-SIGKILL, status);
+		EXPECT_NE(0, UNMAP(BASE, SIZE));
+		EXPECT_EQ(self->pinned, pages_pinned());
+	}
+	munmap(mem, SIZE);
+}
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+#define FAILPAGE	"/sys/kernel/debug/fail_page_alloc/"
+
+/* Any allocation may fail, of the process and of its helpers */
+TEST_F(parallel, failing_allocations)
+{
+	const char *const places[] = { FAILSLAB, FAILPAGE };
+	const int rounds = 60;
+	int answers[3] = {};
+	struct fail_nth nth;
+	const char *why;
+	int i, sock;
+	char done;
 	pid_t pid;
 
-	pid = fork();
+	/* That makes more allocations candidates, too */
+	why = fail_nth_init(&nth);
+	if (why)
+		SKIP(return, "%s", why);
+	close(nth.fd);
+	for (i = 0; i < 2; i++) {
+		char path[96];
+
+#define SET(name, value)						\
+	do {								\
+		snprintf(path, sizeof(path), "%s" name, places[i]);	\
+		ASSERT_EQ(0, file_write(path, value));			\
+	} while (0)
+		SET("task-filter", "Y");
+		SET("times", "-1");
+		SET("interval", "1");
+		SET("probability", "4");
+#undef SET
+	}
+	pid = fork_with_socket(&sock);
 	if (!pid) {
-		CPU_ZERO(&one);
-		CPU_SET(0, &one);
-		CHILD_CHECK(!sched_setaffinity(0, sizeof(one), &one));
-		CHILD_CHECK(!MAP_ALL());
-		CHILD_CHECK(!helpers_of(getpid()));
+		CHILD_CHECK(!file_write("/proc/self/make-it-fail", "1"));
+		for (i = 0; i < rounds; i++) {
+			int rc = ioas_map_at(self->fd, self->ioas, self->mem,
+					     SIZE, BASE);
+
+			done = rc == -ENOMEM ? 1 : rc ? 2 : 0;
+			if (write(sock, &done, 1) != 1)
+				_exit(1);
+			if (!rc)
+				while (ioas_unmap(self->fd, self->ioas, BASE,
+						  SIZE))
+					;
+		}
 		_exit(0);
 	}
+	while (read(sock, &done, 1) == 1)
+		answers[(int)done]++;
 	EXPECT_EQ(0, wait_child(pid));
-	EXPECT_EQ(0, UNMAP(BASE, SIZE));
+	close(sock);
+	for (i = 0; i < 2; i++) {
+		char path[96];
+
+		snprintf(path, sizeof(path), "%sprobability", places[i]);
+		EXPECT_EQ(0, file_write(path, "0"));
+		snprintf(path, sizeof(path), "%stask-filter", places[i]);
+		EXPECT_EQ(0, file_write(path, "N"));
+	}
+	EXPECT_EQ(rounds, answers[0] + answers[1]);
+	EXPECT_LT(0, answers[1]);
+	EXPECT_EQ(self->pinned, pages_pinned());
+	TH_LOG("of %d maps %d went through", rounds, answers[0]);
 }
 
 TEST_HARNESS_MAIN

@@ -4,8 +4,10 @@
 #include <grp.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,6 +16,8 @@
 
 #include "../../../lib/sysdev.h"
 #include "process.h"
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
 
 int drop_privilege(size_t memlock)
 {
@@ -25,6 +29,27 @@ int drop_privilege(size_t memlock)
 	    setresuid(65534, 65534, 65534))
 		return -errno;
 	return 0;
+}
+
+int limit_memory(const char *cgroup, const char *max)
+{
+	char path[128], pid[16];
+	int rc;
+
+	if (access(CGROUP_ROOT "/cgroup.procs", F_OK) &&
+	    mount("none", CGROUP_ROOT, "cgroup2", 0, NULL))
+		return -errno;
+	file_write(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
+	snprintf(path, sizeof(path), CGROUP_ROOT "/%s", cgroup);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), CGROUP_ROOT "/%s/memory.max", cgroup);
+	rc = file_write(path, max);
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), CGROUP_ROOT "/%s/cgroup.procs", cgroup);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return file_write(path, pid);
 }
 
 int wait_child(pid_t pid)

@@ -14,6 +14,11 @@
  * process; returns 0 or a negative errno.
  */
 int drop_privilege(size_t memlock);
+/*
+ * Move this process, and so its children, into a cgroup of its own below the root
+ * that may have @max of memory, as in memory.max. 0 or a negative errno
+ */
+int limit_memory(const char *cgroup, const char *max);
 /* Exit status of a child process, or minus the signal that ended it */
 int wait_child(pid_t pid);
 
