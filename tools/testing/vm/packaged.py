@@ -306,7 +306,7 @@ def steps():
 
 
 def in_use():
-    """An upgrade of the packages in a virtual machine while a device is in use; gives as steps() does."""
+    """An upgrade and a removal of the packages in a virtual machine while a device is in use; gives as steps() does."""
     before, _ = update()
     old = before[0]
     with copied(base(before), "packaged-in-use", "packaged") as root:
@@ -324,7 +324,7 @@ def in_use():
             run(["rm", "-rf", "--one-file-system", folder])
         disk = root.with_name("disk")
         pack(root, disk)
-        yield old, boot(disk, root, old, timeout=2400)
+        yield old, boot(disk, root, old, timeout=3600)
 
 
 def on_debian_12():

@@ -339,7 +339,7 @@ def package_system(results, part):
 
 
 def package_in_use(results, part):
-    """An upgrade of the packages while a device is in use."""
+    """An upgrade and a removal of the packages while a device is in use."""
     package_steps(results, packaged.in_use())
 
 
