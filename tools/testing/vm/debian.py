@@ -246,6 +246,22 @@ def series_before(release, at):
 FAKE_MAPS = "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
 
 
+def unpacked(name, version, now=False):
+    """
+    Whether that version of a package is in the root already, as it is from now on if @now. Kernels have packages in common, and
+    who builds for the other one would miss files while they are replaced.
+    """
+    stamp = ROOT / f"var/lib/iommufd-vfio.unpacked/{name}"
+    if now:
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(version)
+    if stamp.exists():
+        return stamp.read_text() == version
+    done = subprocess.run(["dpkg-query", f"--root={ROOT}", "-W", "-f", "${db:Status-Status} ${Version}", name],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout == f"installed {version}"
+
+
 def headers(kernel):
     """The release of a kernel of the table, its headers being in the root, and the compiler that they want."""
     root()
@@ -256,6 +272,8 @@ def headers(kernel):
         if not stamp.exists() or stamp.read_text() != wanted:
             part = SRV / f"headers-{release}.part"
             for name, version in packages["headers"]:
+                if unpacked(name, version):
+                    continue
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir(parents=True)
                 # The programs that a build calls are there for each architecture.
@@ -268,7 +286,8 @@ def headers(kernel):
                         shutil.rmtree(target, ignore_errors=True)
                         target.parent.mkdir(parents=True, exist_ok=True)
                         found.rename(target)
-            shutil.rmtree(part)
+                unpacked(name, version, now=True)
+            shutil.rmtree(part, ignore_errors=True)
             stamp.write_text(wanted)
         maps = ROOT / "proc/self/maps"
         if not (ROOT / "proc/self").exists():
