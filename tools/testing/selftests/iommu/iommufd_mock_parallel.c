@@ -526,19 +526,55 @@ TEST_F(parallel, memory_limit)
 	munmap(mem, SIZE);
 }
 
-#define FAILSLAB	"/sys/kernel/debug/failslab/"
-#define FAILPAGE	"/sys/kernel/debug/fail_page_alloc/"
+static int set_injection(const char *name, const char *value)
+{
+	const char *const places[] = { "failslab", "fail_page_alloc" };
+	char path[96];
+	int i, rc = 0;
+
+	for (i = 0; i < 2 && !rc; i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s",
+			 places[i], name);
+		rc = file_write(path, value);
+	}
+	return rc;
+}
+
+/* Maps each time it is told to, and says what came of it: 0, 1 for -ENOMEM, 2 */
+static void map_on_demand(FIXTURE_DATA(parallel) *self, int sock)
+{
+	char byte;
+	int rc;
+
+	CHILD_CHECK(!file_write("/proc/self/make-it-fail", "1"));
+	for (;;) {
+		/* These can be what fails, too */
+		while ((rc = read(sock, &byte, 1)) < 0)
+			;
+		if (!rc)
+			_exit(0);
+		rc = ioas_map_at(self->fd, self->ioas, self->mem, 3 * PIECE,
+				 BASE);
+		byte = rc == -ENOMEM ? 1 : rc ? 2 : 0;
+		if (!rc)
+			while (ioas_unmap(self->fd, self->ioas, BASE,
+					  3 * PIECE))
+				;
+		while (write(sock, &byte, 1) < 0)
+			;
+	}
+}
 
 /* Any allocation may fail, of the process and of its helpers */
 TEST_F(parallel, failing_allocations)
 {
-	const char *const places[] = { FAILSLAB, FAILPAGE };
-	const int rounds = 60;
+	/* Each so many-th fails, of those of all of them */
+	const char *const intervals[] = { "7", "50", "300", "1000", "5000" };
 	int answers[3] = {};
 	struct fail_nth nth;
+	unsigned int i, j;
 	const char *why;
-	int i, sock;
-	char done;
+	char byte = 0;
 	pid_t pid;
 
 	/* That makes more allocations candidates, too */
@@ -546,53 +582,28 @@ TEST_F(parallel, failing_allocations)
 	if (why)
 		SKIP(return, "%s", why);
 	close(nth.fd);
-	for (i = 0; i < 2; i++) {
-		char path[96];
-
-#define SET(name, value)						\
-	do {								\
-		snprintf(path, sizeof(path), "%s" name, places[i]);	\
-		ASSERT_EQ(0, file_write(path, value));			\
-	} while (0)
-		SET("task-filter", "Y");
-		SET("times", "-1");
-		SET("interval", "1");
-		SET("probability", "4");
-#undef SET
-	}
-	pid = fork_with_socket(&sock);
-	if (!pid) {
-		CHILD_CHECK(!file_write("/proc/self/make-it-fail", "1"));
-		for (i = 0; i < rounds; i++) {
-			int rc = ioas_map_at(self->fd, self->ioas, self->mem,
-					     SIZE, BASE);
-
-			done = rc == -ENOMEM ? 1 : rc ? 2 : 0;
-			if (write(sock, &done, 1) != 1)
-				_exit(1);
-			if (!rc)
-				while (ioas_unmap(self->fd, self->ioas, BASE,
-						  SIZE))
-					;
+	pid = fork_with_socket(&self->sock);
+	if (!pid)
+		map_on_demand(self, self->sock);
+	ASSERT_EQ(0, set_injection("task-filter", "Y"));
+	ASSERT_EQ(0, set_injection("times", "-1"));
+	ASSERT_EQ(0, set_injection("probability", "100"));
+	for (i = 0; i < ARRAY_SIZE(intervals); i++)
+		for (j = 0; j < 4; j++) {
+			EXPECT_EQ(0, set_injection("interval", intervals[i]));
+			EXPECT_EQ(1, write(self->sock, &byte, 1));
+			ASSERT_EQ(1, read(self->sock, &byte, 1));
+			answers[(int)byte]++;
+			EXPECT_EQ(self->pinned, pages_pinned());
 		}
-		_exit(0);
-	}
-	while (read(sock, &done, 1) == 1)
-		answers[(int)done]++;
+	EXPECT_EQ(0, set_injection("probability", "0"));
+	EXPECT_EQ(0, set_injection("task-filter", "N"));
+	close(self->sock);
 	EXPECT_EQ(0, wait_child(pid));
-	close(sock);
-	for (i = 0; i < 2; i++) {
-		char path[96];
-
-		snprintf(path, sizeof(path), "%sprobability", places[i]);
-		EXPECT_EQ(0, file_write(path, "0"));
-		snprintf(path, sizeof(path), "%stask-filter", places[i]);
-		EXPECT_EQ(0, file_write(path, "N"));
-	}
-	EXPECT_EQ(rounds, answers[0] + answers[1]);
+	EXPECT_LT(0, answers[0]);
 	EXPECT_LT(0, answers[1]);
-	EXPECT_EQ(self->pinned, pages_pinned());
-	TH_LOG("of %d maps %d went through", rounds, answers[0]);
+	EXPECT_EQ(0, answers[2]);
+	TH_LOG("%d maps went through, and %d did not", answers[0], answers[1]);
 }
 
 TEST_HARNESS_MAIN
