@@ -462,6 +462,49 @@ static void t_sizes(enum mk k)
 	munmap(p, SZ);
 }
 
+#define HELPERS	"/sys/module/iommufd/parameters/pin_helpers"
+
+/*
+ * By the clock, without and with threads that help, in turns; @untouched: the
+ * memory has to be found first
+ */
+static void t_helpers(enum mk k, bool untouched, const char *nm)
+{
+	static const char *const nr[] = { "0", "4" };
+	uint64_t v[2][64];
+	char *p = mem_alloc(k, SZ);
+	char name[96];
+	struct ctx c;
+
+	if (!p) {
+		snprintf(name, sizeof(name), "helpers_%s", nm);
+		left_out(name, "no memory");
+		return;
+	}
+	be_open(&c);
+	for (int r = -1; r < reps; r++)
+		for (int n = 0; n < 2; n++) {
+			uint64_t t0;
+
+			if (untouched)
+				OK(madvise(p, SZ, MADV_DONTNEED));
+			if (file_write(HELPERS, nr[n]))
+				DIE("%s", HELPERS);
+			t0 = now();
+			OK(be_map(&c, BASE, p, SZ));
+			if (r >= 0)
+				v[n][r] = now() - t0;
+			OK(be_unmap(&c, BASE, SZ));
+		}
+	be_close(&c);
+	file_write(HELPERS, "0");
+	for (int n = 0; n < 2; n++) {
+		snprintf(name, sizeof(name), "helpers%s_%s", nr[n], nm);
+		report(name, v[n], reps, SZ, 1);
+	}
+	munmap(p, SZ);
+}
+
 struct thr {
 	struct ctx *c;
 	uint64_t iova;
@@ -842,7 +885,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(stderr,
 				"usage: %s -b iommufd|type1|compat|noattach|mock -d BDF [-c container] [-m MiB] [-r reps] [-l iters] [-t tests] [-T tag]\n"
-				"tests: null open anon4k frag4k thp hugetlb gigantic lat0 lat1e3 lat1e5 copy attach second pairs sizes threads file trace; for mock nested pinned\n",
+				"tests: null open anon4k frag4k thp hugetlb gigantic lat0 lat1e3 lat1e5 copy attach second pairs sizes helpers threads file trace; for mock nested pinned\n",
 				argv[0]);
 			return 2;
 		}
@@ -919,6 +962,13 @@ int main(int argc, char **argv)
 		t_sizes(M_FRAG);
 		t_sizes(M_THP);
 		t_sizes(M_HUGETLB);
+	}
+	if (want("helpers")) {
+		t_helpers(M_THP, false, "thp");
+		t_helpers(M_4K, false, "anon4k");
+		t_helpers(M_FRAG, false, "frag4k");
+		t_helpers(M_THP, true, "thp_untouched");
+		t_helpers(M_FRAG, true, "4k_untouched");
 	}
 	if (want("threads")) {
 		t_threads(4096, 2 * MiB, 1, "4k");
