@@ -21,6 +21,7 @@
  * @fails: which cannot be pinned
  * @recovers: those can be the next time
  * @workers: who has pinned the index
+ * @job: whose other worker fails while one does, at index @failed
  */
 struct fake_pins {
 	struct iopt_pages pages;
@@ -29,6 +30,8 @@ struct fake_pins {
 	bool fails[NPAGES];
 	bool recovers;
 	struct task_struct *workers[NPAGES];
+	struct iopt_pin_job *job;
+	unsigned long failed;
 };
 
 static long fake_pin(struct iopt_pages *pages, unsigned long index,
@@ -46,6 +49,8 @@ static long fake_pin(struct iopt_pages *pages, unsigned long index,
 		if (fake->fails[index + n]) {
 			if (!n && fake->recovers)
 				fake->fails[index] = false;
+			if (!n && fake->job)
+				fake->job->failed = fake->failed;
 			break;
 		}
 		fake->pins[index + n]++;
@@ -247,6 +252,26 @@ static void pin_job_test_fails_between(struct kunit *test)
 	iopt_pin_job_put(job);
 }
 
+/* While one fails another one does, further ahead */
+static void pin_job_test_fails_twice(struct kunit *test)
+{
+	struct fake_pins *fake = fake_pins_alloc(test);
+	struct iopt_pin_job *job = job_alloc(fake, 0, NPAGES - 1, 2);
+	unsigned long i;
+
+	KUNIT_ASSERT_TRUE(test, iopt_pin_job_claim(job, &job->workers[1]));
+	for (i = 0; i < 7; i++)
+		fake->pins[i]++;
+	job->workers[1].index = 7;
+	fake->fails[PFN_CHUNK_SIZE + 5] = true;
+	fake->job = job;
+	fake->failed = 7;
+
+	KUNIT_EXPECT_EQ(test, iopt_pin_job_run(job, NULL, 2048), 7);
+	expect_pins(fake, 0, 7);
+	iopt_pin_job_put(job);
+}
+
 struct helper {
 	struct iopt_pin_job *job;
 	struct iopt_pin_worker *worker;
@@ -351,6 +376,7 @@ static struct kunit_case pin_job_test_cases[] = {
 	KUNIT_CASE(pin_job_test_late),
 	KUNIT_CASE(pin_job_test_killed),
 	KUNIT_CASE(pin_job_test_fails_between),
+	KUNIT_CASE(pin_job_test_fails_twice),
 	KUNIT_CASE(pin_job_test_share),
 	KUNIT_CASE(pin_job_test_random),
 	{}
