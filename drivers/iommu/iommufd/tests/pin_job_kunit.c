@@ -21,7 +21,8 @@
  * @fails: which cannot be pinned
  * @recovers: those can be the next time
  * @workers: who has pinned the index
- * @job: whose other worker fails while one does, at index @failed
+ * @job: whose other worker fails while one does
+ * @failed: the index at which that is
  */
 struct fake_pins {
 	struct iopt_pages pages;
