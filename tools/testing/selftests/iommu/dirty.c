@@ -500,6 +500,7 @@ struct writer {
 	struct _test_data_dirty *self;
 	atomic_uint *version;
 	atomic_bool *over;
+	atomic_uint writes;
 	unsigned int seed;
 	int rc;
 };
@@ -525,8 +526,18 @@ static void *write_thread(void *arg)
 					     BASE + first * self->pg,
 					     64 * self->pg, self->pg, &mark,
 					     &count);
+		atomic_fetch_add(&writer->writes, 1);
 	}
 	return NULL;
+}
+
+/* On a busy machine nobody may have written for a while */
+static void wait_for_writes(struct writer *writer, unsigned int nr)
+{
+	unsigned int before = writer->writes;
+
+	while (!writer->rc && writer->writes - before < nr)
+		usleep(1000);
 }
 
 /* A migration: what is reported as dirty is copied, and in the end all is as it was written */
@@ -564,6 +575,8 @@ TEST_F(dirty, migration)
 				pthread_join(thread[t], NULL);
 				EXPECT_EQ(0, writer[t].rc);
 			}
+		} else {
+			wait_for_writes(&writer[round % 3], 10);
 		}
 		n = read_pages(self, 0, self->bits, 0);
 		ASSERT_LE(0, n);
