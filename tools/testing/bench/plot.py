@@ -37,7 +37,7 @@ set format x "%.0b %BB"
 set xlabel "size of the call"
 set ylabel "instructions per 4 KiB"
 set xrange [4096:268435456]
-set yrange [0.5:20000]
+set yrange [0.5:200000]
 set xtics 4096,16,268435456
 set grid lc rgb "#dddddd"
 set key top right samplen 3 font ",10"
@@ -85,7 +85,8 @@ def main():
         script.append(PANEL.format(title=title, curves=", ".join(drawn)))
     (place / "script").write_text("".join(script))
     chroot(["gnuplot", inside(place / "script")], what="drawing")
-    shutil.copy(place / "plot.svg", args.output)
+    # As git wants text to be
+    args.output.write_text("".join(f"{line.rstrip()}\n" for line in (place / "plot.svg").read_text().rstrip().splitlines()))
     print(args.output)
     return 0
 
