@@ -25,8 +25,9 @@ LISTS = {
     "drivers/vfio": "Documentation/driver-api/vfio-layers.txt",
     "drivers/vfio/pci": "Documentation/driver-api/vfio-pci-layers.txt",
 }
-# Only newer kernels compile these. Here it is their headers that are looked at; "vm check in-tree-newest" compiles them.
-NEWER = {"drivers/iommu/iommufd/sw_msi.c"}
+# Only newer kernels compile these. Here it is their headers that are looked at; "vm check in-tree-newest" compiles the first,
+# "vm check proof-smmuv3" both.
+NEWER = {"drivers/iommu/iommufd/sw_msi.c", "drivers/vfio/test/smmu.c"}
 
 
 class Layers:

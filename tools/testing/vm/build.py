@@ -281,7 +281,7 @@ def kernel(name, goals=()):
     """Build a kernel from source; gives the directory with its image. Kept under a hash of what went into it."""
     config, product = KERNELS[name], KERNELS[name].product
     version = newest_version()[1] if config.newest else debian.versions()["version"]
-    debian.root()
+    debian.root(arm64.CROSS_PACKAGES if config.arch == "arm64" else [])
     key = digest(name, product, "kernel", version, *[HERE / "config" / f for f in config.fragments],
                  "" if config.mainline else tree_key())
     done = SRV / "kernels" / f"{name}-{key}"

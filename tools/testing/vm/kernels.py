@@ -50,6 +50,8 @@ KERNELS = {
     # The same of the newest source
     "lean-newest": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True),
     "lean-newest-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True, mainline=True),
+    # For an Arm processor, whose IOMMU driver makes virtual IOMMUs there
+    "lean-arm64": Kernel(arch="arm64", fragments=("lean.frag", "lean-arm64.frag"), product="arch/arm64/boot/Image", newest=True),
     # As other distributions configure theirs
     "modular": Kernel(fragments=("lean.frag", "modular.frag"), product=LEAN.product, mainline=True, modular=True),
     # QEMU would start a vmlinux at its PVH entry, which runs instrumented code before KASAN has its shadow.
