@@ -11,7 +11,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/pasid_testdev.h"
-#include "../lib/vtd_s1.h"
+#include "../lib/stage1.h"
 
 #define PAGE		4096UL
 /* In what the parent translates, the tables first, then data */
@@ -27,7 +27,7 @@
 FIXTURE(nested) {
 	struct pt_dev d;
 	char *mem;
-	struct vtd_s1 table;
+	struct stage1 table;
 	__u32 ioas;
 	__u32 parent;
 	__u32 hwpt;
@@ -58,7 +58,7 @@ static int alloc_nested(struct _test_data_nested *self, __u32 addr_width,
 {
 	struct iommu_hwpt_vtd_s1 data;
 
-	vtd_s1_data(&self->table, &data);
+	stage1_vtd_data(&self->table, &data);
 	data.addr_width = addr_width;
 	return hwpt_alloc_nested(self->d.vp.iommufd, self->d.vp.devid,
 				 self->parent, 0, IOMMU_HWPT_DATA_VTD_S1, &data,
@@ -97,9 +97,9 @@ FIXTURE_SETUP(nested)
 	ASSERT_NE(MAP_FAILED, self->mem);
 	for (i = 0; i != PAGES - DATA; i++)
 		*word(self, i) = CONTENT(i);
-	vtd_s1_init(&self->table, self->mem, GPA, TABLES);
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(0), true));
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA + PAGE, gpa(1), true));
+	stage1_init(&self->table, &stage1_vtd, self->mem, GPA, TABLES);
+	ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(0), true));
+	ASSERT_TRUE(stage1_map(&self->table, IOVA + PAGE, gpa(1), true));
 	ASSERT_EQ(0, ioas_alloc(fd, &self->ioas));
 	ASSERT_EQ(0, hwpt_alloc(fd, self->d.vp.devid, self->ioas,
 				IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent));
@@ -149,7 +149,7 @@ TEST_F(nested, read_only)
 {
 	__u64 val;
 
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA + PAGE, gpa(1), false));
+	ASSERT_TRUE(stage1_map(&self->table, IOVA + PAGE, gpa(1), false));
 	attach(_metadata, self);
 	EXPECT_EQ(PT_DONE, load(self, IOVA + PAGE, &val));
 	EXPECT_EQ(PT_NO_TRANSLATION,
@@ -164,8 +164,8 @@ TEST_F(nested, invalidate)
 
 	attach(_metadata, self);
 	EXPECT_EQ(PT_DONE, load(self, IOVA + PAGE, &val));
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(2), true));
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA + PAGE, gpa(3), true));
+	ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(2), true));
+	ASSERT_TRUE(stage1_map(&self->table, IOVA + PAGE, gpa(3), true));
 	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
 	EXPECT_EQ(CONTENT(0), val);
 	printf("# our table has another page at 0x%lx, the device still sees the old one\n",
@@ -183,7 +183,7 @@ TEST_F(nested, invalidate)
 	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
 	EXPECT_EQ(CONTENT(2), val);
 	printf("# after HWPT_INVALIDATE of everything it sees both\n");
-	vtd_s1_unmap(&self->table, IOVA);
+	stage1_unmap(&self->table, IOVA);
 	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
 	ASSERT_EQ(0, invalidate(self, IOVA, 1));
 	EXPECT_TRUE(is_refused(self, IOVA));
@@ -201,7 +201,7 @@ TEST_F(nested, invalidate_large)
 	for (i = 0; i != ARRAY_SIZE(pages); i++) {
 		unsigned int data = i % 2 ? 0 : 2;
 
-		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(data), true));
+		ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(data), true));
 		ASSERT_EQ(0, invalidate(self, IOVA, pages[i]));
 		if (!pages[i])
 			break;
@@ -209,10 +209,10 @@ TEST_F(nested, invalidate_large)
 		EXPECT_EQ(CONTENT(data), val);
 	}
 	/* Two pages, of which the smallest block that has both is large, too */
-	ASSERT_TRUE(vtd_s1_map(&self->table, GPA - PAGE, gpa(1), true));
+	ASSERT_TRUE(stage1_map(&self->table, GPA - PAGE, gpa(1), true));
 	EXPECT_EQ(PT_DONE, load(self, GPA - PAGE, &val));
 	EXPECT_EQ(CONTENT(1), val);
-	ASSERT_TRUE(vtd_s1_map(&self->table, GPA - PAGE, gpa(3), true));
+	ASSERT_TRUE(stage1_map(&self->table, GPA - PAGE, gpa(3), true));
 	ASSERT_EQ(0, invalidate(self, GPA - PAGE, 2));
 	EXPECT_EQ(PT_DONE, load(self, GPA - PAGE, &val));
 	EXPECT_EQ(CONTENT(3), val);
@@ -286,7 +286,7 @@ TEST_F(nested, replace)
 
 	attach(_metadata, self);
 	ASSERT_EQ(0, alloc_nested(self, 48, &other));
-	ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(2), true));
+	ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(2), true));
 	ASSERT_EQ(0, cdev_attach_to(self->d.vp.fd, other));
 	EXPECT_EQ(PT_DONE, load(self, IOVA, &val));
 	EXPECT_EQ(CONTENT(2), val);
@@ -339,7 +339,7 @@ TEST_F(nested, hot_paths)
 	tables[0] = other;
 	tables[1] = self->hwpt;
 	for (i = 0; i != ROUNDS; i++) {
-		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(i % 4), true));
+		ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(i % 4), true));
 		replace[i] = now_ns();
 		ASSERT_EQ(0, cdev_attach_to(self->d.vp.fd, tables[i % 2]));
 		replace[i] = now_ns() - replace[i];
@@ -347,7 +347,7 @@ TEST_F(nested, hot_paths)
 		ASSERT_EQ(CONTENT(i % 4), val);
 	}
 	for (i = 0; i != ROUNDS; i++) {
-		ASSERT_TRUE(vtd_s1_map(&self->table, IOVA, gpa(i % 4), true));
+		ASSERT_TRUE(stage1_map(&self->table, IOVA, gpa(i % 4), true));
 		invalidation[i] = now_ns();
 		ASSERT_EQ(0, invalidate(self, IOVA, 1));
 		invalidation[i] = now_ns() - invalidation[i];
