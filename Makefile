@@ -147,7 +147,7 @@ check-installed: ## Only 'make install' and the Debian packages on Debian 13 sys
 check-package: ## Only the Debian packages: apt, dkms, updates of the kernel, removal; dracut, Debian 12
 	@$(VM) check packages
 
-check-all: ## Everything that is tested here: all of the others, in two hours or so
+check-all: ## Everything that is tested here: all of the others, in two and a half hours or so
 	@$(VM) check all
 
 check-ci: ## What CI runs: everything but what is more of the same, in an hour

@@ -179,6 +179,8 @@ MODULAR_MOCK = [("iommu", "dirty"), ("iommu", "iommufd_mock_hwpt"), ("iommu", "i
 ARM64 = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), ("iommu", "iommufd_device"), ("iommu", "vfio_compat"),
          ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_config"), ("vfio", "vfio_pci_irq"), ("vfio", "vfio_pci_msi"),
          ("vfio", "vfio_pci_release"), ("vfio", "vfio_pci_reset")]
+# Nested translation there
+SMMU = [("vfio", "vfio_pci_smmu")]
 # Devices of no bus, which no IOMMU of QEMU confines; a kernel that lets them do without one says so (U)
 ARM64_PLATFORM = [("vfio", "vfio_platform")]
 
@@ -250,6 +252,9 @@ PLAN = [
     *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
       for iommu in MODELS],
     *[Part(f"proof-{iommu}", "proofs", "stock", arguments={"iommu": iommu}, groups=("more", "ci"), seconds=60) for iommu in PROOFS],
+    # The only one that QEMU emulates of which a kernel makes virtual IOMMUs: 7.3, with our iommufd in its tree
+    Part("proof-smmuv3", "by_themselves", "lean-arm64", groups=("kernels",), seconds=60,
+         arguments={"tests": SMMU, "seconds": 600, "whole": True, "devices": ["edu"]}),
     # A kernel that has its own iommufd and VFIO as modules, as those of other distributions
     Part("modular", "modular", "modular", groups=("kernels",), seconds=900),
     Part("demo-modular", "demo", "modular", groups=("kernels",), seconds=100),
