@@ -167,7 +167,6 @@ static bool is_refused(struct _test_data_smmu *self, __u64 iova, __u32 why)
 	struct event event;
 	bool found = false;
 
-	memset(at(self, 2), 0, 64);
 	if (DMA_FAULTS_OF(self->d.bdf, edu_to_mem(self->bar, iova, 0, 64)))
 		return false;
 	/* One for each access that is refused */
@@ -284,6 +283,8 @@ TEST_F(smmu, read_only)
 	ASSERT_TRUE(stage1_map(&self->table, IOVA + PAGE, gpa(1), false));
 	attach(_metadata, self);
 	EXPECT_EQ('b', load(self, IOVA + PAGE));
+	/* Something else to write there */
+	EXPECT_EQ('a', load(self, IOVA));
 	EXPECT_TRUE(is_refused(self, IOVA + PAGE, EVENT_DENIED));
 	EXPECT_EQ('b', at(self, 1)[0]);
 }
@@ -409,6 +410,8 @@ TEST_F(smmu, unmap_of_the_parent)
 	int fd = self->d.iommufd;
 
 	attach(_metadata, self);
+	/* What the device is about to write is not what is there */
+	ASSERT_EQ('b', load(self, IOVA + PAGE));
 	ASSERT_EQ(0, ioas_unmap(fd, self->ioas, GPA, PAGES * PAGE));
 	ASSERT_EQ(0, DMA_FAULTS_OF(self->d.bdf,
 				   edu_to_mem(self->bar, IOVA, 0, 64)));
