@@ -20,7 +20,7 @@ from util import BUILD, CLONE, HERE, JOBS, Fail, follow_us, lock, say
 FUNCTIONS = {part.name: next(getattr(module, part.what) for module in (parts, static, selfcheck) if hasattr(module, part.what))
              for part in plan.PLAN}
 # So many at a time: a guest keeps one processor busy. With more than that a slow machine can be imitated.
-LANES = int(os.environ.get("LANES") or min(2, JOBS))
+LANES = max(1, int(os.environ.get("LANES") or min(2, JOBS)))
 
 
 def one_part(part):
