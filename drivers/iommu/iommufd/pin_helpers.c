@@ -25,10 +25,10 @@
 
 #include "pin_helpers.h"
 
-static unsigned int pin_helpers;
+static unsigned int pin_helpers = 4;
 module_param(pin_helpers, uint, 0644);
 MODULE_PARM_DESC(pin_helpers,
-		 "Threads of its own that may help a process to pin 1 GiB or more (default 0)");
+		 "Threads of its own that may help a process to pin 1 GiB or more (default 4; 0: none)");
 
 #if IS_ENABLED(CONFIG_IOMMUFD_TEST)
 /* A kernel with sanitizers takes long for 1 GiB */

@@ -165,9 +165,9 @@ RACES = [("vfio", "vfio_pci_race"), ("vfio", "vfio_pci_hotplug"), ("vfio", "vfio
 
 # Minutes, and nothing else should run beside it on the same kernel: it measures time
 HUGE = [("iommu", "iommufd_huge")]
-# Threads that help to pin, which are off by default, with two of them
+# Threads that help to pin, two of them
 PARALLEL = [("iommu", "iommufd_mock_parallel")]
-HELPERS = {"load": ["iommufd"], "smp": 4, "append": "iommufd.pin_helpers=4"}
+HELPERS = {"load": ["iommufd"], "smp": 4}
 
 # What shows on a kernel that mapping, DMA, interrupts, the container and the mock-free rest of the ABI work
 FEW = [("iommu", "iommufd_ioas"), ("iommu", "iommufd_map"), *USUAL, ("vfio", "vfio_pci_bar"), ("vfio", "vfio_pci_irq"),
