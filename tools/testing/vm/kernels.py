@@ -46,8 +46,10 @@ KERNELS = {
     "arm64": Kernel(arch="arm64", package="linux-image-arm64"),
     "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),
     "lean": LEAN,
+    # With a mock IOMMU in it, which what is measured has not
+    "lean-mock": Kernel(fragments=("lean.frag", "mock.frag"), product=LEAN.product),
     "lean-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, mainline=True),
-    # The same of the newest source
+    # Both of the newest source
     "lean-newest": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True),
     "lean-newest-mainline": Kernel(fragments=LEAN.fragments, product=LEAN.product, newest=True, mainline=True),
     # For an Arm processor, whose IOMMU driver makes virtual IOMMUs there
