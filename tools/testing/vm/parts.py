@@ -66,7 +66,8 @@ def run_tests(tests, kernel, options=None, **more):
     options = options or {}
     names = [f"{folder}/{program} {options.get((folder, program), '')}".strip() for folder, program in tests]
     more.setdefault("devices", plan.DEVICES)
-    opts = guest.Options(command=["run-tests", *names], kernel=kernel, memory="3G", **more)
+    more.setdefault("memory", "3G")
+    opts = guest.Options(command=["run-tests", *names], kernel=kernel, **more)
     say(f"running {len(names)} selftests on the {kernel} kernel{' with drivers for tests' if opts.test_modules else ''}")
     if kernel == "debug":
         opts.env["VM_SLOWER"] = 5
@@ -160,7 +161,8 @@ def mainline(results, part):
         name = f"mainline: {kernel}, IOMMU {iommu}"
         outcomes, result = run_tests([plan.MAINLINE], kernel, name=f"check-mainline-{kernel}-{iommu}", iommu=iommu,
                                      devices=devices, bind=plan.MAINLINE_KINDS if devices else [],
-                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], timeout=3600)
+                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], timeout=3600,
+                                     memory="4G", append="hugepagesz=1G hugepages=1")
         collect(results, outcomes[plan.MAINLINE], f"{name}: ")
         single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 
