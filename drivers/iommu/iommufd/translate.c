@@ -5,6 +5,7 @@
 #include <linux/align.h>
 #include <linux/bitfield.h>
 #include <linux/err.h>
+#include <linux/generic_pt/iommu.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -216,6 +217,21 @@ static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
 	iopt_gather_flush(&gather);
 }
 
+/*
+ * iommu_map() without iotlb_sync_map(), which is done once for all pieces. Only a
+ * core that keeps count of what is mapped, to find mistakes, has to see each.
+ */
+static int iopt_map_core(struct iommu_domain *domain, unsigned long iova,
+			 phys_addr_t phys, size_t length, int prot, gfp_t gfp,
+			 size_t *mapped)
+{
+	struct pt_iommu *pt = iommupt_from_domain(domain);
+
+	if (!pt || IS_ENABLED(CONFIG_IOMMU_DEBUG_PAGEALLOC))
+		return iommu_map(domain, iova, phys, length, prot, gfp);
+	return pt->ops->map_range(pt, iova, phys, length, prot, gfp, mapped);
+}
+
 /* Map a piece; gives 0, or an error with nothing of it mapped */
 static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
 			  phys_addr_t phys, size_t page, size_t length,
@@ -225,8 +241,13 @@ static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
 	size_t mapped = 0;
 	int rc;
 
-	if (iopt_is_core_mapped(domain))
-		return iommu_map(domain, iova, phys, length, prot, gfp);
+	if (iopt_is_core_mapped(domain)) {
+		rc = iopt_map_core(domain, iova, phys, length, prot, gfp,
+				   &mapped);
+		if (rc && mapped)
+			iommu_unmap(domain, iova, mapped);
+		return rc;
+	}
 	rc = domain->ops->map_pages(domain, iova, phys, page, length / page,
 				    prot, gfp, &mapped);
 	if (!rc && mapped == length)
@@ -297,9 +318,6 @@ int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
 {
 	const struct iommu_domain_ops *ops = item->domain->ops;
 
-	/* iommu_map() has done it. */
-	if (iopt_is_core_mapped(item->domain))
-		return 0;
 	return ops->iotlb_sync_map ?
 	       ops->iotlb_sync_map(item->domain, iova, length) : 0;
 }

@@ -148,7 +148,7 @@ static unsigned long last_table(void)
 		} else if (strstr(line, " mm_page_free: ")) {
 			last = 0;
 		} else if (last && strstr(line, " => ") &&
-			   strstr(line, "iommu_map")) {
+			   strstr(line, "iopt_translate")) {
 			pfn = last;
 		}
 	}
