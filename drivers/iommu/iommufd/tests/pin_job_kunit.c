@@ -23,6 +23,8 @@
  * @workers: who has pinned the index
  * @job: whose other worker fails while one does
  * @failed: the index at which that is
+ * @ahead: another worker of the job, which claims the next piece while one pins, and
+ *         fails at @failed in it
  */
 struct fake_pins {
 	struct iopt_pages pages;
@@ -33,7 +35,21 @@ struct fake_pins {
 	struct task_struct *workers[NPAGES];
 	struct iopt_pin_job *job;
 	unsigned long failed;
+	struct iopt_pin_worker *ahead;
 };
+
+static void fake_fail_ahead(struct fake_pins *fake)
+{
+	struct iopt_pin_worker *worker = fake->ahead;
+
+	fake->ahead = NULL;
+	KUNIT_ASSERT_TRUE(fake->test, iopt_pin_job_claim(fake->job, worker));
+	KUNIT_ASSERT_GT(fake->test, fake->failed, worker->index);
+	KUNIT_ASSERT_LE(fake->test, fake->failed, worker->last);
+	while (worker->index < fake->failed)
+		fake->pins[worker->index++]++;
+	fake->job->failed = fake->failed;
+}
 
 static long fake_pin(struct iopt_pages *pages, unsigned long index,
 		     unsigned long last, void **batch, unsigned int max,
@@ -46,6 +62,8 @@ static long fake_pin(struct iopt_pages *pages, unsigned long index,
 	KUNIT_EXPECT_EQ(fake->test, pace->step, min(max, PIN_PAGES));
 	/* Others run meanwhile */
 	usleep_range(20, 50);
+	if (fake->ahead)
+		fake_fail_ahead(fake);
 	for (n = 0; n < pace->step && index + n <= last; n++) {
 		if (fake->fails[index + n]) {
 			if (!n && fake->recovers)
@@ -273,6 +291,22 @@ static void pin_job_test_fails_twice(struct kunit *test)
 	iopt_pin_job_put(job);
 }
 
+/* Who is before a failure goes on up to it */
+static void pin_job_test_fails_ahead(struct kunit *test)
+{
+	struct fake_pins *fake = fake_pins_alloc(test);
+	struct iopt_pin_job *job = job_alloc(fake, 0, NPAGES - 1, 2);
+
+	fake->job = job;
+	fake->ahead = &job->workers[1];
+	fake->failed = PFN_CHUNK_SIZE + 5;
+
+	KUNIT_EXPECT_EQ(test, iopt_pin_job_run(job, NULL, 2048),
+			PFN_CHUNK_SIZE + 5);
+	expect_pins(fake, 0, PFN_CHUNK_SIZE + 5);
+	iopt_pin_job_put(job);
+}
+
 struct helper {
 	struct iopt_pin_job *job;
 	struct iopt_pin_worker *worker;
@@ -378,6 +412,7 @@ static struct kunit_case pin_job_test_cases[] = {
 	KUNIT_CASE(pin_job_test_killed),
 	KUNIT_CASE(pin_job_test_fails_between),
 	KUNIT_CASE(pin_job_test_fails_twice),
+	KUNIT_CASE(pin_job_test_fails_ahead),
 	KUNIT_CASE(pin_job_test_share),
 	KUNIT_CASE(pin_job_test_random),
 	{}
