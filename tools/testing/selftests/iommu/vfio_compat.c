@@ -1044,7 +1044,7 @@ TEST_F(group, dma_dirty)
 	ASSERT_EQ(0, t1_map(fd, dst, SZ_2M, 2 * SZ_2M, T1_RW));
 	ASSERT_EQ(0, t1_dirty(fd, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	for (round = 0; round != 3; round++) {
-		unsigned int page = 7 + 100 * round;
+		unsigned int page = 7 + 50 * round;
 
 		memset(self->buf, 0x51 + round, 64);
 		ASSERT_EQ(0, dma_write(self, SZ_2M,

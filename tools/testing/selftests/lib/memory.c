@@ -60,7 +60,8 @@ void *mem_before_hole(size_t size)
 
 void hugetlb_reserve(unsigned int pages)
 {
-	static const char pool[] = "/proc/sys/vm/nr_hugepages";
+	static const char pool[] =
+		"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 	char text[16];
 
 	if (file_read(pool, text, sizeof(text)) < 0 ||

@@ -118,6 +118,7 @@ TEST_F(edu, rw)
 
 TEST_F(edu, mmap)
 {
+	const size_t ps = page_size();
 	struct vp_dev *d = &self->d;
 	volatile __u32 *reg;
 	void *p;
@@ -129,18 +130,18 @@ TEST_F(edu, mmap)
 	EXPECT_EQ(~0xcafeU, reg[EDU_LIVENESS / 4]);
 	/* the last page, another mapping, the other way to the same register */
 	EXPECT_EQ(reg[(1 << 18) - 1], vp_bar_get(d, 0, (1 << 20) - 4));
-	p = vp_mmap(d, 0, 4096, 4096);
+	p = vp_mmap(d, 0, ps, ps);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(0, vp_munmap(d, p));
 	EXPECT_EQ(~0xcafeU, vp_bar_get(d, 0, EDU_LIVENESS));
 
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, 4096, 1 << 20));
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, 1 << 20, 4096));
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 1, 0, 4096));
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_ROM_REGION_INDEX, 0, 4096));
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_CONFIG_REGION_INDEX, 0, 4096));
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_NUM_REGIONS, 0, 4096));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, d->fd,
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, ps, 1 << 20));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 0, 1 << 20, ps));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, 1, 0, ps));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_ROM_REGION_INDEX, 0, ps));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_CONFIG_REGION_INDEX, 0, ps));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, VFIO_PCI_NUM_REGIONS, 0, ps));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, ps, PROT_READ, MAP_PRIVATE, d->fd,
 				   0));
 	EXPECT_EQ(0, vp_munmap(d, (void *)reg));
 }
@@ -148,7 +149,7 @@ TEST_F(edu, mmap)
 /* A mapping keeps the device open after its file is closed */
 TEST_F(edu, mmap_outlives_fd)
 {
-	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, page_size());
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
 	close(self->d.fd);
@@ -197,7 +198,7 @@ TEST_F(edu, memory_disabled)
 /* A child's copy of the mapping loses the memory, too */
 TEST_F(edu, memory_disabled_in_child)
 {
-	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, page_size());
 	int to[2], from[2], status;
 	__u32 val;
 	pid_t pid;
@@ -225,7 +226,7 @@ TEST_F(edu, memory_disabled_in_child)
 
 TEST_F(edu, reset_while_mapped)
 {
-	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, 4096);
+	volatile __u32 *reg = vp_mmap(&self->d, 0, 0, page_size());
 	int ret;
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
@@ -316,14 +317,15 @@ static long faults_of(volatile __u32 *reg, __u32 *val)
 /* While a device is reset nobody has its memory; afterwards it is found again */
 TEST_F(toggled, faults_after_reset)
 {
+	const size_t ps = page_size();
 	unsigned int exp = vp_find_cap(&self->d, PCI_CAP_ID_EXP);
 	volatile __u32 *page, *reg;
 	__u32 val, now, ctl;
 	int ret;
 
-	page = vp_mmap(&self->d, 0, variant->reg & ~4095, 4096);
+	page = vp_mmap(&self->d, 0, variant->reg & ~(ps - 1), ps);
 	ASSERT_NE(MAP_FAILED, (void *)page);
-	reg = page + variant->reg % 4096 / 4;
+	reg = page + variant->reg % ps / 4;
 	/* the first ones are also those of the code */
 	faults_of(reg, &val);
 	EXPECT_EQ(0, faults_of(reg, &val));
@@ -365,6 +367,7 @@ static void *toggle(void *arg)
 /* Memory that comes and goes under a mapping: the value or SIGBUS, never else */
 TEST_F(toggled, under_load)
 {
+	const size_t ps = page_size();
 	unsigned int got = 0, bus = 0, wrong = 0;
 	struct vp_dev *d = &self->d;
 	struct toggler t = { .d = d };
@@ -374,9 +377,9 @@ TEST_F(toggled, under_load)
 	__u32 val, is;
 	int n;
 
-	reg = vp_mmap(d, 0, variant->reg & ~4095U, 4096);
+	reg = vp_mmap(d, 0, variant->reg & ~(ps - 1), ps);
 	ASSERT_NE(MAP_FAILED, (void *)reg);
-	reg += variant->reg % 4096 / 4;
+	reg += variant->reg % ps / 4;
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
 	ASSERT_TRUE(mem_peek32(reg, &is));
 	ASSERT_NE(0, is);
@@ -475,7 +478,8 @@ TEST_F(other, msix_table)
 			EXPECT_EQ(0xff, run[i]);
 	}
 	/* the file does not forbid to map it */
-	EXPECT_NE(MAP_FAILED, vp_mmap(d, bar, table & ~4095U, 4096));
+	EXPECT_NE(MAP_FAILED, vp_mmap(d, bar, table & ~(page_size() - 1),
+				      page_size()));
 }
 
 /* Controller registers of nvme by every width */
@@ -552,7 +556,7 @@ TEST_F(other, io_ports)
 	ASSERT_EQ(0, vp_region(d, bar, &info));
 	EXPECT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
 		  info.flags);
-	EXPECT_EQ(MAP_FAILED, vp_mmap(d, bar, 0, 4096));
+	EXPECT_EQ(MAP_FAILED, vp_mmap(d, bar, 0, page_size()));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2,
 				PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	/* IOADDR and IODATA: the STATUS register, as by BAR 0 */
@@ -568,6 +572,7 @@ TEST_F(other, io_ports)
 /* A large BAR, all of it, by reading and by pages */
 TEST_F(other, large)
 {
+	const size_t ps = page_size();
 	struct vp_dev *d = &self->d;
 	struct vfio_region_info info;
 	unsigned char *p, *q;
@@ -581,9 +586,9 @@ TEST_F(other, large)
 	ASSERT_EQ(0, vp_region(d, 2, &info));
 	p = vp_mmap(d, 2, 0, info.size);
 	ASSERT_NE(MAP_FAILED, (void *)p);
-	for (i = 0; i < info.size; i += 4096)
+	for (i = 0; i < info.size; i += ps)
 		*(volatile __u32 *)(p + i) = i;
-	for (i = 0; i < info.size; i += 4096)
+	for (i = 0; i < info.size; i += ps)
 		ASSERT_EQ(i, *(volatile __u32 *)(p + i));
 	q = malloc(1 << 20);
 	ASSERT_NE(NULL, q);
@@ -595,16 +600,17 @@ TEST_F(other, large)
 	EXPECT_EQ(0, p[0]);
 	free(q);
 	/* parts of it go, the rest stays */
-	ASSERT_EQ(0, munmap(p + 4096, 8192));
+	ASSERT_EQ(0, munmap(p + ps, 2 * ps));
 	EXPECT_EQ(0x5a, p[3]);
-	EXPECT_EQ(0x5a, p[12288]);
+	EXPECT_EQ(0x5a, p[3 * ps]);
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, 0));
 	ASSERT_EQ(0, vp_cfg_set(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY));
-	EXPECT_EQ(0x5a, p[12288]);
+	EXPECT_EQ(0x5a, p[3 * ps]);
 }
 
 #define TRACES		"/sys/kernel/tracing/instances/vfio_pci_bar"
 #define FAULTS		TRACES "/events/vfio_pci/vfio_pci_fault"
+#define HUGE		"/sys/kernel/mm/transparent_hugepage"
 #define HUGE_SIZE	(2UL << 20)
 #define HUGE_ORDER	9
 #define FAULT_DONE	0x100	/* VM_FAULT_NOPAGE */
@@ -649,10 +655,20 @@ static int count_faults(const char *bdf, struct faults *f)
 
 static void touch_all(volatile unsigned char *p, size_t length)
 {
+	const size_t ps = page_size();
 	size_t i;
 
-	for (i = 0; i < length; i += 4096)
+	for (i = 0; i < length; i += ps)
 		(void)p[i];
+}
+
+static unsigned long huge_page_size(void)
+{
+	char text[32];
+
+	if (file_read(HUGE "/hpage_pmd_size", text, sizeof(text)) < 0)
+		return 0;
+	return strtoul(text, NULL, 10);
 }
 
 FIXTURE(huge)
@@ -671,8 +687,10 @@ FIXTURE_SETUP(huge)
 	vp_init(&self->d);
 	self->room = MAP_FAILED;
 	self->traces = false;
-	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+	if (access(HUGE, F_OK))
 		SKIP(return, "no transparent huge pages");
+	if (huge_page_size() != HUGE_SIZE)
+		SKIP(return, "huge pages here are not of 2 MiB");
 	if (mkdir(TRACES, 0700) && errno != EEXIST)
 		SKIP(return, "no tracing");
 	self->traces = true;
@@ -741,6 +759,7 @@ TEST_F(huge, aligned)
 /* The rest of a huge page of which a part is unmapped: in base pages */
 TEST_F(huge, partly_unmapped)
 {
+	const size_t ps = page_size();
 	struct vp_dev *d = &self->d;
 	struct faults f;
 	unsigned char *p;
@@ -748,14 +767,14 @@ TEST_F(huge, partly_unmapped)
 	p = map_at(self, 0, 0, 2 * HUGE_SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	*(volatile __u32 *)p = 0x1234;
-	*(volatile __u32 *)(p + 8192) = 0x5678;
+	*(volatile __u32 *)(p + 2 * ps) = 0x5678;
 	touch_all(p, 2 * HUGE_SIZE);
 	ASSERT_EQ(0, count_faults(d->bdf, &f));
 	EXPECT_EQ(2, f.huge);
-	ASSERT_EQ(0, munmap(p + 4096, 4096));
+	ASSERT_EQ(0, munmap(p + ps, ps));
 	EXPECT_EQ(0x1234, *(volatile __u32 *)p);
-	EXPECT_EQ(0x5678, *(volatile __u32 *)(p + 8192));
-	touch_all(p + 8192, 2 * HUGE_SIZE - 8192);
+	EXPECT_EQ(0x5678, *(volatile __u32 *)(p + 2 * ps));
+	touch_all(p + 2 * ps, 2 * HUGE_SIZE - 2 * ps);
 	ASSERT_EQ(0, count_faults(d->bdf, &f));
 	EXPECT_EQ(0, f.huge);
 	EXPECT_LT(0, f.base);
@@ -767,7 +786,7 @@ TEST_F(huge, not_aligned)
 	struct faults f;
 	unsigned char *p;
 
-	p = map_at(self, 4096, 0, 2 * HUGE_SIZE);
+	p = map_at(self, page_size(), 0, 2 * HUGE_SIZE);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	touch_all(p, 2 * HUGE_SIZE);
 	ASSERT_EQ(0, count_faults(self->d.bdf, &f));

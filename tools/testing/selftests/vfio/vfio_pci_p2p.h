@@ -32,7 +32,7 @@ struct vfio_device_feature_dma_buf {
 #define WR		IOMMU_IOAS_MAP_WRITEABLE
 
 #define SHMEM_BAR	2
-#define PAGE		4096UL
+#define PAGE		page_size()
 #define IOVA_MEM	0x1000000UL
 #define IOVA_BAR	0x2000000UL
 

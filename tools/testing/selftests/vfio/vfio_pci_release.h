@@ -121,6 +121,10 @@ static inline bool engine_start(struct engine *e, volatile char *bar,
 	return true;
 }
 
+#ifndef MFD_HUGE_2MB		/* of linux/memfd.h, beside which there is no sys/mman.h */
+#define MFD_HUGE_2MB	MAP_HUGE_2MB
+#endif
+
 /* @size of memory, which is BLOCK over and over: pages, or huge ones */
 static inline char *release_memory(size_t size, bool huge)
 {
@@ -130,7 +134,8 @@ static inline char *release_memory(size_t size, bool huge)
 
 	if (huge)
 		hugetlb_reserve(BLOCK / HUGE);
-	fd = memfd_create("release", MFD_CLOEXEC | (huge ? MFD_HUGETLB : 0));
+	fd = memfd_create("release", MFD_CLOEXEC |
+			  (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
 	if (fd < 0)
 		return MAP_FAILED;
 	mem = mmap(NULL, size + BLOCK + HUGE, PROT_NONE,

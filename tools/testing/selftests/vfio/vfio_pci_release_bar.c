@@ -16,10 +16,10 @@ FIXTURE(bar) {
 };
 
 FIXTURE_VARIANT(bar) {
-	size_t size;
+	size_t size;	/* 0: of a page */
 };
 
-FIXTURE_VARIANT_ADD(bar, page) { .size = PAGE };
+FIXTURE_VARIANT_ADD(bar, page) { .size = 0 };
 FIXTURE_VARIANT_ADD(bar, of_2_mib) { .size = 2 * MIB };
 FIXTURE_VARIANT_ADD(bar, of_64_mib) { .size = 64 * MIB };
 FIXTURE_VARIANT_ADD(bar, of_3_gib) { .size = 3 * GIB };
@@ -62,7 +62,7 @@ FIXTURE_SETUP(bar)
 	if (variant->size > info.size)
 		SKIP(return, "this ivshmem has a BAR of %llu MiB",
 		     (unsigned long long)info.size >> 20);
-	self->size = variant->size;
+	self->size = variant->size ?: PAGE;
 	self->iova = self->size > 64 * MIB ? 2 * IOVA_HIGH : IOVA;
 	fd = p->edu.iommufd;
 	ASSERT_EQ(0, ioas_map_at(fd, p->ioas, p->mem, PAGE, IOVA_HIGH));
