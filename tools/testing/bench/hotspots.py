@@ -96,7 +96,7 @@ def profile(opts, listing, phases, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", choices=["stock", "lean", "lean-mainline"], default="lean")
+    parser.add_argument("--kernel", choices=["stock", "lean", "lean-mainline", "lean-newest", "lean-newest-mainline"], default="lean")
     parser.add_argument("--backend", choices=["iommufd", "type1", "mock"], default="iommufd")
     parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="leave out what is less")
     parser.add_argument("--flow", action="store_true", help="show the order, too")
