@@ -37,6 +37,8 @@ VARIANT_SYMBOLS = {
 }
 # Of ours, what is for other architectures only and compiles on this one all the same
 NOT_ON_X86 = ["PLATFORM_BASE", "PLATFORM", "AMBA", "PLATFORM_VIRTIO_MMIO_RESET"]
+# What a guest has its root by
+NINE_P = ("net/9p", "fs/9p")
 SAMPLES = "samples/vfio-mdev"
 # The one header of mainline's iommufd that is ABI: the ioctls of the mock IOMMU, which test programs use.
 MOCK_ABI = "drivers/iommu/iommufd"
@@ -435,6 +437,26 @@ def modules(werror=False, test=False, kernel="stock"):
         for name, path in built.items():
             write_if_changed(target / name, path.read_bytes())
     return target
+
+
+def nine_p(name):
+    """
+    The modules of 9p, by which a guest has its root, for a packaged kernel that comes without, as Debian's for clouds do: from
+    the kernel's source that is nearest.
+    """
+    release, where = kernel_directory(name)
+    source = pristine() if release.startswith(debian.versions()["series"]) else newest()
+    here = CLONE / f"9p-{name}"
+    with lock(here.name), step(f"building 9p for {release}"):
+        for folder in NINE_P:
+            place = here / folder
+            place.mkdir(parents=True, exist_ok=True)
+            for path in (source / folder).iterdir():
+                write_if_changed(place / path.name, path.read_bytes())
+        write_if_changed(here / "Kbuild", "".join(f"obj-m += {folder}/\n" for folder in NINE_P).encode())
+        chroot(["nice", "make", f"-j{JOBS}", "-s", *where, f"M={inside(here)}", "CONFIG_NET_9P=m", "CONFIG_NET_9P_VIRTIO=m",
+                "CONFIG_9P_FS=m", "modules"], what=f"building 9p for {release}", stdout=2)
+    return list(here.rglob("*.ko"))
 
 
 def variant_modules():

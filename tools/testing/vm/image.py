@@ -55,7 +55,7 @@ def packaged(name="stock"):
     else:
         release, at, found = debian.packaged_kernel(kernels.KERNELS[name])
         packages = found = found["image"]
-    target = SRV / f"{name}-{digest(found, STOCK_MODULES, 'kernel')}"
+    target = SRV / f"{name}-{digest(found, STOCK_MODULES, build.NINE_P, 'kernel')}"
     with lock(name):
         if target.exists():
             return target
@@ -81,6 +81,8 @@ def packaged(name="stock"):
             shutil.copy(config, part / "config")
             (part / "release").write_text(release)
             available = {p.name.split(".")[0].replace("-", "_"): p for p in modules.rglob("*.ko*")}
+            if not re.search("^CONFIG_9P_FS=", (part / "config").read_text(), re.M):
+                available.update((path.stem, path) for path in build.nine_p(name))
             kept = part / f"modules/{release}"
             kept.mkdir(parents=True)
             order, todo = [], [m.replace("-", "_") for m in STOCK_MODULES]
