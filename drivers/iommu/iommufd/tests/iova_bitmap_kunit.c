@@ -405,6 +405,20 @@ static void iova_bitmap_test_fault_ahead(struct kunit *test)
 	fake_memory_expect_pins(test, t.memory, 0, 1000, 0);
 }
 
+/* There is memory again after the bit for which there was none */
+static int mark_beyond_hole(struct iova_bitmap *bitmap, unsigned long iova,
+			    size_t length, void *opaque)
+{
+	struct bitmap_test *t = opaque;
+	unsigned long addr = t->memory->addr + 590 * PAGE_SIZE;
+	int rc = mark_beyond(bitmap, iova, length, opaque);
+
+	KUNIT_EXPECT_EQ(t->test, addr,
+			vm_mmap(NULL, addr, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0));
+	return rc;
+}
+
 /* A bit beyond the part for which there is no memory is not lost in silence */
 static void iova_bitmap_test_fault_beyond(struct kunit *test)
 {
@@ -418,7 +432,7 @@ static void iova_bitmap_test_fault_beyond(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			vm_munmap(t.memory->addr + 590 * PAGE_SIZE, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, -EFAULT,
-			iova_bitmap_for_each(t.bitmap, &t, mark_beyond));
+			iova_bitmap_for_each(t.bitmap, &t, mark_beyond_hole));
 	KUNIT_EXPECT_EQ(test, t.calls, 1);
 	fake_memory_expect_pins(test, t.memory, 0, 600, 0);
 }
