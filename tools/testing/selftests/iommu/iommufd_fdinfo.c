@@ -10,6 +10,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/mock.h"
+#include "../lib/skip.h"
 
 #define BASE	(MOCK_APERTURE_START + (1UL << 20))
 #define FAR	0x60000000UL
@@ -371,7 +372,7 @@ TEST_F(fdinfo, why_not_pinned)
 
 	fd = block_device(2 * ps);
 	if (fd < 0)
-		SKIP(return, "no loop device: %s", strerror(-fd));
+		SKIP_REST("no loop device: %s", strerror(-fd));
 	disk = mmap(NULL, 2 * ps, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, disk);
 	EXPECT_EQ(-EFAULT, MAP_AT(disk, 2 * ps, BASE));

@@ -10,6 +10,7 @@
 #include "../../../lib/sysdev.h"
 #include "../lib/uffd.h"
 #include "iommufd_mock.h"
+#include "../lib/skip.h"
 
 #define PAGES	6
 #define SIZE	(PAGES * SZ_2M)
@@ -333,7 +334,7 @@ TEST_F(hugetlb, killed)
 	sync_wait(sock);
 	if (!process_sleeps_in(pid, "handle_userfault")) {
 		EXPECT_EQ(77, wait_child(pid));
-		SKIP(return, "no userfaultfd");
+		SKIP_REST("no userfaultfd");
 	}
 	EXPECT_LE(3 * (long)SZ_2M / (long)self->ps, PINNED());
 	EXPECT_EQ(0, kill(pid, SIGKILL));

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
+#include "../lib/skip.h"
 #include "../lib/vfio_pci.h"
 
 FIXTURE(edu)
@@ -233,7 +234,7 @@ TEST_F(edu, reset_while_mapped)
 	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
 	ret = call(self->d.fd, VFIO_DEVICE_RESET, NULL);
 	if (ret == -EINVAL)
-		SKIP(return, "edu cannot be reset here");
+		SKIP_REST("edu cannot be reset here");
 	ASSERT_EQ(0, ret);
 	EXPECT_EQ(EDU_ID_REVISION_1, reg[0]);
 }
@@ -331,7 +332,7 @@ TEST_F(toggled, faults_after_reset)
 	EXPECT_EQ(0, faults_of(reg, &val));
 	ret = call(self->d.fd, VFIO_DEVICE_RESET, NULL);
 	if (ret == -EINVAL)
-		SKIP(return, "it cannot be reset alone");
+		SKIP_REST("it cannot be reset alone");
 	ASSERT_EQ(0, ret);
 	EXPECT_LT(0, faults_of(reg, &now));
 	EXPECT_EQ(val, now);

@@ -14,6 +14,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/pasid_testdev.h"
+#include "../lib/skip.h"
 
 #define PAGE		4096UL
 #define IOVA		0x40000000UL
@@ -374,7 +375,7 @@ FIXTURE_SETUP(silent)
 	if (reported) {
 		/* Nothing is torn down after a skip */
 		EXPECT_EQ(0, file_write(USED, "Y"));
-		SKIP(return, "the kernel's IOMMU drivers report dirty pages");
+		SKIP_REST("the kernel's IOMMU drivers report dirty pages");
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "vfio_pci_p2p.h"
+#include "../lib/skip.h"
 
 #define GET		VFIO_DEVICE_FEATURE_GET
 #define SET		VFIO_DEVICE_FEATURE_SET
@@ -828,7 +829,7 @@ FIXTURE_SETUP(import)
 	ret = attach_import(self->dev, self->fd, self->importer, 0);
 	if (ret == -EBUSY) {
 		EXPECT_EQ(0, vp_close(&self->d));
-		SKIP(return, "the kernel does not let one device reach the other: it takes CONFIG_PCI_P2PDMA, CONFIG_DMABUF_MOVE_NOTIFY, and a common bridge or a root complex that passes it on");
+		SKIP_REST("the kernel does not let one device reach the other: it takes CONFIG_PCI_P2PDMA, CONFIG_DMABUF_MOVE_NOTIFY, and a common bridge or a root complex that passes it on");
 	}
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, detach_import(self->dev));

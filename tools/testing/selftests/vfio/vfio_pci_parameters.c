@@ -9,6 +9,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/vfio_pci.h"
+#include "../lib/skip.h"
 
 #define MODULE		"/sys/module/vfio_pci"
 #define VGA_VENDOR	0x1234
@@ -89,7 +90,7 @@ TEST_F(parameters, disable_idle_d3)
 	EXPECT_STREQ("N", is);
 	ret = bind_idle(d, state, sizeof(state));
 	if (ret == -ENODEV)
-		SKIP(return, "no nvme device");
+		SKIP_REST("no nvme device");
 	ASSERT_EQ(0, ret);
 	EXPECT_STREQ("D3hot", state);
 	ASSERT_EQ(0, vp_close(d));

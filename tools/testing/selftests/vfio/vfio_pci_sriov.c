@@ -7,6 +7,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/vfio_pci.h"
+#include "../lib/skip.h"
 
 #define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 
@@ -391,7 +392,7 @@ TEST_F(sriov, pf_of_the_kernel)
 	vp_close_fds(vf);
 
 	if (sysdev_group(vf->bdf) == sysdev_group(pf->bdf))
-		SKIP(return, "PF and VF are in one group");
+		SKIP_REST("PF and VF are in one group");
 	group = open_group(vf, &container);
 	ASSERT_LE(0, group);
 	EXPECT_EQ(-EINVAL, open_in_group(vf, group, SECRET));
