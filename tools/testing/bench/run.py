@@ -55,7 +55,7 @@ ROWS = [
     ("unmap THP", "unmap_thp", "page", 4),
     ("unmap hugetlb 2M", "unmap_hugetlb2m", "page", 4),
     ("unmap hugetlb 1G", "unmap_hugetlb1g", "page", 4),
-    ("map 4K, contiguous", "map_anon4k", "page", 230),
+    ("map 4K, contiguous", "map_anon4k", "page", 240),
     ("unmap 4K, contiguous", "unmap_anon4k", "page", 120),
     ("map 4K, scattered", "map_frag4k", "page", 745),
     ("unmap 4K, scattered", "unmap_frag4k", "page", 250),
