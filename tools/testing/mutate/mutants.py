@@ -233,7 +233,7 @@ uml("try-leaves-its-handle", IOMMUFD + "attachment.c", "iommufd_attachment_resto
 F = IOMMUFD + "dirty.c"
 uml("dirty-without-flush", F, "iommufd_dirty_read_flush", "\t\tiommu_flush_iotlb_all(read->hwpt->common.domain);\n", "\t\t;\n", None, f"{MOCK_HWPT}:dirty,dirty_part", "iommu/dirty")
 uml("dirty-reads-unlocked", F, "iommufd_dirty_read_step", "\tif (down_read_killable(&iopt->domains_rwsem))\n\t\treturn -EINTR;\n", "", None, f"{MOCK_HWPT}:dirty")
-uml("unmap-waits-for-no-reader", IOMMUFD + "unmap.c", "iopt_remove_areas", "\tiopt_wait_for_holders(areas);\n", "", None, "iommu/iommufd_mock_kill:unmap")
+stock("unmap-waits-for-no-reader", IOMMUFD + "unmap.c", "iopt_remove_areas", "\tiopt_wait_for_holders(areas);\n", "", "iommu/iommufd_mock_kill:unmap")
 uml("dirty-old-bits-stay", F, "iommufd_hwpt_set_dirty", "rc = iommufd_dirty_read_range(NULL, 0, SIZE_MAX, &clear);", "rc = 0;", None, f"{MOCK_HWPT}:dirty", "iommu/dirty:on_again")
 uml("dirty-silent-is-believed", F, "iommufd_dirty_read_entries", "if (read->bitmap && read->hwpt->dirty_by_gather)", "if (0)", None, "iommu/dirty")
 G, K = IOMMUFD + "dirty_gather.c", "iommufd_dirty_gather"
