@@ -572,6 +572,8 @@ TEST_F(edu, closed_while_enabled)
 	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
 	vp_close_fds(&self->d);
 	ASSERT_EQ(0, vp_open_bdf(&self->d));
+	/* An interrupt controller of Arm has messages translated, too */
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
 	ASSERT_EQ(0, vp_irq_fds(&self->d, MSI, 0, 1, self->efd));
 	vp_close_fds(&self->d);
 	ASSERT_EQ(0, vp_open_bdf(&self->d));
@@ -712,6 +714,7 @@ TEST_F(line, exclusive)
 	ASSERT_EQ(0, vp_irq_fds(b, INTX, 0, 1, &self->efd[1]));
 	EXPECT_EQ(-EBUSY, vp_irq_fds(a, INTX, 0, 1, &self->efd[0]));
 	/* messages need no line */
+	ASSERT_EQ(0, vp_attach_empty(a));
 	EXPECT_EQ(0, vp_irq_fds(a, MSI, 0, 1, &self->efd[0]));
 	edu_raise(b, 1);
 	EXPECT_EQ(1, vp_events(self->efd[1], SOON));
