@@ -45,6 +45,7 @@ KERNELS = {
     # The stock kernel of another architecture, with pages of 4 and of 16 KiB
     "arm64": Kernel(arch="arm64", package="linux-image-arm64"),
     "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),
+    "backports-arm64": Kernel(arch="arm64", package="linux-image-arm64", suite="trixie-backports"),
     "lean": LEAN,
     # With a mock IOMMU in it, which what is measured has not
     "lean-mock": Kernel(fragments=("lean.frag", "mock.frag"), product=LEAN.product),
