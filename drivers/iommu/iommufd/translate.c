@@ -114,7 +114,7 @@ void iopt_gather_flush(struct iopt_gather *gather)
 
 /*
  * Drivers whose page tables are the generic ones have no operations to map and
- * unmap: only the IOMMU core knows how.
+ * unmap: the IOMMU core asks the page table.
  */
 static bool iopt_is_core_mapped(const struct iommu_domain *domain)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Until 7.0 each IOMMU driver had page tables of its own kind. */
+/* In 6.12 each IOMMU driver had page tables of its own kind. */
 #ifndef _COMPAT_LINUX_GENERIC_PT_IOMMU_H
 #define _COMPAT_LINUX_GENERIC_PT_IOMMU_H
 
