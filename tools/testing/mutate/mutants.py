@@ -156,7 +156,9 @@ stock("mmio-more-than-vma-permits", F, "iommufd_mmio_check_vma_prot", "(prot & I
 # ---- iommufd: objects and ioctls
 F = IOMMUFD + "object.c"
 uml("lookup-cache-after-destroy", F, "iommufd_object_forget_id", "\t\tictx->found = NULL;\n", "\t\t;\n", "iommufd_object", f"{ABI}:destroy_last_used")
-stock("destroy-killed-stays-dying", F, "iommufd_object_revive", "\tobj->dying = false;\n", "", "iommu/iommufd_huge:destroy")
+uml("destroy-killed-stays-dying", F, "iommufd_object_revive", "\tobj->dying = false;\n", "", "iommufd_object")
+uml("destroy-killed-in-its-wait-stays-dying", F, "iommufd_object_wait_for_calls", "\tobj->dying = false;\n", "", "iommufd_object")
+uml("destroy-killed-in-its-wait-is-unused", F, "iommufd_object_wait_for_calls", "\trefcount_set(&obj->users, 1);\n", "", "iommufd_object")
 uml("busy-wrong-errno", F, "iommufd_object_try_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
 uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = iommufd_object_remove(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = iommufd_object_remove(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")

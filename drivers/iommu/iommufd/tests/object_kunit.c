@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "../iommufd_private.h"
@@ -222,8 +223,10 @@ static void object_test_empty(struct kunit *test)
 
 struct destroyer {
 	struct iommufd_ctx *ictx;
+	struct iommufd_object *obj;
 	u32 id;
 	int rc;
+	struct task_struct *task;
 	struct completion done;
 };
 
@@ -231,47 +234,80 @@ static int destroy_thread(void *data)
 {
 	struct destroyer *destroyer = data;
 
+	allow_signal(SIGKILL);
 	destroyer->rc = iommufd_object_destroy(destroyer->ictx, destroyer->id);
 	complete(&destroyer->done);
 	return 0;
+}
+
+/* A thread that destroys an object, and waits for a call of the test's */
+static void destroyer_start(struct kunit *test, struct destroyer *destroyer,
+			    struct trail *trail)
+{
+	struct iommufd_ctx *ictx = test->priv;
+	unsigned int i;
+
+	destroyer->ictx = ictx;
+	destroyer->rc = 1;
+	init_completion(&destroyer->done);
+	destroyer->obj = make(test, trail, &test_ops);
+	iommufd_object_finalize(ictx, destroyer->obj);
+	destroyer->id = destroyer->obj->id;
+	KUNIT_ASSERT_PTR_EQ(test, destroyer->obj,
+			    iommufd_object_get(ictx, destroyer->id,
+					       IOMMUFD_OBJ_ANY));
+	destroyer->task = kthread_run(destroy_thread, destroyer,
+				      "object_kunit");
+	if (IS_ERR(destroyer->task)) {
+		iommufd_object_put(ictx, destroyer->obj);
+		KUNIT_FAIL_AND_ABORT(test, "no thread");
+	}
+	for (i = 0; i < 1000 && !wq_has_sleeper(&ictx->destroy_wait); i++)
+		msleep(20);
+	KUNIT_EXPECT_TRUE(test, wq_has_sleeper(&ictx->destroy_wait));
+	KUNIT_EXPECT_EQ(test, 0, trail->destroyed);
+	KUNIT_EXPECT_EQ(test, 1, destroyer->rc);
+	KUNIT_EXPECT_FALSE(test, is_found(ictx, destroyer->id));
 }
 
 /* A destroy waits for the calls, which are the last to find the object */
 static void object_test_wait(struct kunit *test)
 {
 	struct iommufd_ctx *ictx = test->priv;
-	struct destroyer destroyer = { .ictx = ictx, .rc = 1 };
-	struct iommufd_object *obj;
-	struct task_struct *task;
 	struct trail *trail = trail_alloc(test);
-	unsigned int i;
+	struct destroyer destroyer;
 
-	obj = make(test, trail, &test_ops);
-	iommufd_object_finalize(ictx, obj);
-	destroyer.id = obj->id;
-	init_completion(&destroyer.done);
-	KUNIT_ASSERT_PTR_EQ(test, obj,
-			    iommufd_object_get(ictx, obj->id, IOMMUFD_OBJ_ANY));
-	task = kthread_run(destroy_thread, &destroyer, "object_kunit");
-	if (IS_ERR(task)) {
-		iommufd_object_put(ictx, obj);
-		KUNIT_FAIL(test, "no thread");
-		return;
-	}
-	for (i = 0; i < 1000 && !wq_has_sleeper(&ictx->destroy_wait); i++)
-		msleep(20);
-	KUNIT_EXPECT_TRUE(test, wq_has_sleeper(&ictx->destroy_wait));
-	KUNIT_EXPECT_EQ(test, 0, trail->destroyed);
-	KUNIT_EXPECT_EQ(test, 1, destroyer.rc);
-	/* Nobody else finds it now, or can begin to need it */
-	KUNIT_EXPECT_FALSE(test, is_found(ictx, destroyer.id));
-	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_hold(obj));
+	destroyer_start(test, &destroyer, trail);
+	/* Nobody else begins to need it now */
+	KUNIT_EXPECT_EQ(test, -ENOENT, iommufd_object_hold(destroyer.obj));
 	KUNIT_EXPECT_EQ(test, -ENOENT,
 			iommufd_object_destroy(ictx, destroyer.id));
-	iommufd_object_put(ictx, obj);
+	iommufd_object_put(ictx, destroyer.obj);
 	/* The thread is over when it is done with what is on our stack */
 	wait_for_completion(&destroyer.done);
 	KUNIT_EXPECT_EQ(test, 0, destroyer.rc);
+	KUNIT_EXPECT_EQ(test, 1, trail->destroyed);
+}
+
+/* One that is killed while it waits leaves the object as it was */
+static void object_test_wait_killed(struct kunit *test)
+{
+	struct iommufd_ctx *ictx = test->priv;
+	struct trail *trail = trail_alloc(test);
+	struct destroyer destroyer;
+
+	destroyer_start(test, &destroyer, trail);
+	send_sig(SIGKILL, destroyer.task, 1);
+	wait_for_completion(&destroyer.done);
+	KUNIT_EXPECT_EQ(test, -EINTR, destroyer.rc);
+	KUNIT_EXPECT_EQ(test, 0, trail->destroyed);
+	KUNIT_EXPECT_TRUE(test, is_found(ictx, destroyer.id));
+	KUNIT_ASSERT_EQ(test, 0, iommufd_object_hold(destroyer.obj));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			iommufd_object_destroy(ictx, destroyer.id));
+	iommufd_object_release(destroyer.obj);
+	iommufd_object_put(ictx, destroyer.obj);
+	KUNIT_EXPECT_EQ(test, 0, iommufd_object_destroy(ictx, destroyer.id));
 	KUNIT_EXPECT_EQ(test, 1, trail->destroyed);
 }
 
@@ -345,6 +381,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(object_test_hold),
 	KUNIT_CASE(object_test_empty),
 	KUNIT_CASE(object_test_wait),
+	KUNIT_CASE(object_test_wait_killed),
 	KUNIT_CASE(object_test_destroy_all),
 	KUNIT_CASE(tombstone),
 	{}
