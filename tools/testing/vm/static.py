@@ -263,6 +263,7 @@ def static(results, part):
     scripts = list(repo_files())
     single(results, "pyflakes and pycodestyle", python(scripts))
     single(results, "shellcheck", shell(scripts))
+    single(results, "tests that skip keep what has failed", skips())
     single(results, "READMEs name what there is", places())
 
 
@@ -299,6 +300,22 @@ def shell(names):
     ash = [name for name in ours if interpreted_by(name, b"busybox")]
     problems = linted(["shellcheck", "-f", "gcc", "-S", "warning"], [name for name in ours if name not in ash])
     return problems + (linted(["shellcheck", "-f", "gcc", "-S", "warning", "-s", "dash"], ash) if ash else [])
+
+
+def skips():
+    """Tests that may fail first and skip then: SKIP() makes of the failure a skip."""
+    problems = []
+    for name in repo_files("tools/testing/selftests"):
+        if name.suffix != ".c":
+            continue
+        text = (REPO / name).read_text()
+        for test in re.finditer(r"(?ms)^(?:TEST|FIXTURE_SETUP).*?^}", text):
+            first = test[0].find("EXPECT_")
+            late = re.search(r"\bSKIP\(", test[0][first:]) if first >= 0 else None
+            if late:
+                line = text.count("\n", 0, test.start() + first + late.start()) + 1
+                problems.append(f"{name}:{line}: SKIP() behind EXPECT_; SKIP_REST() keeps what has failed")
+    return problems
 
 
 def places():
