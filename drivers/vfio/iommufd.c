@@ -57,6 +57,21 @@ int vfio_iommufd_get_dev_id(struct vfio_device *vdev, struct iommufd_ctx *ictx)
 EXPORT_SYMBOL_GPL(vfio_iommufd_get_dev_id);
 
 /**
+ * vfio_iommufd_device_is_blocked - does an IOMMU refuse all DMA of a device?
+ * @vdev: a device that is open, with its @attach_lock held
+ *
+ * Return: as iommufd_device_is_blocked(); false for a software device.
+ */
+bool vfio_iommufd_device_is_blocked(struct vfio_device *vdev)
+{
+	lockdep_assert_held(&vdev->attach_lock);
+
+	return vdev->iommufd_device &&
+	       iommufd_device_is_blocked(vdev->iommufd_device);
+}
+EXPORT_SYMBOL_GPL(vfio_iommufd_device_is_blocked);
+
+/**
  * vfio_iommufd_physical_bind - &vfio_device_ops.bind_iommufd of a real device
  * @vdev: the device, behind an IOMMU or, if the caller has made sure that this is
  *        allowed, without one

@@ -94,6 +94,7 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid);
 
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
 u32 iommufd_device_to_id(struct iommufd_device *idev);
+bool iommufd_device_is_blocked(struct iommufd_device *idev);
 
 /**
  * struct iommufd_access_ops - how an access is called back

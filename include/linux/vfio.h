@@ -240,6 +240,7 @@ struct vfio_device_ops {
 
 struct iommufd_ctx *vfio_iommufd_device_ictx(struct vfio_device *vdev);
 int vfio_iommufd_get_dev_id(struct vfio_device *vdev, struct iommufd_ctx *ictx);
+bool vfio_iommufd_device_is_blocked(struct vfio_device *vdev);
 int vfio_iommufd_physical_bind(struct vfio_device *vdev,
 			       struct iommufd_ctx *ictx, u32 *out_device_id);
 void vfio_iommufd_physical_unbind(struct vfio_device *vdev);

@@ -346,6 +346,23 @@ u32 iommufd_device_to_id(struct iommufd_device *idev)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_to_id, "IOMMUFD");
 
+/**
+ * iommufd_device_is_blocked - is all DMA of a device refused?
+ * @idev: the device. The caller keeps it attached or detached, as it is; other
+ *        devices of its group may come and go
+ *
+ * Its interrupt messages are refused as well, where the IOMMU translates these.
+ *
+ * Return: true if the device is behind an IOMMU, and nothing is attached to its
+ * group.
+ */
+bool iommufd_device_is_blocked(struct iommufd_device *idev)
+{
+	return !idev->igroup->noiommu &&
+	       !xa_load(&idev->igroup->attachments, IOMMU_NO_PASID);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_is_blocked, "IOMMUFD");
+
 /* What struct iommu_hw_info.out_capabilities says of a device */
 static u64 iommufd_device_capabilities(const struct iommufd_device *idev)
 {

@@ -162,10 +162,30 @@ bool vfio_pci_notify_request(struct vfio_pci_core_device *vdev)
 	return true;
 }
 
+static int vfio_pci_irqs_set_attached(struct vfio_pci_core_device *vdev,
+				      u32 flags, unsigned int index,
+				      unsigned int start, unsigned int count,
+				      void *data)
+{
+	int ret;
+
+	/* An attach holds it as long as the memory of this user takes */
+	if (mutex_lock_killable(&vdev->vdev.attach_lock))
+		return -EINTR;
+	scoped_guard(mutex, &vdev->igate)
+		ret = vfio_pci_msi_set(vdev, index, flags, start, count, data);
+	mutex_unlock(&vdev->vdev.attach_lock);
+	return ret;
+}
+
 static int vfio_pci_irqs_set(struct vfio_pci_core_device *vdev, u32 flags,
 			     unsigned int index, unsigned int start,
 			     unsigned int count, void *data)
 {
+	if (vfio_pci_msi_needs_table() && (index == VFIO_PCI_MSI_IRQ_INDEX ||
+					   index == VFIO_PCI_MSIX_IRQ_INDEX))
+		return vfio_pci_irqs_set_attached(vdev, flags, index, start,
+						  count, data);
 	guard(mutex)(&vdev->igate);
 
 	switch (index) {

@@ -77,6 +77,30 @@ static void vfio_pci_msi_producer_unregister(struct vfio_pci_irq_ctx *ctx)
 	irq_bypass_unregister_producer(&ctx->producer);
 }
 
+/**
+ * vfio_pci_msi_needs_table - are messages nothing without a page table?
+ *
+ * Behind an ITS of Arm's, the IOMMU translates messages as all DMA, and a vector
+ * gets its address from the page table that the device is attached to. A vector
+ * that is allocated before would never arrive; and newer kernels refuse to
+ * allocate it, whereupon the driver of the ITS has lost it for good.
+ *
+ * Return: true if &vfio_device.attach_lock is needed to allocate vectors.
+ */
+bool vfio_pci_msi_needs_table(void)
+{
+	return IS_ENABLED(CONFIG_ARM_GIC_V3_ITS);
+}
+
+static bool vfio_pci_msi_is_blocked(struct vfio_pci_core_device *vdev)
+{
+	if (!vfio_pci_msi_needs_table() ||
+	    !vfio_iommufd_device_is_blocked(&vdev->vdev))
+		return false;
+	pci_notice_ratelimited(vdev->pdev, "interrupt vectors refused: the IOMMU translates messages, and the device has no page table\n");
+	return true;
+}
+
 /*
  * The interrupt number of a vector, allocated now where that is possible.
  * Here and below, memory decoding is on: the vector table is in the device.
@@ -90,6 +114,8 @@ static int vfio_pci_msi_irq_of_vector(struct vfio_pci_core_device *vdev,
 	irq = pci_irq_vector(vdev->pdev, vector);
 	if (irq > 0 || !vfio_pci_is_msix(vdev) || !vdev->has_dyn_msix)
 		return irq ?: -EINVAL;
+	if (vfio_pci_msi_is_blocked(vdev))
+		return -ENOSPC;
 
 	map = pci_msix_alloc_irq_at(vdev->pdev, vector, NULL);
 	return map.index < 0 ? map.index : map.virq;
@@ -411,6 +437,8 @@ static int vfio_pci_msi_enable(struct vfio_pci_core_device *vdev,
 		pci_notice_ratelimited(vdev->pdev, "MSI-X refused: the vector table is not where it was before the first user\n");
 		return -EIO;
 	}
+	if (vfio_pci_msi_is_blocked(vdev))
+		return -ENOSPC;
 
 	cmd = vfio_pci_memory_lock_and_enable(vdev);
 	ret = pci_alloc_irq_vectors(vdev->pdev, 1, nvec, flag);
@@ -508,7 +536,8 @@ static void vfio_pci_msi_loopback(struct vfio_pci_core_device *vdev, u32 flags,
 
 /**
  * vfio_pci_msi_set - VFIO_DEVICE_SET_IRQS for MSI and MSI-X
- * @vdev: an enabled device; igate is held
+ * @vdev: an enabled device; igate is held, and around it &vfio_device.attach_lock
+ *        if vfio_pci_msi_needs_table()
  * @index: which of the two
  * @flags: VFIO_IRQ_SET_*, with one kind of data
  * @start: checked to be within the number of vectors

@@ -186,6 +186,7 @@ void vfio_pci_intx_suspend(struct vfio_pci_core_device *vdev);
 void vfio_pci_intx_resume(struct vfio_pci_core_device *vdev);
 
 /* msi.c */
+bool vfio_pci_msi_needs_table(void);
 int vfio_pci_msi_set(struct vfio_pci_core_device *vdev, unsigned int index,
 		     u32 flags, unsigned int start, unsigned int count,
 		     void *data);

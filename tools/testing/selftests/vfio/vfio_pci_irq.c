@@ -126,6 +126,36 @@ TEST_F(edu, msi)
 	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
 }
 
+/*
+ * Where the IOMMU translates messages, vectors are refused without a page table,
+ * and as many as ever are there when the device has one.
+ */
+#ifdef __aarch64__
+#define NO_TABLE	(-ENOSPC)
+#else
+#define NO_TABLE	0
+#endif
+
+TEST_F(edu, msi_without_table)
+{
+	int i;
+
+	ASSERT_EQ(0, cdev_detach(self->d.fd));
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(NO_TABLE, vp_irq_fds(&self->d, MSI, 0, 1, self->efd));
+		if (NO_TABLE)
+			continue;
+		ASSERT_EQ(0, vp_irq_disable(&self->d, MSI));
+	}
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
+	ASSERT_EQ(0, vp_irq_fds(&self->d, MSI, 0, 1, self->efd));
+	vp_cfg_set(&self->d, PCI_COMMAND, 2,
+		   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	edu_raise(&self->d, 1);
+	EXPECT_EQ(1, vp_events(self->efd[0], SOON));
+	edu_ack(&self->d);
+}
+
 /* The user's own switch in configuration space agrees with SET_IRQS */
 TEST_F(edu, msi_in_config)
 {
@@ -838,6 +868,31 @@ TEST_F(msix, grow)
 }
 
 /* What fails in the middle leaves no trace */
+TEST_F(msix, without_table)
+{
+	int i, more = self->info.flags & VFIO_IRQ_INFO_NORESIZE ? -EINVAL :
+								  NO_TABLE;
+
+	/* Vectors that are there stay, and one more is as it is with none */
+	ASSERT_EQ(0, vp_irq_fds(&self->d, MSIX, 0, 2, self->efd));
+	ASSERT_EQ(0, cdev_detach(self->d.fd));
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(more, vp_irq_fds(&self->d, MSIX, 3, 1,
+					   &self->efd[3]));
+	}
+	EXPECT_EQ(3, assigned(&self->d, self->efd, 2));
+	ASSERT_EQ(0, vp_irq_disable(&self->d, MSIX));
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(NO_TABLE, vp_irq_fds(&self->d, MSIX, 0,
+					       self->info.count, self->efd));
+		if (NO_TABLE)
+			continue;
+		ASSERT_EQ(0, vp_irq_disable(&self->d, MSIX));
+	}
+	ASSERT_EQ(0, vp_attach_empty(&self->d));
+	ASSERT_EQ(0, vp_irq_fds(&self->d, MSIX, 0, self->info.count, self->efd));
+}
+
 TEST_F(msix, all_or_nothing)
 {
 	__s32 fds[4] = { self->efd[3], -1, self->efd[2], 999 };
