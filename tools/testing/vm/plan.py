@@ -271,6 +271,7 @@ PLAN = [
          arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
                     "qemu_args": ["-netdev user,id=sink,restrict=on"]}),	# which takes frames
     Part("demo-arm64", "demo", "arm64", groups=("kernels",), seconds=200),
+    Part("demo-backports-arm64", "demo", "backports-arm64", groups=("kernels",), seconds=200),
     # Pages of 16 KiB
     Part("demo-arm64-16k", "demo", "arm64-16k", groups=("kernels",), seconds=200),
     Part("arm64", "by_themselves", "arm64", arguments={"tests": ARM64, "seconds": 1800}, groups=("kernels",), seconds=900),
