@@ -264,7 +264,7 @@ uml("group-replace-error-keeps-reserved", IOMMUFD + "attach.c", "iommufd_replace
 stock("detach-keeps-reserved", IOMMUFD + "attach.c", "iommufd_detach_rid", "\tiommufd_unreserve_device(hwpt, idev->dev);\n", "", "iommu/iommufd_device:attach_takes_reserved_iova,attach_where_msi_window_is_used")
 uml("hw-info-tail", F, "iommufd_get_hw_info", "clear_user(user_ptr + copy_len, cmd->data_len - copy_len)", "0", None, f"{MOCK_HWPT}:get_hw_info")
 F = IOMMUFD + "vfio_compat.c"
-stock("type1-map-without-flags", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:bad_structs")
+stock("type1-map-without-flags", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", " ||\n\t    !map.flags)", ")", "iommu/vfio_compat:map_errors")
 stock("type1-limit-off-by-one", IOMMUFD + "vfio_map.c", "iommufd_vfio_map_dma", "READ_ONCE(ioas->iopt.areas.nr) >= iommufd_vfio_dma_limit()", "READ_ONCE(ioas->iopt.areas.nr) > iommufd_vfio_dma_limit()", "iommu/vfio_compat:entry_limit")
 stock("type1-caps-not-linked", IOMMUFD + "vfio_info.c", "iommufd_vfio_add_cap", "\t\tcaps->last->next = caps->size;\n", "\t\t;\n", "iommu/vfio_compat:info,avail")
 stock("container-answers-as-iommufd", IOMMUFD + "ctx.c", "iommufd_ctx_alloc", "ictx->type1 = type1;", "ictx->type1 = false;", "iommu/vfio_compat:not_ours")
@@ -273,7 +273,7 @@ stock("container-set-twice", F, "iommufd_vfio_set_iommu", "if (container->type &
 stock("container-made-for-nobody", IOMMUFD + "vfio_container.c", "iommufd_vfio_compat_ioas_create", "\t\tictx->container.owns_ioas = true;\n", "\t\t;\n", "iommu/vfio_compat:forgets")
 stock("log-without-bitmap", IOMMUFD + "vfio_dirty.c", "iommufd_vfio_get_bitmap", "if (!ioas->dirty_log.on || size < sizeof(get))", "if (size < sizeof(get))", "iommu/vfio_compat:dirty_log")
 F = IOMMUFD + "vfio_groups.c"
-stock("container-error-keeps-ranges", F, "iommufd_vfio_attach_with", "\t\tiommufd_vfio_unreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:refused")
+debug("container-error-keeps-ranges", F, "iommufd_vfio_attach_with", "\t\tiommufd_vfio_unreserve(member);\n", "\t\t;\n", "iommu/vfio_compat:fail_set_iommu")
 stock("container-keeps-group", F, "iommufd_vfio_detach_member", "\tiommufd_vfio_unreserve(member);\n", "", "iommu/vfio_compat:set_iommu,info,forgets")
 
 # ---- VFIO

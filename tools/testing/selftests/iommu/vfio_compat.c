@@ -7,6 +7,7 @@
 
 #include "kselftest_harness.h"
 #include "../lib/edu.h"
+#include "../lib/fail_nth.h"
 #include "../lib/iommufd.h"
 #include "../lib/type1.h"
 #ifdef HAVE_MOCK_ABI
@@ -203,6 +204,9 @@ TEST_F(chosen, map_errors)
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps / 2, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf + 1, ps, ps, T1_RW));
 	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ~0ULL, 0, T1_RW));
+	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps, ps, 0));
+	EXPECT_EQ(-EINVAL, t1_map(fd, self->buf, ps, ps,
+				  T1_RW | VFIO_DMA_MAP_FLAG_VADDR));
 	EXPECT_EQ(-EOVERFLOW, t1_map(fd, self->buf, 2 * ps, top, T1_RW));
 	EXPECT_EQ(-EOVERFLOW, t1_map(fd, (void *)(uintptr_t)top, 2 * ps, 0,
 				     T1_RW));
@@ -1104,6 +1108,35 @@ TEST_F(group, refused)
 	ASSERT_EQ(0, ioas_unmap(fd, ioas, SZ_2M, SZ_2M));
 	ASSERT_EQ(0, t1_set_iommu(fd, variant->type));
 	EXPECT_LT(before, num_ranges(fd, ioas));
+	close(fd);
+}
+
+/* A failing allocation at every step leaves nothing of the group behind */
+TEST_F(group, fail_set_iommu)
+{
+	int fd = iommufd_open(), rc;
+	struct fail_nth nth;
+	const char *why = fail_nth_init(&nth);
+	__u32 ioas, before;
+
+	if (why)
+		SKIP(return, "no fault injection: %s", why);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, group_unset_container(self->group));
+	ASSERT_EQ(0, ioas_alloc(fd, &ioas));
+	ASSERT_EQ(0, vfio_ioas(fd, IOMMU_VFIO_IOAS_SET, &ioas));
+	before = num_ranges(fd, ioas);
+	while (fail_nth_next(&nth)) {
+		ASSERT_EQ(0, group_set_container(self->group, fd));
+		rc = fail_nth_run(&nth, t1_set_iommu(fd, variant->type));
+		EXPECT_FAIL_NTH(&nth, rc);
+		if (rc)
+			EXPECT_EQ(before, num_ranges(fd, ioas)) {
+				TH_LOG("round %u", nth.n);
+			}
+		ASSERT_EQ(0, group_unset_container(self->group));
+	}
+	EXPECT_SWEPT(&nth);
 	close(fd);
 }
 

@@ -12,8 +12,6 @@
 #include "../lib/vfio_pci.h"
 
 #define ERR	VFIO_PCI_ERR_IRQ_INDEX
-#define VIRTIO_VENDOR	0x1af4
-#define VIRTIO_DEVICE	0x1041
 
 /* Completion Timeout, which is not fatal, and Bad TLP, which is corrected */
 #define INJECT		"pcie_aer_inject_error faulty 0x4000"
@@ -54,11 +52,11 @@ FIXTURE_SETUP(aer)
 		SKIP(return, "no way to have the machine make errors");
 	if (!kernel_handles_errors())
 		SKIP(return, "no root port whose errors the kernel handles");
-	for (nth = 0; sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth,
+	for (nth = 0; sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_NET_DEVICE, nth,
 				      self->d[0].bdf); nth++)
 		if (strncmp(self->d[0].bdf, "0000:00:", 8))
 			break;
-	if (!sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_DEVICE, nth + 1,
+	if (!sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_NET_DEVICE, nth + 1,
 			     self->d[1].bdf)) {
 		self->d[0].bdf[0] = '\0';
 		self->d[1].bdf[0] = '\0';

@@ -186,9 +186,13 @@ static int config_of(const struct vp_dev *d)
 	return open(path, O_RDWR | O_CLOEXEC);
 }
 
-/* A BAR that decodes other addresses is put back before the next user comes */
+/*
+ * A BAR that decodes other addresses is put back before the next user comes. The
+ * device is kept awake: of one that is not, it is the PCI core that does it.
+ */
 TEST_F(moved, bar)
 {
+	char control[PATH_MAX];
 	const __u32 memory = PCI_COMMAND_MEMORY;
 	const __u64 elsewhere = 0xff000000;
 	__u64 bar, now;
@@ -198,6 +202,9 @@ TEST_F(moved, bar)
 	vp_cfg_set(&self->d, PCI_COMMAND, 2, memory);
 	id = vp_bar_get(&self->d, 0, 0);
 	EXPECT_NE(0xffffffff, id);
+	snprintf(control, PATH_MAX, SYSDEV_PCI "/%s/power/control",
+		 self->d.bdf);
+	ASSERT_EQ(0, file_write(control, "on"));
 	vp_close_fds(&self->d);
 	fd = config_of(&self->d);
 	ASSERT_LE(0, fd);
@@ -217,6 +224,7 @@ TEST_F(moved, bar)
 	ASSERT_EQ(8, pread(fd, &now, 8, PCI_BASE_ADDRESS_0));
 	EXPECT_EQ(bar, now);
 	close(fd);
+	EXPECT_EQ(0, file_write(control, "auto"));
 }
 
 TEST_HARNESS_MAIN

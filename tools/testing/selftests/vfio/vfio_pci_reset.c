@@ -727,6 +727,58 @@ TEST_F_TIMEOUT(bus, hot_reset_under_load, 300)
 }
 
 /* Two functions that are reset together, in groups of their own */
+/* Two functions in one group, of which each can be reset alone */
+FIXTURE(mates)
+{
+	struct vp_dev a;
+	struct vp_dev b;
+};
+
+FIXTURE_SETUP(mates)
+{
+	vp_init(&self->a);
+	vp_init(&self->b);
+	if (!pci_find_mates(VIRTIO_VENDOR, VIRTIO_NET_DEVICE, self->a.bdf,
+			    self->b.bdf)) {
+		self->a.bdf[0] = '\0';
+		self->b.bdf[0] = '\0';
+		SKIP(return, "no two virtio devices in one group");
+	}
+	if (sysdev_driver(self->a.bdf, self->a.driver))
+		self->a.driver[0] = '\0';
+	if (sysdev_driver(self->b.bdf, self->b.driver))
+		self->b.driver[0] = '\0';
+	ASSERT_EQ(0, sysdev_set_driver(self->a.bdf, "vfio-pci"));
+	ASSERT_EQ(0, sysdev_set_driver(self->b.bdf, "vfio-pci"));
+	ASSERT_EQ(0, open_both(&self->a, &self->b));
+}
+
+FIXTURE_TEARDOWN(mates)
+{
+	vp_close_fds(&self->a);
+	vp_close_fds(&self->b);
+	EXPECT_EQ(0, vp_close(&self->a));
+	EXPECT_EQ(0, vp_close(&self->b));
+}
+
+/* A page table is the group's, so that one that is not reset has to wait, too */
+TEST_F(mates, attach_in_reset)
+{
+	struct resetter r = { .d = &self->a, .pause = 1000 };
+	pthread_t thread;
+	__u32 ioas;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
+	EXPECT_EQ(-EBUSY, attach_until_busy(_metadata, &self->b,
+					    self->a.iommufd));
+	r.stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	EXPECT_LT(0, r.done);
+	ASSERT_EQ(0, ioas_alloc(self->a.iommufd, &ioas));
+	EXPECT_EQ(0, cdev_attach_to(self->b.fd, ioas));
+}
+
 FIXTURE(twins)
 {
 	struct vp_dev a;
