@@ -459,24 +459,29 @@ def nine_p(name):
     return list(here.rglob("*.ko"))
 
 
-def variant_modules():
-    """What 'make variants' builds for the stock kernel, ours among it, in build/modules-variants/RELEASE."""
-    found = debian.versions()
+def variant_modules(kernel="stock"):
+    """What 'make variants' builds for a kernel, ours among it, in build/modules-variants/RELEASE."""
     debian.root()
-    here, name = CLONE / "variants", f"linux-source-{found['series']}"
-    with lock(f"{CLONE.name}-variants"):
-        place, source = here / "repo", here / found["version"]
+    if kernel == "stock":
+        found = debian.versions()
+        series, version, at = found["series"], found["version"], debian.APT
+    else:
+        (series, version), at = newest_version(), debian.APT_NEWER
+    release, _ = kernel_directory(kernel)
+    here, name = CLONE / f"variants-{kernel}", f"linux-source-{series}"
+    with lock(f"{CLONE.name}-{here.name}"):
+        place, source = here / "repo", here / version
         place.mkdir(parents=True, exist_ok=True)
         sync(repo_files("Makefile", "Kbuild", "VERSION", "packaging", "compat", *LAID_OVER), place)
         if not source.exists():
-            run(["dpkg-deb", "-x", debian.package(name, found["version"]), here / "part"], "unpacking the kernel source package")
+            run(["dpkg-deb", "-x", debian.package(name, version, at=at), here / "part"], "unpacking the kernel source package")
             replace_tree(here / "part", source)
         chroot(["nice", "make", f"-j{JOBS}", "-s", "-C", inside(place), "variants",
-                f"KDIR=/usr/src/linux-headers-{found['kernel']}", f"LINUX_SOURCE={inside(source)}/usr/src/{name}.tar.xz"],
-               what="make variants", stdout=2)
-        target = BUILD / "modules-variants" / found["kernel"]
+                f"KDIR=/usr/src/linux-headers-{release}", f"LINUX_SOURCE={inside(source)}/usr/src/{name}.tar.xz"],
+               what=f"make variants for {release}", stdout=2)
+        target = BUILD / "modules-variants" / release
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(place / "build/modules" / found["kernel"], target)
+        shutil.copytree(place / "build/modules" / release, target)
     return target
 
 

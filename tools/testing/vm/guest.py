@@ -72,7 +72,7 @@ def boot_once(opts):
     kernel = image.bootable(opts.kernel)
     if not kernels.KERNELS[opts.kernel].in_tree:
         if opts.variants:
-            build.variant_modules()
+            build.variant_modules(opts.kernel)
         elif opts.modules:
             build.modules(test=opts.test_modules, kernel=opts.kernel)
     folder = SRV / f"run-{os.getpid()}-{time.monotonic_ns() // 1000 % 10**9}"

@@ -267,9 +267,10 @@ PLAN = [
     *[Part(f"clients-{run}", "clients", CLIENT_RUNS[run][3].get("kernel", "stock"), arguments={"run": run}, seconds=seconds,
            packages=CLIENT_PACKAGES, groups=CLIENT_GROUPS.get(run, ("clients", "ci")))
       for run, seconds in CLIENT_RUN_SECONDS.items()],
-    Part("variants", "by_themselves", "stock", groups=("kernels",), seconds=150,
-         arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
-                    "qemu_args": ["-netdev user,id=sink,restrict=on"]}),	# which takes frames
+    *[Part(name, "by_themselves", kernel, groups=("kernels",), seconds=150,
+           arguments={"tests": VARIANTS, "seconds": 600, "variants": True, "devices": ["edu", "virtio-net-pci,netdev=sink"],
+                      "qemu_args": ["-netdev user,id=sink,restrict=on"]})	# which takes frames
+      for name, kernel in {"variants": "stock", "backports-variants": "backports"}.items()],
     Part("demo-arm64", "demo", "arm64", groups=("kernels",), seconds=200),
     Part("demo-backports-arm64", "demo", "backports-arm64", groups=("kernels",), seconds=200),
     # Pages of 16 KiB

@@ -16,8 +16,6 @@
 #include "kselftest_harness.h"
 #include "../lib/vfio_pci.h"
 
-#define VIRTIO_VENDOR	0x1af4
-#define VIRTIO_NET	0x1041
 #define VIRTIO_MODULE	"virtio-vfio-pci"
 #define VIRTIO_DRIVER	"virtio_vfio_pci"
 
@@ -173,7 +171,7 @@ FIXTURE_SETUP(virtio)
 	if (!is_built(VIRTIO_MODULE))
 		SKIP(return, "without what \"make variants\" builds");
 	ASSERT_EQ(0, load_module(VIRTIO_MODULE));
-	if (!sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_NET, 0, d->bdf)) {
+	if (!sysdev_find_pci(VIRTIO_VENDOR, VIRTIO_NET_DEVICE, 0, d->bdf)) {
 		d->bdf[0] = '\0';
 		SKIP(return, "no virtio-net-pci");
 	}
