@@ -318,8 +318,7 @@ stock("intx-handled-is-not-masked", F, "vfio_pci_intx_handler", "pci_check_and_m
 debug("intx-rings", F, "vfio_pci_intx_unmask_handler", "\tif (!vdev->pci_2_3 && in_interrupt())\n\t\treturn true;\n", "", "vfio/vfio_pci_irq:same_eventfd,ring_of_two")
 debug("intx-disabled-unlocked", F, "vfio_pci_intx_set_disabled", "\tscoped_guard(spinlock_irqsave, &vdev->irqlock) {\n", "\t{\n", "vfio/vfio_pci_irq:disable_bit")
 F = PCI + "msi.c"
-debug("msi-half-set", F, "vfio_pci_msi_set_triggers_locked", "\t\tvfio_pci_msi_ctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_irq:all_or_nothing",
-      why="needs fault injection into the setting of vectors")
+debug("msi-half-set", F, "vfio_pci_msi_set_triggers_locked", "\t\tvfio_pci_msi_ctx_destroy(vdev, start + i);\n\treturn ret;\n", "\t\t;\n\treturn ret;\n", "vfio/vfio_pci_fail:set")
 debug("msi-eventfd-put-early", F, "vfio_pci_msi_ctx_replace_trigger", "\tsynchronize_irq(ctx->irq);\n\teventfd_ctx_put(old);\n", "\teventfd_ctx_put(old);\n\tsynchronize_irq(ctx->irq);\n", "vfio/vfio_pci_race",
       why="a race of some instructions' length")
 stock("notifier-stays", PCI + "irqs.c", "vfio_pci_notifier_set", "\t\t\treturn vfio_pci_notifier_replace(vdev, slot, NULL);\n", "\t\t\treturn 0;\n", "vfio/vfio_pci_irq:refused,request")
@@ -337,7 +336,7 @@ stock("hot-reset-without-driver", F, "vfio_pci_dev_set_resettable", "\tif (vfio_
 F = PCI + "sriov.c"
 stock("any-token", F, "vfio_pci_vf_match_token", "if (!uuid_equal(uuid, &pf->vf_token->uuid))", "if (0)", "vfio/vfio_pci_sriov:token_matrix")
 debug("sriov-error-stays-active", F, "vfio_pci_sriov_enable", "\t\tvdev->sriov_active = false;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "\t\t;\n\tpm_runtime_put(&pdev->dev);\nerr_list:", "vfio/vfio_pci_sriov",
-      why="needs fault injection into sriov_numvfs")
+      why="takes an allocation that fails while VFs are made, after which the PCI core of 6.12 stops the machine")
 stock("pf-to-d3", PCI + "power.c", "vfio_pci_set_power_state", "if (vdev->sriov_active && state != PCI_D0)", "if (0)", "vfio/vfio_pci_sriov:pf_stays_in_d0")
 stock("no-zap-before-disable", PCI + "config_rw.c", "vfio_pci_write_command", "\t\tvfio_pci_memory_zap(vdev);\n", "\t\t;\n", "vfio/vfio_pci_bar:memory_disabled")
 stock("msi-not-shown", PCI + "config.c", "vfio_pci_config_msi_changed", "if (vdev->irq_type == VFIO_PCI_MSI_IRQ_INDEX)", "if (0)", "vfio/vfio_pci_irq:msi_in_config")
