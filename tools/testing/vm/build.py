@@ -399,7 +399,10 @@ def kernel_directory(name):
     if KERNELS[name].modular:
         made = kernel(name)
         return (made / "release").read_text(), ["-C", inside(mainline_tree()), f"O={inside(made)}/build"]
-    release = debian.versions()["kernel"] if name == "stock" else debian.headers(KERNELS[name])
+    if KERNELS[name].native:
+        release, _, _ = debian.packaged_kernel(KERNELS[name])
+    else:
+        release = debian.versions()["kernel"] if name == "stock" else debian.headers(KERNELS[name])
     return release, ["-C", f"/usr/src/linux-headers-{release}"]
 
 
@@ -412,11 +415,12 @@ def modules(werror=False, test=False, kernel="stock"):
     debian.root()
     place = kind if kernel == "stock" else f"{kind}-{kernel}"
     release, where = kernel_directory(kernel)
+    root = debian.native_root(KERNELS[kernel]) if KERNELS[kernel].native else ROOT
     with lock(f"{CLONE.name}-{place}"):
-        here = CLONE / place
+        here = root / CLONE.relative_to(ROOT) / place
         here.mkdir(parents=True, exist_ok=True)
         sync(repo_files("Kbuild", "compat", *LAID_OVER), here)
-        argv = ["nice", "make", f"-j{JOBS}", "-s", *where, f"M={inside(here)}", "modules"]
+        argv = ["nice", "make", f"-j{JOBS}", "-s", *where, f"M={inside(here, root)}", "modules"]
         if werror:
             argv += ["W=1", "KCFLAGS=-Werror"]
         if test:
@@ -427,7 +431,7 @@ def modules(werror=False, test=False, kernel="stock"):
             for path in (pristine() / SAMPLES).iterdir():
                 write_if_changed(sample / path.name, path.read_bytes())
             argv += ["VFIO_SAMPLES=m", "CONFIG_SAMPLE_VFIO_MDEV_MTTY=m", "CONFIG_SAMPLE_VFIO_MDEV_MDPY=m"]
-        chroot(argv, what=f"building the modules for {release}", stdout=2)
+        chroot(argv, what=f"building the modules for {release}", root=root, stdout=2)
         target = BUILD / kind / release
         target.mkdir(parents=True, exist_ok=True)
         built = {path.name: path for path in here.glob("**/*.ko")}

@@ -112,6 +112,8 @@ def apt(*argv, root=None, at=APT):
         "Dir::Cache": at / "cache", "Dir::Log": at / "log",
         "APT::Architecture": arch, "APT::Architectures": arch, "APT::Sandbox::User": "root",
         "Acquire::Languages": "none", "Acquire::Retries": "3",
+        # A mirror may stand still; its lists are signed all the same
+        "Acquire::Check-Valid-Until": "false",
     }
     if root:
         options.update({
@@ -246,6 +248,12 @@ def series_before(release, at):
 FAKE_MAPS = "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
 
 
+def fake_maps(root):
+    if not (root / "proc/self").exists():
+        (root / "proc/self").mkdir()
+        (root / "proc/self/maps").write_text(FAKE_MAPS)
+
+
 def unpacked(name, version, now=False):
     """
     Whether that version of a package is in the root already, as it is from now on if @now. Kernels have packages in common, and
@@ -289,14 +297,32 @@ def headers(kernel):
                 unpacked(name, version, now=True)
             shutil.rmtree(part, ignore_errors=True)
             stamp.write_text(wanted)
-        maps = ROOT / "proc/self/maps"
-        if not (ROOT / "proc/self").exists():
-            maps.parent.mkdir()
-            maps.write_text(FAKE_MAPS)
+        fake_maps(ROOT)
     variables = (ROOT / f"usr/src/linux-headers-{release}/.kernelvariables").read_text()
     suffix = "-aarch64-linux-gnu" if kernel.arch == "arm64" else ""
     root([gcc + suffix for gcc in re.findall(r"\bgcc-\d+\b", variables)])
     return release
+
+
+def native_root(kernel):
+    """A small system of the suite that a kernel is of, with the kernel's headers and the compiler that they want."""
+    release, _, packages = packaged_kernel(kernel)
+    target = CACHE / f"root-{kernel.suite}"
+    stamp = target / "var/lib/iommufd-vfio.headers"
+    wanted = "".join(f"{name} {version}\n" for name, version in packages["headers"])
+    with lock(target.name):
+        if stamp.exists() and stamp.read_text() == wanted:
+            return target
+        host_packages(("mmdebstrap", "mmdebstrap"))
+        new = CACHE / f"{target.name}.new"
+        if new.exists():
+            run(["rm", "-rf", "--one-file-system", new])
+        with step(f"making a Debian {kernel.suite} with the headers of {release} (about 600 MB)"):
+            bootstrap(new, ["make", "kmod", f"linux-headers-{release}"], suites=[kernel.suite])
+        fake_maps(new)
+        (new / stamp.relative_to(target)).write_text(wanted)
+        replace_tree(new, target)
+    return target
 
 
 def newer_sources(update=False):
@@ -448,7 +474,7 @@ def bootstrap(target, packages, *options, suites=None):
     # Unpacking is what takes the time, and this copy can be made anew: do not wait for the disk.
     run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "--dpkgopt=force-unsafe-io",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-         "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"",
+         "--dpkgopt=path-exclude=/usr/share/doc/*", "--aptopt=Acquire::Languages \"none\"", "--aptopt=Acquire::Check-Valid-Until \"false\"",
          f"--include={','.join(packages)}", suites[0] if suites else SUITE, target, *sources(suites)],
         "making a Debian system with mmdebstrap")
 

@@ -14,6 +14,7 @@ class Kernel:
     package: str = None
     suite: str = "trixie"
     series: int = 0		# which of the series that the suite has: 0 for what the package depends on, 1 for the one before that
+    native: bool = False	# our modules are built in a system of that suite, because Debian 13 has not the kernel's compiler
     # Built here: the configuration, as fragments in config/, and what the build gives; None: it is only compiled
     fragments: tuple = ()
     product: str = None
@@ -42,6 +43,8 @@ KERNELS = {
     "backports-cloud": Kernel(package="linux-image-cloud-amd64", suite="trixie-backports"),
     "backports-rt": Kernel(package="linux-image-rt-amd64", suite="trixie-backports"),
     "backports-before": Kernel(package="linux-image-amd64", suite="trixie-backports", series=1),
+    # The next Debian's
+    "sid": Kernel(package="linux-image-amd64", suite="sid", native=True),
     # The stock kernel of another architecture, with pages of 4 and of 16 KiB
     "arm64": Kernel(arch="arm64", package="linux-image-arm64"),
     "arm64-16k": Kernel(arch="arm64", package="linux-image-arm64-16k"),

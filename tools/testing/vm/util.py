@@ -99,13 +99,13 @@ def output(argv, what=None, **kwargs):
     return run(argv, what, stdout=subprocess.PIPE, text=True, **kwargs)
 
 
-def inside(path):
-    """The path that something under ROOT has inside the chroot."""
-    return "/" + str(Path(path).relative_to(ROOT))
+def inside(path, root=ROOT):
+    """The path that something under a root has inside the chroot."""
+    return "/" + str(Path(path).relative_to(root))
 
 
-def chroot_argv(argv, cwd="/", env=None):
-    """Command line that runs argv in the Debian root with an environment of its own."""
+def chroot_argv(argv, cwd="/", env=None, root=ROOT):
+    """Command line that runs argv in the Debian root, or in another one, with an environment of its own."""
     settings = {
         "PATH": "/usr/lib/ccache:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root", "LANG": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb"),
@@ -114,11 +114,11 @@ def chroot_argv(argv, cwd="/", env=None):
     }
     settings.update(env or {})
     pairs = [f"{key}={value}" for key, value in settings.items()]
-    return ["chroot", str(ROOT), "env", "-i", "-C", cwd, *pairs, *[str(a) for a in argv]]
+    return ["chroot", str(root), "env", "-i", "-C", cwd, *pairs, *[str(a) for a in argv]]
 
 
-def chroot(argv, cwd="/", env=None, what=None, **kwargs):
-    return run(chroot_argv(argv, cwd, env), what or " ".join(str(a) for a in argv[:4]), **kwargs)
+def chroot(argv, cwd="/", env=None, what=None, root=ROOT, **kwargs):
+    return run(chroot_argv(argv, cwd, env, root), what or " ".join(str(a) for a in argv[:4]), **kwargs)
 
 
 def replace_tree(new, final):

@@ -34,7 +34,7 @@ def add_run_options(parser):
     parser.add_argument("--bind", action="append", default=[], metavar="DEVICE", help="bind it to vfio-pci before")
     parser.add_argument("--no-modules", action="store_false", dest="modules", help="a stock kernel without ours")
     parser.add_argument("--test-modules", action="store_true", help="with the mock IOMMU and other drivers for tests")
-    parser.add_argument("--variants", action="store_true", help="with the drivers that 'make variants' builds; stock kernel, or that of the backports")
+    parser.add_argument("--variants", action="store_true", help="with the drivers that 'make variants' builds; kernels stock and backports")
     parser.add_argument("--append", default="", help="more words for the kernel's command line")
     parser.add_argument("--mem", default="2G", dest="memory")
     parser.add_argument("--smp", type=int, default=2)
