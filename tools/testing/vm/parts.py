@@ -161,7 +161,7 @@ def mainline(results, part):
         name = f"mainline: {kernel}, IOMMU {iommu}"
         outcomes, result = run_tests([plan.MAINLINE], kernel, name=f"check-mainline-{kernel}-{iommu}", iommu=iommu,
                                      devices=devices, bind=plan.MAINLINE_KINDS if devices else [],
-                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], timeout=3600,
+                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], timeout=7200,
                                      memory="4G", append="hugepagesz=1G hugepages=1")
         collect(results, outcomes[plan.MAINLINE], f"{name}: ")
         single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
