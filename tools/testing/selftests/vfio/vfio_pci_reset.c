@@ -234,6 +234,7 @@ TEST_F(function, reset_under_load)
 	__u32 version;
 
 	ASSERT_NE(MAP_FAILED, (void *)reg);
+	ASSERT_EQ(0, vp_attach_empty(d));
 	version = reg[2];
 	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_loop, &r));
 	for (i = 0; i < 20; i++) {
