@@ -81,9 +81,9 @@ static void vfio_pci_msi_producer_unregister(struct vfio_pci_irq_ctx *ctx)
  * vfio_pci_msi_needs_table - are messages nothing without a page table?
  *
  * Behind an ITS of Arm's, the IOMMU translates messages as all DMA, and a vector
- * gets its address from the page table that the device is attached to. A vector
- * that is allocated before would never arrive; and newer kernels refuse to
- * allocate it, whereupon the driver of the ITS has lost it for good.
+ * gets its address from the page table that the device is attached to. Without
+ * one the kernel refuses to allocate a vector, whereupon the driver of the ITS has
+ * lost it for good: so it is not asked.
  *
  * Return: true if &vfio_device.attach_lock is needed to allocate vectors.
  */
