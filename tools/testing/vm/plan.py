@@ -248,7 +248,7 @@ PLAN = [
          arguments={"tests": PARALLEL, "seconds": 1800, "whole": True, **HELPERS}),
     Part("mainline", "mainline", "stock", groups=("more", "ci"), seconds=500),
     Part("mock-mainline", "mainline", "lean-mock", groups=(), seconds=400),
-    Part("debug-mainline", "mainline", "debug", groups=(), seconds=600),
+    Part("debug-mainline", "mainline", "debug", groups=(), seconds=2700),
     Part("fuzz", "fuzzing", "uml", groups=("more", "ci"), seconds=120, packages=FUZZER_PACKAGES),
     *[Part(f"models-{iommu}", "models", "stock", arguments={"iommu": iommu}, groups=("more", "models"), seconds=200)
       for iommu in MODELS],
