@@ -173,8 +173,18 @@ FIXTURE_SETUP(moved)
 	ASSERT_EQ(0, ret);
 }
 
+static int power_control(const struct vp_dev *d, const char *how)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), SYSDEV_PCI "/%s/power/control", d->bdf);
+	return file_write(path, how);
+}
+
 FIXTURE_TEARDOWN(moved)
 {
+	if (self->d.bdf[0])
+		EXPECT_EQ(0, power_control(&self->d, "auto"));
 	EXPECT_EQ(0, vp_close(&self->d));
 }
 
@@ -192,7 +202,6 @@ static int config_of(const struct vp_dev *d)
  */
 TEST_F(moved, bar)
 {
-	char control[PATH_MAX];
 	const __u32 memory = PCI_COMMAND_MEMORY;
 	const __u64 elsewhere = 0xff000000;
 	__u64 bar, now;
@@ -202,9 +211,7 @@ TEST_F(moved, bar)
 	vp_cfg_set(&self->d, PCI_COMMAND, 2, memory);
 	id = vp_bar_get(&self->d, 0, 0);
 	EXPECT_NE(0xffffffff, id);
-	snprintf(control, PATH_MAX, SYSDEV_PCI "/%s/power/control",
-		 self->d.bdf);
-	ASSERT_EQ(0, file_write(control, "on"));
+	ASSERT_EQ(0, power_control(&self->d, "on"));
 	vp_close_fds(&self->d);
 	fd = config_of(&self->d);
 	ASSERT_LE(0, fd);
@@ -224,7 +231,6 @@ TEST_F(moved, bar)
 	ASSERT_EQ(8, pread(fd, &now, 8, PCI_BASE_ADDRESS_0));
 	EXPECT_EQ(bar, now);
 	close(fd);
-	EXPECT_EQ(0, file_write(control, "auto"));
 }
 
 TEST_HARNESS_MAIN

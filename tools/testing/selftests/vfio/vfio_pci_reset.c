@@ -727,7 +727,6 @@ TEST_F_TIMEOUT(bus, hot_reset_under_load, 300)
 	dma_check(_metadata, &dma);
 }
 
-/* Two functions that are reset together, in groups of their own */
 /* Two functions in one group, of which each can be reset alone */
 FIXTURE(mates)
 {
@@ -780,6 +779,7 @@ TEST_F(mates, attach_in_reset)
 	EXPECT_EQ(0, cdev_attach_to(self->b.fd, ioas));
 }
 
+/* Two functions that are reset together, in groups of their own */
 FIXTURE(twins)
 {
 	struct vp_dev a;
