@@ -161,8 +161,8 @@ def mainline(results, part):
         name = f"mainline: {kernel}, IOMMU {iommu}"
         outcomes, result = run_tests([plan.MAINLINE], kernel, name=f"check-mainline-{kernel}-{iommu}", iommu=iommu,
                                      devices=devices, bind=plan.MAINLINE_KINDS if devices else [],
-                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], timeout=7200,
-                                     memory="4G", append="hugepagesz=1G hugepages=1")
+                                     test_modules=not KERNELS[kernel].in_tree, load=["iommufd", "vfio-pci"], memory="4G",
+                                     append="hugepagesz=1G hugepages=1", timeout=7200 if kernel == "debug" else 3600)
         collect(results, outcomes[plan.MAINLINE], f"{name}: ")
         single(results, f"{name}: kernel log, taint, pinned pages and leaks after all that", result.problems)
 
