@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 Boot QEMU with KVM and a disk of a group again and again, on our modules or on the kernel's own, and count those that stand
-still: what is lost in KVM inside of an emulator is no fault of what the disk is passed through by. Prints each that does not
-end, and what its processor does. Argument: how many (default: 50).
+still: what is lost in KVM inside of an emulator is no fault of what the disk is passed through by. Prints of each that does not
+end how far its firmware came. Argument: how many (default: 50).
 """
 
 import sys
@@ -13,7 +13,7 @@ import qemu
 from machine import Wrong, some
 from qemu_cases import SECTOR, group, nested_kvm, started
 
-LIMIT = 60		# seconds for what takes 5 to 10
+LIMIT = 60		# seconds for what takes 2 to 10
 
 
 def boot(disk, accel):
