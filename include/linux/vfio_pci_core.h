@@ -116,7 +116,7 @@ struct vfio_pci_intx {
  * 1. &vfio_device_set.lock: opening, closing and hot resets;
  * 2. &vfio_pci_core_device.config_lock: writes to configuration space;
  * 3. &vfio_pci_core_device.igate: everything that sets interrupts up. Where the
- *    IOMMU translates messages, &vfio_device.attach_lock is around it, and all;
+ *    IOMMU translates messages, &vfio_device.attach_lock is taken before it;
  * 4. &vfio_pci_core_device.memory_lock: for reading around each access to the
  *    device's memory, for writing to take that memory away;
  * 5. &vfio_pci_core_device.irqlock, a spinlock: INTx.
