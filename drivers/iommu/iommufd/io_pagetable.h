@@ -78,7 +78,7 @@ enum iopt_area_state {
 	IOPT_AREA_CLAIMED,
 	IOPT_AREA_READY,
 	IOPT_AREA_REMOVING,
-};
+} __packed;
 
 /**
  * struct iopt_area - one contiguous used IOVA range
@@ -90,10 +90,10 @@ enum iopt_area_state {
  * @num_keepers: those of them that an unmap does not ask to unpin, and fails for;
  *               as @num_accesses
  * @num_holders: those who read what the domains have of it; grows under iova_rwsem
+ * @prot: IOMMU_READ and so on; constant
+ * @page_offset: offset of the first byte in its page; constant
  * @user: the range of indices, in pages.users while there is a domain
  * @pages: the memory; constant
- * @page_offset: offset of the first byte in its page; constant
- * @prot: IOMMU_READ and so on; constant
  * @next: the next area that the same call makes or removes; means nothing to
  *        others
  */
@@ -104,10 +104,10 @@ struct iopt_area {
 	atomic_t num_accesses;
 	atomic_t num_keepers;
 	atomic_t num_holders;
+	int prot;
+	unsigned int page_offset;
 	struct interval_tree_node user;
 	struct iopt_pages *pages;
-	unsigned int page_offset;
-	int prot;
 	struct iopt_area *next;
 };
 

@@ -28,7 +28,7 @@ enum iopt_pages_source {
 	IOPT_PAGES_USER,
 	IOPT_PAGES_FILE,
 	IOPT_PAGES_MMIO,
-};
+} __packed;
 
 /**
  * struct iopt_pages - one logical array of pinned or pinnable pages
