@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fill pinned memory into domains, by runs, and take it out again.
+ * Fill pinned memory into domains, by runs.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
@@ -27,8 +27,9 @@ static size_t iopt_fill_step(unsigned long iova, size_t length)
 /* Map all runs, but do not let devices see them yet */
 static int iopt_fill_runs(const struct iopt_slice *slice,
 			  struct iopt_domain *item, unsigned long iova,
-			  int prot, size_t max_page)
+			  int prot, bool small_pages)
 {
+	size_t max_page = small_pages ? PAGE_SIZE : SZ_1G;
 	struct pfn_cursor cursor =
 		pfn_cursor_init(&slice->pages->store, slice->index,
 				iopt_slice_last_index(slice));
@@ -87,7 +88,6 @@ static int iopt_fill_runs(const struct iopt_slice *slice,
 int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 		   unsigned long iova, int prot, bool small_pages)
 {
-	size_t max_page = small_pages ? PAGE_SIZE : SZ_1G;
 	int rc;
 
 	lockdep_assert_held(&slice->pages->mutex);
@@ -98,34 +98,11 @@ int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 						slice->page_offset,
 					slice->length, prot, small_pages);
 
-	if (pfn_store_is_single(&slice->pages->store))
-		rc = iopt_translate(item, iova,
-				    PFN_PHYS(pfn_store_single(&slice->pages->store)) +
-					    slice->page_offset,
-				    slice->length, max_page, prot,
-				    GFP_KERNEL_ACCOUNT);
-	else
-		rc = iopt_fill_runs(slice, item, iova, prot, max_page);
+	rc = iopt_fill_runs(slice, item, iova, prot, small_pages);
 	if (rc)
 		return rc;
 	rc = iopt_translate_sync(item, iova, slice->length);
 	if (rc)
 		iopt_untranslate_sync(item, iova, slice->length);
 	return rc;
-}
-
-/**
- * iopt_slice_unmap - take memory out of a domain
- * @slice: which memory
- * @gather: of the domain that it was filled into by iopt_slice_map(); the caller
- *          flushes it before the memory is unpinned
- * @iova: IOVA of the first byte
- */
-void iopt_slice_unmap(const struct iopt_slice *slice,
-		      struct iopt_gather *gather, unsigned long iova)
-{
-	if (slice->pages->source == IOPT_PAGES_MMIO)
-		iommufd_mmio_unmap(slice->pages->mmio, gather->item, iova);
-	else
-		iopt_untranslate(gather, iova, slice->length);
 }

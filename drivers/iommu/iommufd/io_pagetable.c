@@ -59,14 +59,35 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
 }
 
-static struct iopt_slice iopt_area_slice(const struct iopt_area *area)
+static noinline int iopt_area_map_slice(const struct iopt_area *area,
+					struct iopt_domain *item,
+					bool small_pages)
 {
-	return (struct iopt_slice){
+	struct iopt_slice slice = {
 		.pages = area->pages,
 		.index = area->user.start,
 		.page_offset = area->page_offset,
 		.length = iopt_area_length(area),
 	};
+
+	return iopt_slice_map(&slice, item, area->node.start, area->prot,
+			      small_pages);
+}
+
+/* Say why an area cannot be filled into a domain, where that is known */
+static __cold void iopt_explain_map(struct io_pagetable *iopt,
+				    const struct iopt_area *area,
+				    const struct iopt_domain *item, int rc)
+{
+	if (rc == -ENOSPC && area->pages->source == IOPT_PAGES_MMIO)
+		refuse(iopt->refusal, rc,
+		       "map: the device memory is mapped in %u places already, which is the limit",
+		       IOMMUFD_MMIO_MAPS_MAX);
+	/* Hardware that sets bits in them needs them writable: 772415 of Intel */
+	if (rc == -EINVAL && item->nest_parent && !(area->prot & IOMMU_WRITE))
+		refuse(iopt->refusal, rc,
+		       "map: a nest parent cannot have the read-only mapping at 0x%lx-0x%lx with this IOMMU driver; make it writable",
+		       area->node.start, area->node.last);
 }
 
 /**
@@ -80,20 +101,22 @@ static struct iopt_slice iopt_area_slice(const struct iopt_area *area)
 int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		  struct iopt_domain *item)
 {
-	struct iopt_slice slice = iopt_area_slice(area);
+	const struct iopt_pages *pages = area->pages;
 	int rc;
 
-	rc = iopt_slice_map(&slice, item, area->node.start, area->prot,
-			    iopt->small_pages);
-	if (rc == -ENOSPC && slice.pages->source == IOPT_PAGES_MMIO)
-		refuse(iopt->refusal, rc,
-		       "map: the device memory is mapped in %u places already, which is the limit",
-		       IOMMUFD_MMIO_MAPS_MAX);
-	/* Hardware that sets bits in them needs them writable: 772415 of Intel */
-	if (rc == -EINVAL && item->nest_parent && !(area->prot & IOMMU_WRITE))
-		refuse(iopt->refusal, rc,
-		       "map: a nest parent cannot have the read-only mapping at 0x%lx-0x%lx with this IOMMU driver; make it writable",
-		       area->node.start, area->node.last);
+	lockdep_assert_held(&pages->mutex);
+
+	if (pfn_store_is_single(&pages->store) &&
+	    pages->source != IOPT_PAGES_MMIO)
+		rc = iopt_translate_and_sync(item, area->node.start,
+					     PFN_PHYS(pfn_store_single(&pages->store)) +
+						     area->page_offset,
+					     iopt_area_length(area), PAGE_SIZE,
+					     area->prot);
+	else
+		rc = iopt_area_map_slice(area, item, iopt->small_pages);
+	if (rc)
+		iopt_explain_map(iopt, area, item, rc);
 	return rc;
 }
 
@@ -104,15 +127,34 @@ int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
  */
 void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
 {
-	struct iopt_slice slice = iopt_area_slice(area);
+	struct iopt_pages *pages = area->pages;
 
-	iopt_slice_unmap(&slice, gather, area->node.start);
+	if (pages->source == IOPT_PAGES_MMIO)
+		iommufd_mmio_unmap(pages->mmio, gather->item, area->node.start);
+	else
+		iopt_untranslate(gather, area->node.start,
+				 iopt_area_length(area));
+}
+
+/* Take an area out of the domains that are before @stop in the list */
+static noinline void iopt_area_unfill(struct io_pagetable *iopt,
+				      struct iopt_area *area,
+				      struct iopt_domain *stop)
+{
+	struct iopt_gather gather;
+	struct iopt_domain *item = stop;
+
+	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
+		iopt_gather_init(&gather, item);
+		iopt_area_unmap(area, &gather);
+		iopt_gather_flush(&gather);
+	}
+	iopt_pages_unuse(area->pages, &area->user);
 }
 
 /* Pin what is not pinned yet, and fill a new area into all domains */
 static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 {
-	struct iopt_gather gather;
 	struct iopt_domain *item;
 	int rc;
 
@@ -130,18 +172,11 @@ static int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
 		goto out_unlock;
 	list_for_each_entry(item, &iopt->domains, entry) {
 		rc = iopt_area_map(iopt, area, item);
-		if (rc)
-			goto err_unmap;
+		if (rc) {
+			iopt_area_unfill(iopt, area, item);
+			break;
+		}
 	}
-	goto out_unlock;
-
-err_unmap:
-	list_for_each_entry_continue_reverse(item, &iopt->domains, entry) {
-		iopt_gather_init(&gather, item);
-		iopt_area_unmap(area, &gather);
-		iopt_gather_flush(&gather);
-	}
-	iopt_pages_unuse(area->pages, &area->user);
 out_unlock:
 	mutex_unlock(&area->pages->mutex);
 	return rc;
@@ -159,7 +194,7 @@ out_unlock:
 void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		       struct iopt_area *stop)
 {
-	struct iopt_gather gather;
+	struct iopt_gather gather __uninitialized;
 	struct iopt_domain *item;
 	struct iopt_area *area;
 
@@ -178,8 +213,11 @@ void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		iopt_gather_flush(&gather);
 	}
 	for (area = first; area != stop; area = area->next) {
-		scoped_guard(mutex, &area->pages->mutex)
-			iopt_pages_unuse(area->pages, &area->user);
+		struct iopt_pages *pages = area->pages;
+
+		mutex_lock(&pages->mutex);
+		iopt_pages_unuse(pages, &area->user);
+		mutex_unlock(&pages->mutex);
 		if (area->next != stop)
 			cond_resched();
 	}
@@ -188,39 +226,31 @@ void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 static struct iopt_area *iopt_area_alloc(const struct iopt_piece *piece,
 					 int prot)
 {
+	unsigned long start = piece->offset;
+	unsigned long last = start + (piece->length - 1);
+	struct iopt_pages *pages = piece->pages;
 	struct iopt_area *area;
 
-	if (piece->first)
-		area = iopt_pages_room(piece->pages);
-	else
-		area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area = piece->first ? iopt_pages_room(pages) :
+			      kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return NULL;
-	*area = (struct iopt_area){
-		.state = IOPT_AREA_CLAIMED,
-		.pages = piece->pages,
-		.page_offset = offset_in_page(piece->offset),
-		.prot = prot,
-		.user.start = piece->offset >> PAGE_SHIFT,
-		.user.last = (piece->offset + piece->length - 1) >> PAGE_SHIFT,
-		/* Relative to the IOVA of the map until that is known */
-		.node.last = piece->length - 1,
-	};
-	iopt_pages_get(piece->pages);
+	/* One by one: the nodes are what the trees make of them */
+	area->state = IOPT_AREA_CLAIMED;
+	area->prevent_access = false;
+	atomic_set(&area->num_accesses, 0);
+	atomic_set(&area->num_keepers, 0);
+	atomic_set(&area->num_holders, 0);
+	area->pages = pages;
+	area->page_offset = offset_in_page(start);
+	area->prot = prot;
+	area->user.start = start >> PAGE_SHIFT;
+	area->user.last = last >> PAGE_SHIFT;
+	/* Relative to the IOVA of the map until that is known */
+	area->node.last = last - start;
+	area->next = NULL;
+	iopt_pages_get(pages);
 	return area;
-}
-
-/**
- * iopt_area_free - free an area
- * @area: the area, which is in no tree; its reference to the pages is put
- */
-void iopt_area_free(struct iopt_area *area)
-{
-	struct iopt_pages *pages = area->pages;
-
-	if (area != iopt_pages_room(pages))
-		kfree(area);
-	iopt_pages_put(pages);
 }
 
 static void iopt_free_areas(struct iopt_area *areas)
@@ -342,11 +372,20 @@ static int iopt_claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
 /**
  * iopt_unclaim_areas - give the IOVA of areas back
  * @iopt: the address space
- * @areas: the first of them
- *
- * In steps that others can get in between.
+ * @first: the first of them
+ * @stop: what follows the last one, or NULL; not more than others can wait for
  */
-void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
+void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *first,
+			struct iopt_area *stop)
+{
+	down_write(&iopt->iova_rwsem);
+	iopt_remove_from_tree(iopt, first, stop);
+	up_write(&iopt->iova_rwsem);
+}
+
+/* In steps that others can get in between */
+static noinline void iopt_unclaim_all(struct io_pagetable *iopt,
+				      struct iopt_area *areas)
 {
 	while (areas) {
 		struct iopt_area *stop = areas;
@@ -354,8 +393,7 @@ void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas)
 
 		for (n = 0; stop && n < IOPT_UNFILL_BATCH; n++)
 			stop = stop->next;
-		scoped_guard(rwsem_write, &iopt->iova_rwsem)
-			iopt_remove_from_tree(iopt, areas, stop);
+		iopt_unclaim_areas(iopt, areas, stop);
 		areas = stop;
 	}
 }
@@ -432,7 +470,7 @@ int iopt_map_pages(struct io_pagetable *iopt, struct iopt_map *map)
 		if (!rc)
 			rc = iopt_answer_map(iopt, map, areas);
 		if (rc)
-			iopt_unclaim_areas(iopt, areas);
+			iopt_unclaim_all(iopt, areas);
 	}
 	if (rc)
 		goto out_unlock;
@@ -456,18 +494,6 @@ out_free:
 	/* None is left if they have become ready */
 	iopt_free_areas(areas);
 	return rc;
-}
-
-/**
- * iopt_area_ready - may an area be used and removed?
- * @area: the area
- *
- * Return: true if all is seen that was done to make it.
- */
-bool iopt_area_ready(struct iopt_area *area)
-{
-	/* Pairs with iopt_map_pages() */
-	return smp_load_acquire(&area->state) == IOPT_AREA_READY;
 }
 
 /**

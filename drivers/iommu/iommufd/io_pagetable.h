@@ -5,6 +5,7 @@
 #include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/rwsem.h>
+#include <linux/slab.h>
 #include <linux/types.h>
 
 #include "iova_tree.h"
@@ -114,6 +115,31 @@ struct iopt_area {
 static inline unsigned long iopt_area_length(const struct iopt_area *area)
 {
 	return area->node.last - area->node.start + 1;
+}
+
+/**
+ * iopt_area_ready - may an area be used and removed?
+ * @area: the area
+ *
+ * Return: true if all is seen that was done to make it.
+ */
+static inline bool iopt_area_ready(struct iopt_area *area)
+{
+	/* Pairs with iopt_map_pages() */
+	return smp_load_acquire(&area->state) == IOPT_AREA_READY;
+}
+
+/**
+ * iopt_area_free - free an area
+ * @area: the area, which is in no tree; its reference to the pages is put
+ */
+static inline void iopt_area_free(struct iopt_area *area)
+{
+	struct iopt_pages *pages = area->pages;
+
+	if (area != iopt_pages_room(pages))
+		kfree(area);
+	iopt_pages_put(pages);
 }
 
 static inline struct iopt_area *iopt_area_of(struct iova_node *node)
@@ -248,13 +274,12 @@ void iopt_free_pieces(struct iopt_map *map);
 int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		  struct iopt_domain *item);
 void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather);
-bool iopt_area_ready(struct iopt_area *area);
 void iopt_area_hold(struct iopt_area *area);
 void iopt_area_let_go(struct iopt_area *area);
-void iopt_area_free(struct iopt_area *area);
 void iopt_unfill_areas(struct io_pagetable *iopt, struct iopt_area *first,
 		       struct iopt_area *stop);
-void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *areas);
+void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *first,
+			struct iopt_area *stop);
 int iopt_check_iova(struct io_pagetable *iopt, const struct iopt_map *map);
 int iopt_choose_iova(struct io_pagetable *iopt, struct iopt_map *map);
 int iopt_copy(struct io_pagetable *dst, struct io_pagetable *src,

@@ -218,18 +218,12 @@ static int iommufd_mmio_map_install(struct iommufd_mmio *mmio,
 {
 	int rc;
 
-	rc = iopt_translate(map->item, map->iova, mmio->phys + map->offset,
-			    map->length, map->page, map->prot,
-			    GFP_KERNEL_ACCOUNT);
-	if (rc)
-		return rc;
-	rc = iopt_translate_sync(map->item, map->iova, map->length);
-	if (rc) {
-		iopt_untranslate_sync(map->item, map->iova, map->length);
-		return rc;
-	}
-	map->present = true;
-	return 0;
+	rc = iopt_translate_and_sync(map->item, map->iova,
+				     mmio->phys + map->offset, map->length,
+				     map->page, map->prot);
+	if (!rc)
+		map->present = true;
+	return rc;
 }
 
 /**

@@ -196,8 +196,6 @@ int iopt_pages_phys(struct iopt_pages *pages, unsigned long index,
 
 int iopt_slice_map(const struct iopt_slice *slice, struct iopt_domain *item,
 		   unsigned long iova, int prot, bool small_pages);
-void iopt_slice_unmap(const struct iopt_slice *slice,
-		      struct iopt_gather *gather, unsigned long iova);
 int iopt_slice_pin(const struct iopt_slice *slice, struct page **out,
 		   struct refusal *refusal);
 void iopt_slice_unpin(const struct iopt_slice *slice);

@@ -126,13 +126,13 @@ static bool iopt_is_core_mapped(const struct iommu_domain *domain)
  * range that does not continue the others, but that is too late for the
  * page-table pages of the new one.
  */
-static void iopt_gather_prepare(struct iopt_gather *gather, unsigned long iova,
-				size_t length)
+static __always_inline void iopt_gather_prepare(struct iopt_gather *gather,
+						unsigned long iova,
+						size_t length)
 {
 	struct iommu_iotlb_gather *iotlb = &gather->iotlb;
 
-	/* The generic page table has its tables in order, and no page size */
-	if (!iopt_is_core_mapped(gather->item->domain) && iotlb->pgsize &&
+	if (iotlb->pgsize &&
 	    (iotlb->pgsize != length ||
 	     iommu_iotlb_gather_is_disjoint(iotlb, iova, length)))
 		iopt_gather_flush(gather);
@@ -156,8 +156,9 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 	unsigned long low = iova | phys;
 	unsigned long larger, fit;
 
-	/* In scattered memory nothing else is asked for */
-	if (length == 1UL << __ffs(sizes)) {
+	/* What can be one page is, as huge pages are */
+	if ((sizes & length) && is_power_of_2(length) &&
+	    !(low & (length - 1))) {
 		*page = length;
 		return length;
 	}
@@ -183,22 +184,39 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 	return ALIGN_DOWN(length, *page);
 }
 
+/*
+ * Is a range one page of the smallest size, about which there is nothing to
+ * choose? Nearly all are in scattered memory, and where programs map and unmap
+ * all the time. Each instruction shows there, so that what maps and what unmaps a
+ * piece is inlined for them alone, and the rest is not.
+ */
+static bool iopt_is_smallest_page(const struct iommu_domain *domain,
+				  size_t length)
+{
+	return length == 1UL << __ffs(domain->pgsize_bitmap);
+}
+
 /* Unmap a piece; gives the bytes that were mapped */
-static size_t iopt_unmap_piece(struct iopt_gather *gather, unsigned long iova,
-			       size_t page, size_t length)
+static __always_inline size_t iopt_unmap_piece(struct iopt_gather *gather,
+					       unsigned long iova, size_t page,
+					       size_t length)
 {
 	struct iommu_domain *domain = gather->item->domain;
 
-	iopt_gather_prepare(gather, iova, length);
-	if (iopt_is_core_mapped(domain))
+	if (iopt_is_core_mapped(domain)) {
+		/* The generic page table has its tables in order by itself */
+		gather->pending = true;
 		return iommu_unmap_fast(domain, iova, length, &gather->iotlb);
+	}
+	iopt_gather_prepare(gather, iova, length);
 	return domain->ops->unmap_pages(domain, iova, page, length / page,
 					&gather->iotlb);
 }
 
 /* Undo what a call that failed did, of which drivers say only a part */
-static void iopt_undo_piece(struct iopt_domain *item, unsigned long iova,
-			    size_t page, size_t length, size_t mapped)
+static noinline void iopt_undo_piece(struct iopt_domain *item,
+				     unsigned long iova, size_t page,
+				     size_t length, size_t mapped)
 {
 	struct iommu_domain *domain = item->domain;
 	struct iopt_gather gather;
@@ -233,9 +251,10 @@ static int iopt_map_core(struct iommu_domain *domain, unsigned long iova,
 }
 
 /* Map a piece; gives 0, or an error with nothing of it mapped */
-static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
-			  phys_addr_t phys, size_t page, size_t length,
-			  int prot, gfp_t gfp)
+static __always_inline int iopt_map_piece(struct iopt_domain *item,
+					  unsigned long iova, phys_addr_t phys,
+					  size_t page, size_t length, int prot,
+					  gfp_t gfp)
 {
 	struct iommu_domain *domain = item->domain;
 	size_t mapped = 0;
@@ -256,23 +275,10 @@ static int iopt_map_piece(struct iopt_domain *item, unsigned long iova,
 	return rc ? rc : -ENOMEM;
 }
 
-/**
- * iopt_translate - map contiguous memory into a domain
- * @item: the domain
- * @iova: first IOVA; nothing is mapped in the range
- * @phys: first byte of the memory
- * @length: bytes, not 0; as @iova and @phys a multiple of the smallest page
- * @max_page: bytes of the largest page to make, a power of two
- * @prot: IOMMU_READ and so on
- * @gfp: for page-table pages
- *
- * Devices may use it only after iopt_translate_sync().
- *
- * Return: 0; or with nothing mapped, the error of the IOMMU driver.
- */
-int iopt_translate(struct iopt_domain *item, unsigned long iova,
-		   phys_addr_t phys, size_t length, size_t max_page, int prot,
-		   gfp_t gfp)
+static noinline int iopt_translate_pieces(struct iopt_domain *item,
+					  unsigned long iova, phys_addr_t phys,
+					  size_t length, size_t max_page,
+					  int prot, gfp_t gfp)
 {
 	unsigned long sizes = iopt_leaf_sizes(item->domain);
 	size_t done = 0;
@@ -305,21 +311,97 @@ int iopt_translate(struct iopt_domain *item, unsigned long iova,
 	return 0;
 }
 
-/**
- * iopt_translate_sync - let devices see what was mapped
- * @item: the domain
- * @iova: first IOVA
- * @length: bytes
- *
- * Return: 0, or the error of the IOMMU driver, with the range still mapped.
- */
-int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
-			size_t length)
+static __always_inline int iopt_translate_any(struct iopt_domain *item,
+					      unsigned long iova,
+					      phys_addr_t phys, size_t length,
+					      size_t max_page, int prot,
+					      gfp_t gfp)
 {
-	const struct iommu_domain_ops *ops = item->domain->ops;
+	if (iopt_is_smallest_page(item->domain, length))
+		return iopt_map_piece(item, iova, phys, length, length, prot,
+				      gfp);
+	return iopt_translate_pieces(item, iova, phys, length, max_page, prot,
+				     gfp);
+}
 
-	return ops->iotlb_sync_map ?
-	       ops->iotlb_sync_map(item->domain, iova, length) : 0;
+/**
+ * iopt_translate - map contiguous memory into a domain
+ * @item: the domain
+ * @iova: first IOVA; nothing is mapped in the range
+ * @phys: first byte of the memory
+ * @length: bytes, not 0; as @iova and @phys a multiple of the smallest page
+ * @max_page: bytes of the largest page to make, a power of two
+ * @prot: IOMMU_READ and so on
+ * @gfp: for page-table pages
+ *
+ * Devices may use it only after iopt_translate_sync().
+ *
+ * Return: 0; or with nothing mapped, the error of the IOMMU driver.
+ */
+int iopt_translate(struct iopt_domain *item, unsigned long iova,
+		   phys_addr_t phys, size_t length, size_t max_page, int prot,
+		   gfp_t gfp)
+{
+	return iopt_translate_any(item, iova, phys, length, max_page, prot,
+				  gfp);
+}
+
+/**
+ * iopt_translate_and_sync - map contiguous memory, and let devices see it
+ * @item: the domain
+ * @iova: first IOVA; nothing is mapped in the range
+ * @phys: first byte of the memory
+ * @length: bytes, not 0
+ * @max_page: bytes of the largest page to make, a power of two
+ * @prot: IOMMU_READ and so on
+ *
+ * Return: 0; or with nothing mapped, the error of the IOMMU driver.
+ */
+int iopt_translate_and_sync(struct iopt_domain *item, unsigned long iova,
+			    phys_addr_t phys, size_t length, size_t max_page,
+			    int prot)
+{
+	int rc;
+
+	rc = iopt_translate_any(item, iova, phys, length, max_page, prot,
+				GFP_KERNEL_ACCOUNT);
+	if (rc)
+		return rc;
+	rc = iopt_translate_sync(item, iova, length);
+	if (rc)
+		iopt_untranslate_sync(item, iova, length);
+	return rc;
+}
+
+static __always_inline void iopt_untranslate_piece(struct iopt_gather *gather,
+						   unsigned long iova,
+						   size_t page, size_t length)
+{
+	size_t done;
+
+	if (gather->bytes >= FLUSH_STEP)
+		iopt_gather_flush(gather);
+	done = iopt_unmap_piece(gather, iova, page, length);
+	/* If so, the domain was changed by other code */
+	WARN_ON(done < length);
+	gather->bytes += length;
+}
+
+static noinline void iopt_untranslate_pieces(struct iopt_gather *gather,
+					     unsigned long iova, size_t length)
+{
+	unsigned long sizes = iopt_leaf_sizes(gather->item->domain);
+
+	while (length) {
+		size_t page;
+		size_t n = iopt_next_piece(sizes, iova, iova, length, &page);
+
+		iopt_untranslate_piece(gather, iova, page, n);
+		iova += n;
+		length -= n;
+		if (length)
+			cond_resched();
+	}
 }
 
 /**
@@ -332,23 +414,10 @@ int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
 void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 		      size_t length)
 {
-	unsigned long sizes = iopt_leaf_sizes(gather->item->domain);
-
-	while (length) {
-		size_t page, n, done;
-
-		if (gather->bytes >= FLUSH_STEP)
-			iopt_gather_flush(gather);
-		n = iopt_next_piece(sizes, iova, iova, length, &page);
-		done = iopt_unmap_piece(gather, iova, page, n);
-		/* If so, the domain was changed by other code */
-		WARN_ON(done < n);
-		iova += n;
-		length -= n;
-		gather->bytes += n;
-		if (length)
-			cond_resched();
-	}
+	if (iopt_is_smallest_page(gather->item->domain, length))
+		iopt_untranslate_piece(gather, iova, length, length);
+	else
+		iopt_untranslate_pieces(gather, iova, length);
 }
 
 /**

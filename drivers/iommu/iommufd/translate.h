@@ -81,13 +81,31 @@ static inline bool iopt_has_iommu(struct device *dev)
 	return dev->iommu && dev->iommu->iommu_dev;
 }
 
+/**
+ * iopt_translate_sync - let devices see what was mapped
+ * @item: the domain
+ * @iova: first IOVA
+ * @length: bytes
+ *
+ * Return: 0, or the error of the IOMMU driver, with the range still mapped.
+ */
+static inline int iopt_translate_sync(struct iopt_domain *item,
+				      unsigned long iova, size_t length)
+{
+	const struct iommu_domain_ops *ops = item->domain->ops;
+
+	return ops->iotlb_sync_map ?
+	       ops->iotlb_sync_map(item->domain, iova, length) : 0;
+}
+
 void iopt_gather_flush(struct iopt_gather *gather);
 
 int iopt_translate(struct iopt_domain *item, unsigned long iova,
 		   phys_addr_t phys, size_t length, size_t max_page, int prot,
 		   gfp_t gfp);
-int iopt_translate_sync(struct iopt_domain *item, unsigned long iova,
-			size_t length);
+int iopt_translate_and_sync(struct iopt_domain *item, unsigned long iova,
+			    phys_addr_t phys, size_t length, size_t max_page,
+			    int prot);
 void iopt_untranslate(struct iopt_gather *gather, unsigned long iova,
 		      size_t length);
 void iopt_untranslate_sync(struct iopt_domain *item, unsigned long iova,

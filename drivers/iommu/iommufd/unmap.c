@@ -16,8 +16,9 @@
 /* How often the accesses in a batch are asked before an unmap gives up */
 #define IOPT_UNMAP_TRIES 100
 
-static int iopt_refuse_split(struct io_pagetable *iopt, unsigned long start,
-			     unsigned long last, const struct iova_node *node)
+static __cold int iopt_refuse_split(struct io_pagetable *iopt,
+				    unsigned long start, unsigned long last,
+				    const struct iova_node *node)
 {
 	return refuse(iopt->refusal, -ENOENT,
 		      "unmap: 0x%lx-0x%lx splits the mapping at 0x%lx-0x%lx",
@@ -157,24 +158,27 @@ static void iopt_wait_for_holders(struct iopt_area *areas)
 static void iopt_remove_areas(struct io_pagetable *iopt,
 			      struct iopt_area *areas, unsigned long *unmapped)
 {
+	unsigned long length = 0;
+
 	iopt_wait_for_holders(areas);
 	iopt_unfill_areas(iopt, areas, NULL);
-	iopt_unclaim_areas(iopt, areas);
+	iopt_unclaim_areas(iopt, areas, NULL);
 	while (areas) {
 		struct iopt_area *area = areas;
 
 		trace_iommufd_unmap(area->node.start, area->node.last);
-		*unmapped += iopt_area_length(area);
+		length += iopt_area_length(area);
 		areas = area->next;
 		iopt_area_free(area);
 		if (areas)
 			cond_resched();
 	}
+	*unmapped += length;
 }
 
 /* Let accesses come back to areas that are not going to be removed */
-static void iopt_allow_access(struct io_pagetable *iopt, unsigned long start,
-			      unsigned long last)
+static __cold void iopt_allow_access(struct io_pagetable *iopt,
+				     unsigned long start, unsigned long last)
 {
 	struct iova_node *node;
 
@@ -211,8 +215,9 @@ static bool iopt_next_in_use(struct io_pagetable *iopt, unsigned long start,
  * the IOVA that they are asked about. Return -EAGAIN, or -EDEADLOCK if that was
  * tried often enough.
  */
-static int iopt_ask_accesses(struct io_pagetable *iopt, unsigned long start,
-			     unsigned long last, unsigned int tries)
+static __cold int iopt_ask_accesses(struct io_pagetable *iopt,
+				    unsigned long start, unsigned long last,
+				    unsigned int tries)
 {
 	unsigned long iova = start;
 	struct iova_node busy;

@@ -147,7 +147,11 @@ static int fake_map_pages(struct iommu_domain *domain, unsigned long iova,
 static int fake_sync_map(struct iommu_domain *domain, unsigned long iova,
 			 size_t size)
 {
-	to_fake(domain)->core_maps++;
+	struct fake_domain *fake = to_fake(domain);
+
+	if (fake->fail_sync)
+		return -ENOMEM;
+	fake->core_maps++;
 	return 0;
 }
 

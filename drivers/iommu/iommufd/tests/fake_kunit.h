@@ -37,6 +37,7 @@ struct page;
  * @prot: what the last mapping may be used for
  * @fail_in: the map_pages call that fails, counted from 1 for the next; 0 for
  *           none
+ * @fail_sync: iotlb_sync_map fails
  * @unpinned: the memory comes from the test, so that nobody pins it
  * @as_vtd: behave as VT-d's driver: say nothing of what a failing call mapped,
  *          gather ranges by their size, flush only the range that was gathered,
@@ -60,6 +61,7 @@ struct fake_domain {
 	unsigned long largest;
 	int prot;
 	unsigned int fail_in;
+	bool fail_sync;
 	bool unpinned;
 	bool as_vtd;
 	unsigned long fresh_start;

@@ -546,6 +546,11 @@ static void iopt_test_driver_fails_map(struct kunit *test)
 
 	for (i = 0; i < 2 * 16; i++) {
 		faulty = i < 16 ? first : second;
+		faulty->fail_in = 1;
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				fixture_map_at(t, SZ_1M, i * PAGE_SIZE,
+					       PAGE_SIZE));
+		fixture_expect_pins(t, i, 1, 0);
 		faulty->fail_in = i % 16 + 1;
 		KUNIT_EXPECT_EQ(test, -ENOMEM,
 				fixture_map_at(t, SZ_1M, 0, 16 * PAGE_SIZE));
@@ -570,6 +575,33 @@ static void iopt_test_driver_fails_map(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 2);
 	}
 	fixture_expect_pins(t, 0, 32, 1);
+}
+
+/* What devices cannot be told of is not mapped */
+static void iopt_test_driver_fails_sync(struct kunit *test)
+{
+	static const unsigned long npages[] = { 1, 2, 40 };
+	struct fixture *t = test->priv;
+	struct fake_domain *first = fixture_add_domain(t, SZ_4K);
+	struct fake_domain *second = fixture_add_domain(t, SZ_4K | SZ_2M);
+	unsigned int i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(npages); i++) {
+		unsigned long length = npages[i / 2] * PAGE_SIZE;
+		struct fake_domain *faulty = i % 2 ? second : first;
+
+		faulty->fail_sync = true;
+		KUNIT_EXPECT_EQ(test, -ENOMEM,
+				fixture_map_at(t, SZ_1M, 0, length));
+		faulty->fail_sync = false;
+		KUNIT_EXPECT_EQ(test, first->nr_live, 0);
+		KUNIT_EXPECT_EQ(test, second->nr_live, 0);
+		KUNIT_EXPECT_EQ(test, t->iopt.areas.nr, 0);
+		fixture_expect_pins(t, 0, npages[i / 2], 0);
+
+		KUNIT_EXPECT_EQ(test, 0, fixture_map_at(t, SZ_1M, 0, length));
+		KUNIT_EXPECT_EQ(test, 0, fixture_unmap(t, SZ_1M, length));
+	}
 }
 
 /* The same when areas are filled into a domain that comes later */
@@ -925,6 +957,7 @@ static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(iopt_test_unmap_killed),
 	KUNIT_CASE(iopt_test_copy_killed),
 	KUNIT_CASE(iopt_test_driver_fails_map),
+	KUNIT_CASE(iopt_test_driver_fails_sync),
 	KUNIT_CASE(iopt_test_driver_fails_add),
 	KUNIT_CASE(iopt_test_no_memory),
 	KUNIT_CASE(iopt_test_memory_goes),
