@@ -74,9 +74,9 @@ bool pin_account_fits(enum pin_account_mode mode, unsigned long npages)
 	       capable(CAP_IPC_LOCK);
 }
 
-static int pin_account_charge_user(struct pin_account *account,
-				   unsigned long npages,
-				   struct refusal *refusal)
+static noinline int pin_account_charge_user(struct pin_account *account,
+					    unsigned long npages,
+					    struct refusal *refusal)
 {
 	unsigned long limit = task_rlimit(account->task, RLIMIT_MEMLOCK) >>
 			      PAGE_SHIFT;
@@ -95,8 +95,9 @@ static int pin_account_charge_user(struct pin_account *account,
 	return 0;
 }
 
-static int pin_account_charge_mm(struct pin_account *account,
-				 unsigned long npages, struct refusal *refusal)
+static noinline int pin_account_charge_mm(struct pin_account *account,
+					  unsigned long npages,
+					  struct refusal *refusal)
 {
 	int rc;
 
@@ -140,6 +141,14 @@ int pin_account_charge(struct pin_account *account, unsigned long npages,
 	return 0;
 }
 
+static noinline void pin_account_uncharge_mm(struct pin_account *account,
+					     unsigned long npages)
+{
+	mmap_write_lock(account->mm);
+	__account_locked_vm(account->mm, npages, false, account->task, true);
+	mmap_write_unlock(account->mm);
+}
+
 /**
  * pin_account_uncharge - undo pin_account_charge()
  * @account: the payer; its embedder's lock is held
@@ -149,19 +158,13 @@ int pin_account_charge(struct pin_account *account, unsigned long npages,
  */
 void pin_account_uncharge(struct pin_account *account, unsigned long npages)
 {
-	if (!npages)
-		return;
 	if (WARN_ON(npages > account->charged))
 		npages = account->charged;
 
-	if (account->mode == PIN_ACCOUNT_USER) {
+	if (account->mode == PIN_ACCOUNT_USER)
 		atomic_long_sub(npages, &account->user->locked_vm);
-	} else if (account->mode == PIN_ACCOUNT_MM) {
-		mmap_write_lock(account->mm);
-		__account_locked_vm(account->mm, npages, false, account->task,
-				    true);
-		mmap_write_unlock(account->mm);
-	}
+	else if (account->mode == PIN_ACCOUNT_MM)
+		pin_account_uncharge_mm(account, npages);
 	atomic64_sub(npages, &account->mm->pinned_vm);
 	account->charged -= npages;
 }

@@ -83,7 +83,8 @@ static unsigned long iopt_unpin_step(struct page *page, unsigned long npages)
  * Most pages are dirty already. Of one page, what is left is less than what it takes
  * to find the folios of a range.
  */
-static void iopt_unpin_page(struct iopt_pages *pages, unsigned long pfn)
+static __always_inline void iopt_unpin_page(struct iopt_pages *pages,
+					    unsigned long pfn)
 {
 	struct page *page = pfn_to_page(pfn);
 
@@ -108,25 +109,13 @@ static void iopt_unpin_long_run(struct iopt_pages *pages, unsigned long pfn,
 	}
 }
 
-/* Unpin indices that are pinned and have no user any more */
-static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
-			     unsigned long last)
+static noinline void iopt_unpin_runs(struct iopt_pages *pages,
+				     unsigned long index, unsigned long last)
 {
-	struct pfn_cursor cursor;
+	struct pfn_cursor cursor = pfn_cursor_init(&pages->store, index, last);
 	unsigned long start = index;
 	unsigned long npages = 0;
 
-	if (trace_iommufd_unpin_enabled())
-		trace_iommufd_unpin(pages->source == IOPT_PAGES_FILE,
-				    iopt_pages_address(pages, index * PAGE_SIZE),
-				    last - index + 1);
-	if (pfn_store_is_single(&pages->store)) {
-		iopt_unpin_page(pages, pfn_store_single(&pages->store));
-		pfn_store_forget_single(&pages->store);
-		pages->npinned = 0;
-		return;
-	}
-	cursor = pfn_cursor_init(&pages->store, index, last);
 	while (index <= last) {
 		unsigned long pfn;
 		unsigned long n = pfn_cursor_next(&cursor, &pfn);
@@ -149,20 +138,39 @@ static void iopt_unpin_range(struct iopt_pages *pages, unsigned long index,
 	pages->npinned -= last - start + 1;
 }
 
-static long iopt_pin_user(struct iopt_pages *pages, unsigned long index,
-			  unsigned long npages, struct page **list)
+static noinline void iopt_trace_unpin(struct iopt_pages *pages,
+				      unsigned long index, unsigned long last)
 {
-	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
-	unsigned int flags = FOLL_LONGTERM;
-	struct mm_struct *mm = pages->account.mm;
+	trace_iommufd_unpin(pages->source == IOPT_PAGES_FILE,
+			    iopt_pages_address(pages, index * PAGE_SIZE),
+			    last - index + 1);
+}
+
+/*
+ * Unpin indices that are pinned and have no user any more. Inlined for the memory of
+ * one page, which programs map and unmap all the time.
+ */
+static __always_inline void iopt_unpin_range(struct iopt_pages *pages,
+					     unsigned long index,
+					     unsigned long last)
+{
+	if (trace_iommufd_unpin_enabled())
+		iopt_trace_unpin(pages, index, last);
+	if (!pfn_store_is_single(&pages->store)) {
+		iopt_unpin_runs(pages, index, last);
+		return;
+	}
+	iopt_unpin_page(pages, pfn_store_single(&pages->store));
+	pfn_store_forget_single(&pages->store);
+	pages->npinned = 0;
+}
+
+static noinline long iopt_pin_remote(struct mm_struct *mm, unsigned long addr,
+				     unsigned long npages, unsigned int flags,
+				     struct page **list)
+{
 	int locked = 1;
 	long rc;
-
-	if (pages->writable)
-		flags |= FOLL_WRITE;
-
-	if (current->mm == mm)
-		return pin_user_pages_fast(addr, npages, flags, list);
 
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
@@ -175,6 +183,23 @@ static long iopt_pin_user(struct iopt_pages *pages, unsigned long index,
 		mmap_read_unlock(mm);
 	mmput(mm);
 	return rc;
+}
+
+static __always_inline long iopt_pin_user(struct iopt_pages *pages,
+					  unsigned long index,
+					  unsigned long npages,
+					  struct page **list)
+{
+	unsigned long addr = (unsigned long)pages->uptr + index * PAGE_SIZE;
+	unsigned int flags = FOLL_LONGTERM;
+	struct mm_struct *mm = pages->account.mm;
+
+	if (pages->writable)
+		flags |= FOLL_WRITE;
+
+	if (current->mm == mm)
+		return pin_user_pages_fast(addr, npages, flags, list);
+	return iopt_pin_remote(mm, addr, npages, flags, list);
 }
 
 /* Pin a batch of user memory. Return how many pages are pinned and stored */
@@ -346,6 +371,14 @@ static const struct iopt_pin_ops iopt_pin_user_ops = {
 	.unpin = iopt_unpin_job,
 };
 
+static noinline void iopt_trace_pin(struct iopt_pages *pages,
+				    unsigned long index, unsigned long last)
+{
+	trace_iommufd_pin(pages->source == IOPT_PAGES_FILE,
+			  iopt_pages_address(pages, index * PAGE_SIZE),
+			  last - index + 1);
+}
+
 /* Pin indices that have no user yet. All or nothing */
 static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			  unsigned long last, void **batch, unsigned int max,
@@ -383,9 +416,31 @@ static int iopt_pin_range(struct iopt_pages *pages, unsigned long start,
 			cond_resched();
 	}
 	if (trace_iommufd_pin_enabled())
-		trace_iommufd_pin(pages->source == IOPT_PAGES_FILE,
-				  iopt_pages_address(pages, start * PAGE_SIZE),
-				  last - start + 1);
+		iopt_trace_pin(pages, start, last);
+	return 0;
+}
+
+/* As iopt_pin_range(), for user memory of one page */
+static int iopt_pin_single(struct iopt_pages *pages, struct refusal *refusal)
+{
+	struct page *page;
+	long n;
+	int rc;
+
+	rc = pin_account_charge(&pages->account, 1, refusal);
+	if (rc)
+		return rc;
+	n = iommufd_should_fail() ? -EFAULT : iopt_pin_user(pages, 0, 1, &page);
+	if (unlikely(n != 1)) {
+		rc = n ? n : -EFAULT;
+		iopt_explain_fault(pages, 0, 0, rc, refusal);
+		pin_account_uncharge(&pages->account, 1);
+		return rc;
+	}
+	pfn_store_set_single(&pages->store, page_to_pfn(page));
+	pages->npinned = 1;
+	if (trace_iommufd_pin_enabled())
+		iopt_trace_pin(pages, 0, 0);
 	return 0;
 }
 
@@ -403,7 +458,49 @@ static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
 			break;
 		index = hole_last + 1;
 	}
-	pin_account_uncharge(&pages->account, npages);
+	if (npages)
+		pin_account_uncharge(&pages->account, npages);
+}
+
+/* Pin what no other user covers of [index, last]. All or nothing */
+static noinline int iopt_pin_unused(struct iopt_pages *pages,
+				    unsigned long index, unsigned long last,
+				    struct refusal *refusal)
+{
+	void *stack[PIN_BATCH_STACK] __uninitialized;
+	unsigned int max = iommufd_test_batch(PIN_BATCH_STACK);
+	unsigned long start = index;
+	void **batch = stack;
+	unsigned long hole_last;
+	int rc = 0;
+
+	while (iopt_next_unused(pages, &index, last, &hole_last)) {
+		unsigned long npages = hole_last - index + 1;
+
+		if (npages > PIN_BATCH_STACK && batch == stack) {
+			max = iommufd_test_batch(min(npages, PIN_BATCH));
+			batch = kmalloc_array(max, sizeof(*batch),
+					      GFP_KERNEL | __GFP_NOWARN |
+						      __GFP_NORETRY);
+			if (!batch) {
+				batch = stack;
+				max = PIN_BATCH_STACK;
+			}
+		}
+		rc = iopt_pin_range(pages, index, hole_last, batch, max,
+				    refusal);
+		if (rc) {
+			if (index > start)
+				iopt_unpin_unused(pages, start, index - 1);
+			break;
+		}
+		if (hole_last == last)
+			break;
+		index = hole_last + 1;
+	}
+	if (batch != stack)
+		kfree(batch);
+	return rc;
 }
 
 /**
@@ -423,46 +520,16 @@ static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
 int iopt_pages_use(struct iopt_pages *pages, struct interval_tree_node *user,
 		   struct refusal *refusal)
 {
-	void *stack[PIN_BATCH_STACK] __uninitialized;
-	unsigned int max = iommufd_test_batch(PIN_BATCH_STACK);
-	unsigned long index = user->start;
-	void **batch = stack;
-	unsigned long hole_last;
 	int rc = 0;
 
 	lockdep_assert_held(&pages->mutex);
 
-	if (pages->source == IOPT_PAGES_MMIO) {
-		interval_tree_insert(user, &pages->users);
-		return 0;
-	}
-	while (iopt_next_unused(pages, &index, user->last, &hole_last)) {
-		unsigned long npages = hole_last - index + 1;
-
-		if (npages > PIN_BATCH_STACK && batch == stack) {
-			max = iommufd_test_batch(min(npages, PIN_BATCH));
-			batch = kmalloc_array(max, sizeof(*batch),
-					      GFP_KERNEL | __GFP_NOWARN |
-						      __GFP_NORETRY);
-			if (!batch) {
-				batch = stack;
-				max = PIN_BATCH_STACK;
-			}
-		}
-		rc = iopt_pin_range(pages, index, hole_last, batch, max,
-				    refusal);
-		if (rc) {
-			if (index > user->start)
-				iopt_unpin_unused(pages, user->start,
-						  index - 1);
-			break;
-		}
-		if (hole_last == user->last)
-			break;
-		index = hole_last + 1;
-	}
-	if (batch != stack)
-		kfree(batch);
+	if (pages->source == IOPT_PAGES_USER &&
+	    pfn_store_is_single(&pages->store) &&
+	    RB_EMPTY_ROOT(&pages->users.rb_root))
+		rc = iopt_pin_single(pages, refusal);
+	else if (pages->source != IOPT_PAGES_MMIO)
+		rc = iopt_pin_unused(pages, user->start, user->last, refusal);
 	if (!rc)
 		interval_tree_insert(user, &pages->users);
 	return rc;

@@ -168,6 +168,23 @@ static void pages_test_pin_fails(struct kunit *test)
 	unuse(pages, &b);
 }
 
+/* Of the only page, whose failure has nothing before it to give back */
+static void pages_test_pin_single_fails(struct kunit *test)
+{
+	struct fake_memory *memory =
+		fake_memory_alloc(test, 1, 1, PROT_READ | PROT_WRITE);
+	struct iopt_pages *pages = pages_of(test, memory);
+	struct interval_tree_node user;
+
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(memory->addr, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -EFAULT, use(pages, &user, 0, 0));
+	KUNIT_EXPECT_EQ(test, pages->npinned, 0);
+	KUNIT_EXPECT_EQ(test, pages->account.charged, 0);
+	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&pages->users.rb_root));
+	expect_empty_store(test, &pages->store);
+	fake_memory_expect_pins(test, memory, 0, 1, 0);
+}
+
 /* Random users come and go; a page is pinned once if it has one, else not */
 static void pages_test_random_users(struct kunit *test)
 {
@@ -646,6 +663,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE_PARAM(pages_test_pin, pin_length_gen_params),
 	KUNIT_CASE(pages_test_users),
 	KUNIT_CASE(pages_test_pin_fails),
+	KUNIT_CASE(pages_test_pin_single_fails),
 	KUNIT_CASE(pages_test_random_users),
 	KUNIT_CASE_PARAM(pages_test_fill, fill_layout_gen_params),
 	KUNIT_CASE(pages_test_fill_gigantic),
