@@ -93,6 +93,20 @@ static int iommufd_map_mmio(struct iommufd_ioas *ioas,
 	return iommufd_map_whole(ioas, pages, offset, map);
 }
 
+/* Map device memory behind a user address; -ENXIO if it is not that */
+static noinline int iommufd_map_user_mmio(struct iommufd_ctx *ictx,
+					  struct iommufd_ioas *ioas,
+					  const struct iommu_ioas_map *cmd,
+					  struct iopt_map *map)
+{
+	struct iommufd_mmio *mmio;
+	u64 offset = 0;
+
+	mmio = iommufd_mmio_get_user(cmd->user_va, cmd->length, map->prot,
+				     &offset, &ictx->refusal);
+	return iommufd_map_mmio(ioas, mmio, offset, map);
+}
+
 /*
  * Map what is behind a user address. Device memory is rare, so that it is
  * looked for only where pinning fails, or where nothing would be pinned now.
@@ -103,9 +117,7 @@ static int iommufd_map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			    const struct iommu_ioas_map *cmd,
 			    struct iopt_map *map)
 {
-	struct iommufd_mmio *mmio;
 	int pinned = -ENXIO;
-	u64 offset = 0;
 	int rc;
 
 	if (!cmd->length)
@@ -118,9 +130,7 @@ static int iommufd_map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		if (pinned != -EFAULT && pinned != -ENOMEM)
 			return pinned;
 	}
-	mmio = iommufd_mmio_get_user(cmd->user_va, cmd->length, map->prot,
-				     &offset, &ictx->refusal);
-	rc = iommufd_map_mmio(ioas, mmio, offset, map);
+	rc = iommufd_map_user_mmio(ictx, ioas, cmd, map);
 	if (rc != -ENXIO)
 		return rc;
 	return pinned != -ENXIO ? pinned :
@@ -131,7 +141,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map __user *user = ucmd->ubuffer;
 	struct iommu_ioas_map *cmd = ucmd->cmd;
-	struct iopt_map map = { .answer = &user->iova };
+	struct iopt_map map __uninitialized;
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -147,10 +157,13 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	map.length = cmd->length;
-	map.prot = iommufd_map_prot(cmd->flags);
-	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
-	map.iova = cmd->iova;
+	map = (struct iopt_map){
+		.length = cmd->length,
+		.prot = iommufd_map_prot(cmd->flags),
+		.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+		.iova = cmd->iova,
+		.answer = &user->iova,
+	};
 	rc = iommufd_map_user(ucmd->ictx, ioas, cmd, &map);
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	return rc;
@@ -366,12 +379,12 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	if (cmd->iova == 0 && cmd->length == U64_MAX)
-		rc = iopt_unmap_all(&ioas->iopt, &unmapped);
-	else if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
-		rc = -EOVERFLOW;
-	else
+	if (cmd->iova < ULONG_MAX && cmd->length < ULONG_MAX)
 		rc = iopt_unmap(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	else if (cmd->iova == 0 && cmd->length == U64_MAX)
+		rc = iopt_unmap_all(&ioas->iopt, &unmapped);
+	else
+		rc = -EOVERFLOW;
 	iommufd_object_put(ucmd->ictx, &ioas->obj);
 	if (rc)
 		return iopt_errno(rc);

@@ -146,8 +146,9 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 {
 	struct iommufd_ctx *ictx = filp->private_data;
 	const struct iommufd_ioctl_op *op;
-	struct iommufd_ucmd ucmd = {};
-	union ucmd_buffer buf;
+	/* What a handler may read of it is copied from the user */
+	union ucmd_buffer buf __uninitialized;
+	struct iommufd_ucmd ucmd __uninitialized;
 	unsigned int nr;
 	int rc;
 
@@ -169,8 +170,12 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int cmd,
 		return -EINVAL;
 
 	ucmd.cmd = &buf;
-	rc = copy_struct_from_user(ucmd.cmd, op->size, ucmd.ubuffer,
-				   ucmd.user_size);
+	/* Most programs know as much of the struct as we do */
+	if (likely(ucmd.user_size == op->size))
+		rc = copy_from_user(&buf, ucmd.ubuffer, op->size) ? -EFAULT : 0;
+	else
+		rc = copy_struct_from_user(&buf, op->size, ucmd.ubuffer,
+					   ucmd.user_size);
 	if (rc)
 		return rc;
 	return op->execute(&ucmd);

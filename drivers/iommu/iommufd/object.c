@@ -99,17 +99,15 @@ bool iommufd_object_tryget(struct iommufd_object *obj)
 static struct iommufd_object *iommufd_object_find(struct iommufd_ctx *ictx,
 						  u32 id)
 {
-	XA_STATE(xas, &ictx->objects, id);
 	struct iommufd_object *obj = ictx->found;
 
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
 	if (obj && obj->id == id)
 		return obj;
-	obj = xas_load(&xas);
-	if (!obj || xa_is_zero(obj))
-		return NULL;
-	ictx->found = obj;
+	obj = xa_load(&ictx->objects, id);
+	if (obj)
+		ictx->found = obj;
 	return obj;
 }
 
@@ -128,7 +126,7 @@ struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 
 	xa_lock(&ictx->objects);
 	obj = iommufd_object_find(ictx, id);
-	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->ops->type != type) ||
+	if (!obj || (obj->ops->type != type && type != IOMMUFD_OBJ_ANY) ||
 	    obj->dying || !iommufd_object_tryget(obj))
 		obj = ERR_PTR(-ENOENT);
 	xa_unlock(&ictx->objects);
@@ -136,18 +134,12 @@ struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 }
 
 /**
- * iommufd_object_put - end the use that iommufd_object_get() began
+ * iommufd_object_unused - tell who destroys an object that no call uses it
  * @ictx: whose object
- * @obj: the object
  */
-void iommufd_object_put(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+void iommufd_object_unused(struct iommufd_ctx *ictx)
 {
-	/*
-	 * The one that waits for 0 frees the object, so that it must not be
-	 * touched after the count has dropped; the queue is the context's.
-	 */
-	if (refcount_dec_and_test(&obj->calls))
-		wake_up_all(&ictx->destroy_wait);
+	wake_up_all(&ictx->destroy_wait);
 }
 
 /**

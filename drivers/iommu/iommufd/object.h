@@ -78,7 +78,24 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx,
 
 struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 					  enum iommufd_object_type type);
-void iommufd_object_put(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_unused(struct iommufd_ctx *ictx);
+
+/**
+ * iommufd_object_put - end the use that iommufd_object_get() began
+ * @ictx: whose object
+ * @obj: the object
+ */
+static inline void iommufd_object_put(struct iommufd_ctx *ictx,
+				      struct iommufd_object *obj)
+{
+	/*
+	 * The one that waits for 0 frees the object, so that it must not be
+	 * touched after the count has dropped; the queue is the context's.
+	 */
+	if (refcount_dec_and_test(&obj->calls))
+		iommufd_object_unused(ictx);
+}
+
 bool iommufd_object_tryget(struct iommufd_object *obj);
 
 int iommufd_object_hold(struct iommufd_object *obj);

@@ -228,6 +228,19 @@ unsigned long iopt_pages_address(const struct iopt_pages *pages,
 	}
 }
 
+static noinline void iopt_pages_put_source(struct iopt_pages *pages)
+{
+	if (pages->source == IOPT_PAGES_FILE) {
+		if (pages->writable)
+			mapping_unmap_writable(pages->file->f_mapping);
+		fput(pages->file);
+	} else {
+		iommufd_mmio_put(pages->mmio);
+		if (pages->mmio_file)
+			fput(pages->mmio_file);
+	}
+}
+
 /**
  * iopt_pages_release - free pages that are not referred to any more
  * @kref: of the pages; there is no user left, so nothing is pinned
@@ -239,15 +252,8 @@ void iopt_pages_release(struct kref *kref)
 	WARN_ON(!RB_EMPTY_ROOT(&pages->users.rb_root));
 	WARN_ON(!RB_EMPTY_ROOT(&pages->pins.rb_root));
 	WARN_ON(pages->npinned);
-	if (pages->source == IOPT_PAGES_FILE) {
-		if (pages->writable)
-			mapping_unmap_writable(pages->file->f_mapping);
-		fput(pages->file);
-	} else if (pages->source == IOPT_PAGES_MMIO) {
-		iommufd_mmio_put(pages->mmio);
-		if (pages->mmio_file)
-			fput(pages->mmio_file);
-	}
+	if (pages->source != IOPT_PAGES_USER)
+		iopt_pages_put_source(pages);
 	pfn_store_destroy(&pages->store);
 	pin_account_destroy(&pages->account);
 	kmem_cache_free(pages_cache, pages);

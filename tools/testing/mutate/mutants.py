@@ -63,9 +63,10 @@ MOCK_ACCESS, MOCK_FAIL, DEV = "iommu/iommufd_mock_access", "iommu/iommufd_mock_f
 # ---- iommufd: the IOVA map
 F = IOMMUFD + "io_pagetable.c"
 S = "iommufd_io_pagetable"
-uml("unclaim-unlocked", F, "iopt_unclaim_areas", "\t\tscoped_guard(rwsem_write, &iopt->iova_rwsem)\n", "", S)
-uml("fill-error-keeps-pins", F, "iopt_area_fill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
-uml("fill-error-without-flush", F, "iopt_area_fill", "\t\tiopt_gather_flush(&gather);\n", "", S)
+uml("unclaim-unlocked", F, "iopt_unclaim_areas", "\tdown_write(&iopt->iova_rwsem);\n\tiopt_remove_from_tree(iopt, first, stop);\n\tup_write(&iopt->iova_rwsem);\n",
+    "\tiopt_remove_from_tree(iopt, first, stop);\n", S)
+uml("fill-error-keeps-pins", F, "iopt_area_unfill", "\tiopt_pages_unuse(area->pages, &area->user);\n", "", S)
+uml("fill-error-without-flush", F, "iopt_area_unfill", "\t\tiopt_gather_flush(&gather);\n", "", S)
 uml("unfill-without-flush", F, "iopt_unfill_areas", "\t\tiopt_gather_flush(&gather);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
 uml("add-domain-keeps-reserved", IOMMUFD + "domains.c", "iopt_add_domain_locked", "\tiopt_unreserve(iopt, item);\n", "", S + "*", f"{MOCK}:attach_misaligned_mapping,attach_bad_memory")
 uml("remove-domain-keeps-alignment", IOMMUFD + "domains.c", "iopt_remove_domain", "\tiopt->alignment = iopt_calc_alignment(iopt, NULL);\n", "", S)
@@ -100,10 +101,11 @@ F = IOMMUFD + "pages.c"
 S = "iommufd_pages"
 uml("pin-error-keeps-charge", IOMMUFD + "pin.c", "iopt_pin_range", "\t\t\tpin_account_uncharge(&pages->account, last - start + 1);\n", "", S)
 uml("pin-error-keeps-pins", IOMMUFD + "pin.c", "iopt_pin_range", "iopt_unpin_range(pages, start, index - 1);", ";", S)
-uml("unused-keeps-charge", IOMMUFD + "pin.c", "iopt_unpin_unused", "\tpin_account_uncharge(&pages->account, npages);\n", "", S)
+uml("unused-keeps-charge", IOMMUFD + "pin.c", "iopt_unpin_unused", "\tif (npages)\n\t\tpin_account_uncharge(&pages->account, npages);\n", "", S)
+uml("single-error-keeps-charge", IOMMUFD + "pin.c", "iopt_pin_single", "\t\tpin_account_uncharge(&pages->account, 1);\n", "", S)
 uml("store-error-keeps-pins", IOMMUFD + "pin.c", "iopt_pin_user_batch", "\t\tunpin_user_pages(list, pinned);\n", "", S, f"{MOCK}:map", f"{MOCK_FAIL}:map")
 uml("file-error-keeps-folio", IOMMUFD + "pin.c", "iopt_pin_file_batch", "\t\tunpin_folio(list[i]);\n", "\t\t;\n", None, f"{MOCK_FAIL}:map_file", f"{MOCK_FILE}:file_bad")
-uml("file-counts-as-mapped", F, "iopt_pages_release", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{MAP}:map_file_then_seal")
+uml("file-counts-as-mapped", F, "iopt_pages_put_source", "\t\t\tmapping_unmap_writable(pages->file->f_mapping);\n", "\t\t\t;\n", None, f"{MAP}:map_file_then_seal")
 uml("file-without-write-permission", F, "iopt_pages_alloc_file", "(writable && !(file->f_mode & FMODE_WRITE))", "false", None, f"{MAP}:map_file_read_only")
 uml("fill-error-stays-mapped", IOMMUFD + "fill.c", "iopt_fill_runs", "\tif (rc && done)\n\t\tiopt_untranslate_sync(item, iova, done);\n", "", S)
 F = IOMMUFD + "pin_hugetlb.c"
@@ -129,8 +131,9 @@ uml("flush-larger-than-can-be", F, "iopt_gather_flush", "unlikely(iopt_gather_is
 uml("flush-of-nothing", F, "iopt_gather_flush", "\tif (!gather->pending)\n\t\treturn;\n", "", "iommufd_translate")
 uml("tables-freed-before-flush", F, "iopt_gather_prepare", "\t\tiopt_gather_flush(gather);\n", "\t\t;\n", "iommufd_translate")
 uml("failed-map-left", F, "iopt_undo_piece", "length && iommu_iova_to_phys(domain, iova)", "false", "iommufd_translate")
-uml("failed-map-keeps-pieces", F, "iopt_translate", "\t\t\tif (done)\n\t\t\t\tiopt_untranslate_sync(item, iova, done);\n", "", "iommufd_translate")
-uml("super-page-above-flush", F, "iopt_translate", "\tif (item->flush_max)\n\t\tmax_page = min(max_page, item->flush_max);\n", "", "iommufd_translate")
+uml("failed-map-keeps-pieces", F, "iopt_translate_pieces", "\t\t\tif (done)\n\t\t\t\tiopt_untranslate_sync(item, iova, done);\n", "", "iommufd_translate")
+uml("super-page-above-flush", F, "iopt_translate_pieces", "\tif (item->flush_max)\n\t\tmax_page = min(max_page, item->flush_max);\n", "", "iommufd_translate")
+uml("unsynced-map-stays", F, "iopt_translate_and_sync", "\tif (rc)\n\t\tiopt_untranslate_sync(item, iova, length);\n", "", "iommufd_io_pagetable")
 F = IOMMUFD + "pfn_store.c"
 uml("store-flat-whatever-base", F, "pfn_store_run_is_flat", "pfn_store_flat_base(old) == pfn - offset", "true", "iommufd_pfn_store")
 uml("store-forgets-too-little", F, "pfn_store_forget", "end <= last", "end < last", "iommufd_pfn_store")
@@ -160,9 +163,9 @@ uml("destroy-killed-stays-dying", F, "iommufd_object_revive", "\tobj->dying = fa
 uml("destroy-killed-in-its-wait-stays-dying", F, "iommufd_object_wait_for_calls", "\tobj->dying = false;\n", "", "iommufd_object")
 uml("destroy-killed-in-its-wait-is-unused", F, "iommufd_object_wait_for_calls", "\trefcount_set(&obj->users, 1);\n", "", "iommufd_object")
 uml("busy-wrong-errno", F, "iommufd_object_try_destroy", "-EBUSY", "-EINVAL", "iommufd_object", f"{MOCK}:busy_objects")
-uml("lookup-of-any-type", F, "iommufd_object_get", "(type != IOMMUFD_OBJ_ANY && obj->ops->type != type)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
+uml("lookup-of-any-type", F, "iommufd_object_get", "(obj->ops->type != type && type != IOMMUFD_OBJ_ANY)", "false", "iommufd_object", f"{MOCK}:device_is_not_an_ioas")
 uml("destroy-all-unlocked", F, "iommufd_object_destroy_all", "\t\t\txa_lock(&ictx->objects);\n\t\t\tremoved = iommufd_object_remove(ictx, obj);\n\t\t\txa_unlock(&ictx->objects);\n", "\t\t\tremoved = iommufd_object_remove(ictx, obj);\n", None, f"{ABI}:alloc_destroy,destroy_with_mappings")
-stock("last-call-wakes-nobody", F, "iommufd_object_put", "\t\twake_up_all(&ictx->destroy_wait);\n", "\t\t;\n", "iommu/iommufd_answer:destroy_waits")
+stock("last-call-wakes-nobody", F, "iommufd_object_unused", "\twake_up_all(&ictx->destroy_wait);\n", "", "iommu/iommufd_answer:destroy_waits")
 F = IOMMUFD + "fault.c"
 uml("fault-left-on-the-cores-list", F, "iommufd_fault_handler", "\tiopf_group_dequeue(group);\n", "", "iommufd_fault")
 uml("fault-cookie-in-use", F, "iommufd_fault_take", "rc = xa_alloc(&fault->waiting, &group->cookie, group,\n\t\t      XA_LIMIT(1, U32_MAX), GFP_KERNEL_ACCOUNT);", "group->cookie = 1;\n\trc = xa_err(xa_store(&fault->waiting, group->cookie, group, GFP_KERNEL));", "iommufd_fault")
