@@ -18,7 +18,7 @@
  * where it begins with small pages. At least one entry of the page table.
  */
 #define DIRTY_STEP SZ_16M
-#define DIRTY_STEP_SMALL SZ_2M
+#define DIRTY_STEP_SMALL SZ_1M
 
 /**
  * struct dirty_read - one reading of a hwpt
