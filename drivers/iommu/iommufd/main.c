@@ -256,9 +256,12 @@ static int __init iommufd_init(void)
 	rc = iopt_pages_init(sizeof(struct iopt_area));
 	if (rc)
 		return rc;
-	rc = iopt_pin_helpers_init();
+	rc = iopt_pin_init();
 	if (rc)
 		goto err_pages;
+	rc = iopt_pin_helpers_init();
+	if (rc)
+		goto err_pin;
 	rc = misc_register(&iommu_misc_dev);
 	if (rc)
 		goto err_helpers;
@@ -282,6 +285,8 @@ err_iommu:
 	misc_deregister(&iommu_misc_dev);
 err_helpers:
 	iopt_pin_helpers_exit();
+err_pin:
+	iopt_pin_exit();
 err_pages:
 	iopt_pages_exit();
 	return rc;
@@ -294,6 +299,7 @@ static void __exit iommufd_exit(void)
 		misc_deregister(&vfio_misc_dev);
 	misc_deregister(&iommu_misc_dev);
 	iopt_pin_helpers_exit();
+	iopt_pin_exit();
 	iopt_pages_exit();
 }
 

@@ -135,6 +135,8 @@ struct iopt_hold {
 
 int iopt_pages_init(size_t room);
 void iopt_pages_exit(void);
+int iopt_pin_init(void);
+void iopt_pin_exit(void);
 
 /**
  * iopt_pages_room - memory that comes with a pages object

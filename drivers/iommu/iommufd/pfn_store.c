@@ -231,19 +231,21 @@ static __always_inline bool pfn_store_consecutive(struct page **pages,
 
 /*
  * Number of leading entries of @pages that are physically consecutive. Nothing
- * else of ours is done for every page of huge pages, hence by sixteens.
+ * else of ours is done for every page of huge pages, hence by 32.
  */
 static unsigned long pfn_store_run_length(struct page **pages,
 					  unsigned long npages)
 {
-	struct page **end = pages + (npages & ~15UL);
+	struct page **end = pages + (npages & ~31UL);
 	struct page *next = pages[0];
 	struct page **page = pages;
 
 	while (page < end && pfn_store_consecutive(page, next) &&
-	       pfn_store_consecutive(page + 8, next + 8)) {
-		page += 16;
-		next += 16;
+	       pfn_store_consecutive(page + 8, next + 8) &&
+	       pfn_store_consecutive(page + 16, next + 16) &&
+	       pfn_store_consecutive(page + 24, next + 24)) {
+		page += 32;
+		next += 32;
 	}
 	while (page < pages + npages && *page == next) {
 		page++;

@@ -15,12 +15,44 @@
 
 /*
  * Pages are pinned in batches that bound the temporary memory: large enough
- * for what a batch costs not to matter, small enough to come from slab. A
- * mapping of a few pages, or of any size when memory is short, makes do with
- * an array on the stack.
+ * for what a batch costs not to matter, small enough for others to get the
+ * processor in between, and a little less than 32 KiB. A mapping of a few pages,
+ * or of any size when memory is short, makes do with an array on the stack.
  */
-#define PIN_BATCH 2048
-#define PIN_BATCH_STACK 16
+#define PIN_BATCH (7 * PFN_CHUNK_SIZE)
+#define PIN_BATCH_STACK 16UL
+
+static struct kmem_cache *batch_cache;
+
+/*
+ * What has a constructor is not cleared again and again where the kernel clears
+ * all that it allocates (init_on_alloc), which would cost as much as to pin huge
+ * pages. Nothing is read that was not written before.
+ */
+static void iopt_batch_ctor(void *batch)
+{
+}
+
+/**
+ * iopt_pin_init - get ready to pin
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int iopt_pin_init(void)
+{
+	batch_cache = kmem_cache_create("iopt_batch",
+					PIN_BATCH * sizeof(void *), 0, 0,
+					iopt_batch_ctor);
+	return batch_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * iopt_pin_exit - undo iopt_pin_init()
+ */
+void iopt_pin_exit(void)
+{
+	kmem_cache_destroy(batch_cache);
+}
 
 /*
  * What is pinned of a file before others get the processor: three times the folios
@@ -462,6 +494,22 @@ static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
 		pin_account_uncharge(&pages->account, npages);
 }
 
+/* Room for as many of @npages as there is memory for, or NULL if for only a few */
+static void **iopt_batch_alloc(unsigned long npages, unsigned int *max)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
+	unsigned long n = PIN_BATCH;
+	void **batch = kmem_cache_alloc(batch_cache, gfp);
+
+	while (!batch && n > 2 * PIN_BATCH_STACK) {
+		n = min(npages, n / 2);
+		batch = kmalloc_array(n, sizeof(*batch), gfp);
+	}
+	if (batch)
+		*max = iommufd_test_batch(n);
+	return batch;
+}
+
 /* Pin what no other user covers of [index, last]. All or nothing */
 static noinline int iopt_pin_unused(struct iopt_pages *pages,
 				    unsigned long index, unsigned long last,
@@ -478,14 +526,9 @@ static noinline int iopt_pin_unused(struct iopt_pages *pages,
 		unsigned long npages = hole_last - index + 1;
 
 		if (npages > PIN_BATCH_STACK && batch == stack) {
-			max = iommufd_test_batch(min(npages, PIN_BATCH));
-			batch = kmalloc_array(max, sizeof(*batch),
-					      GFP_KERNEL | __GFP_NOWARN |
-						      __GFP_NORETRY);
-			if (!batch) {
-				batch = stack;
-				max = PIN_BATCH_STACK;
-			}
+			batch = iopt_batch_alloc(npages, &max) ?: stack;
+			/* New memory was cleared, which takes its time */
+			cond_resched();
 		}
 		rc = iopt_pin_range(pages, index, hole_last, batch, max,
 				    refusal);

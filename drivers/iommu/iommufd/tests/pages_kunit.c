@@ -71,7 +71,7 @@ static void expect_store(struct kunit *test, struct iopt_pages *pages,
 
 /* Lengths around the batches in which memory is pinned */
 static const unsigned long pin_lengths[] = {
-	1, 15, 16, 17, 255, 256, 257, 511, 513, 2047, 2048, 2049, 4500,
+	1, 15, 16, 17, 255, 256, 257, 511, 513, 3583, 3584, 3585, 8000,
 };
 
 static void length_desc(const unsigned long *npages, char *desc)
