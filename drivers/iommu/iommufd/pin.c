@@ -494,10 +494,13 @@ static void iopt_unpin_unused(struct iopt_pages *pages, unsigned long index,
 		pin_account_uncharge(&pages->account, npages);
 }
 
-/* Room for as many of @npages as there is memory for, or NULL if for only a few */
+/*
+ * Room for as many of @npages as there is memory for, or NULL if for only a few.
+ * Charged to the memory cgroup: the user decides how long memory is waited for.
+ */
 static void **iopt_batch_alloc(unsigned long npages, unsigned int *max)
 {
-	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY;
 	unsigned long n = PIN_BATCH;
 	void **batch = kmem_cache_alloc(batch_cache, gfp);
 

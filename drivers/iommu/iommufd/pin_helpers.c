@@ -117,7 +117,7 @@ static bool iopt_pin_helper_work(void *data)
 	if (!helper->done) {
 		helper->done = true;
 		batch = kmalloc_array(helper->max, sizeof(*batch),
-				      GFP_KERNEL | __GFP_NOWARN |
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
 					      __GFP_NORETRY);
 		if (batch)
 			iopt_pin_job_help(helper->job, helper->worker, batch,

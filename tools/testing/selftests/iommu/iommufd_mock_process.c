@@ -4,9 +4,11 @@
  * charged for it.
  */
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "../lib/uffd.h"
 #include "iommufd_mock.h"
 
 /* Pages and the process */
@@ -490,6 +492,81 @@ TEST_F(iommu, change_process_half)
 	ASSERT_EQ(0, UNMAP(BASE + size, size));
 	EXPECT_EQ(before, status_kib("VmPin"));
 	close(memfd);
+}
+
+/* Threads that map memory which does not come, each with an array of 28 KiB */
+#define WAITING 64
+#define WAITING_PAGES 32
+#define WAITING_CGROUP "iommufd_waiting"
+
+struct waiting {
+	pthread_barrier_t *ready;
+	int fd;
+	__u32 ioas;
+	char *mem;
+	size_t size;
+	__u64 iova;
+};
+
+static void *map_and_wait(void *arg)
+{
+	struct waiting *w = arg;
+
+	pthread_barrier_wait(w->ready);
+	ioas_map_at(w->fd, w->ioas, w->mem, w->size, w->iova);
+	return NULL;
+}
+
+/* Ends the process, with its threads still waiting. 2 if there is no userfaultfd */
+static void check_waiting_is_charged(int fd, __u32 ioas, size_t size)
+{
+	struct waiting w[WAITING];
+	pthread_barrier_t ready;
+	long long before, after;
+	pthread_t thread;
+	char *mem;
+	int i, uffd;
+
+	CHILD_CHECK(!limit_memory(WAITING_CGROUP, "max"));
+	mem = mem_private(WAITING * size);
+	CHILD_CHECK(mem != MAP_FAILED);
+	uffd = uffd_open(mem, WAITING * size);
+	if (uffd < 0)
+		_exit(2);
+	CHILD_CHECK(!pthread_barrier_init(&ready, NULL, WAITING + 1));
+	for (i = 0; i < WAITING; i++) {
+		w[i] = (struct waiting){ &ready, fd, ioas, mem + i * size, size,
+					 BASE + i * size };
+		CHILD_CHECK(!pthread_create(&thread, NULL, map_and_wait,
+					    &w[i]));
+	}
+	before = memory_charged(WAITING_CGROUP);
+	CHILD_CHECK(before > 0);
+	pthread_barrier_wait(&ready);
+	for (i = 0; i < WAITING; i++)
+		CHILD_CHECK(!uffd_wait(uffd));
+	after = memory_charged(WAITING_CGROUP);
+	/* The kernel charges in advance, a quarter of a MiB for each processor */
+	CHILD_CHECK(after - before > WAITING * 20 * 1024);
+	_exit(0);
+}
+
+/* What a user makes the kernel hold is the user's, however long memory takes */
+TEST_F(iommu, waiting_is_charged)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		check_waiting_is_charged(self->fd, self->ioas,
+					 WAITING_PAGES * self->ps);
+	status = wait_child(pid);
+	if (status == 2)
+		SKIP(return, "no userfaultfd");
+	EXPECT_EQ(0, status);
+	/* All is as if nobody had tried */
+	EXPECT_EQ(0, MAP_AT(self->buf, self->size, BASE));
+	EXPECT_EQ(0, UNMAP(BASE, self->size));
 }
 
 TEST_HARNESS_MAIN

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -50,6 +51,16 @@ int limit_memory(const char *cgroup, const char *max)
 	snprintf(path, sizeof(path), CGROUP_ROOT "/%s/cgroup.procs", cgroup);
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	return file_write(path, pid);
+}
+
+long long memory_charged(const char *cgroup)
+{
+	char path[128], text[32];
+	int rc;
+
+	snprintf(path, sizeof(path), CGROUP_ROOT "/%s/memory.current", cgroup);
+	rc = file_read(path, text, sizeof(text));
+	return rc < 0 ? rc : atoll(text);
 }
 
 int wait_child(pid_t pid)

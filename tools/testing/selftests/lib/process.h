@@ -19,6 +19,8 @@ int drop_privilege(size_t memlock);
  * that may have @max of memory, as in memory.max. 0 or a negative errno
  */
 int limit_memory(const char *cgroup, const char *max);
+/* Bytes that such a cgroup is charged for, or a negative errno */
+long long memory_charged(const char *cgroup);
 /* Exit status of a child process, or minus the signal that ended it */
 int wait_child(pid_t pid);
 
