@@ -74,6 +74,10 @@ bool pin_account_fits(enum pin_account_mode mode, unsigned long npages)
 	       capable(CAP_IPC_LOCK);
 }
 
+/*
+ * What changes a limited count is not inlined, or those who are not charged would
+ * save registers for it with each map and unmap.
+ */
 static noinline int pin_account_charge_user(struct pin_account *account,
 					    unsigned long npages,
 					    struct refusal *refusal)

@@ -59,6 +59,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
 }
 
+/* Not inlined, as memory of one page has no use for the slice */
 static noinline int iopt_area_map_slice(const struct iopt_area *area,
 					struct iopt_domain *item,
 					bool small_pages)
@@ -96,7 +97,8 @@ static __cold void iopt_explain_map(struct io_pagetable *iopt,
  * @area: the area; the mutex of its pages is held
  * @item: the domain
  *
- * Return: 0, or an error of iopt_slice_map().
+ * Return: 0; or with nothing mapped, the error of the IOMMU driver, or -EINTR if
+ * the caller was killed.
  */
 int iopt_area_map(struct io_pagetable *iopt, const struct iopt_area *area,
 		  struct iopt_domain *item)
@@ -136,7 +138,10 @@ void iopt_area_unmap(const struct iopt_area *area, struct iopt_gather *gather)
 				 iopt_area_length(area));
 }
 
-/* Take an area out of the domains that are before @stop in the list */
+/*
+ * Undo what was filled of an area: it is in the domains that are before @stop in the
+ * list
+ */
 static noinline void iopt_area_unfill(struct io_pagetable *iopt,
 				      struct iopt_area *area,
 				      struct iopt_domain *stop)
@@ -235,7 +240,7 @@ static struct iopt_area *iopt_area_alloc(const struct iopt_piece *piece,
 			      kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return NULL;
-	/* One by one: the nodes are what the trees make of them */
+	/* Not as a whole, which would clear the nodes that the trees set up */
 	area->state = IOPT_AREA_CLAIMED;
 	area->prevent_access = false;
 	atomic_set(&area->num_accesses, 0);
@@ -373,7 +378,7 @@ static int iopt_claim_areas(struct io_pagetable *iopt, struct iopt_area *areas,
  * iopt_unclaim_areas - give the IOVA of areas back
  * @iopt: the address space
  * @first: the first of them
- * @stop: what follows the last one, or NULL; not more than others can wait for
+ * @stop: what follows the last one, or NULL; others wait for all up to it
  */
 void iopt_unclaim_areas(struct io_pagetable *iopt, struct iopt_area *first,
 			struct iopt_area *stop)

@@ -93,7 +93,10 @@ static int iommufd_map_mmio(struct iommufd_ioas *ioas,
 	return iommufd_map_whole(ioas, pages, offset, map);
 }
 
-/* Map device memory behind a user address; -ENXIO if it is not that */
+/*
+ * Map device memory behind a user address; -ENXIO if it is not that. Not inlined, as
+ * it is rare.
+ */
 static noinline int iommufd_map_user_mmio(struct iommufd_ctx *ictx,
 					  struct iommufd_ioas *ioas,
 					  const struct iommu_ioas_map *cmd,

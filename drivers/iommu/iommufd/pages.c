@@ -228,6 +228,7 @@ unsigned long iopt_pages_address(const struct iopt_pages *pages,
 	}
 }
 
+/* Not inlined, as most pages are of user memory and have nothing to put */
 static noinline void iopt_pages_put_source(struct iopt_pages *pages)
 {
 	if (pages->source == IOPT_PAGES_FILE) {

@@ -25,9 +25,9 @@
 static struct kmem_cache *batch_cache;
 
 /*
- * What has a constructor is not cleared again and again where the kernel clears
- * all that it allocates (init_on_alloc), which would cost as much as to pin huge
- * pages. Nothing is read that was not written before.
+ * Does nothing, but an object of a cache that has a constructor is not cleared each
+ * time where the kernel clears all that it allocates (init_on_alloc). Nothing is
+ * read here that was not written before.
  */
 static void iopt_batch_ctor(void *batch)
 {
@@ -170,6 +170,7 @@ static noinline void iopt_unpin_runs(struct iopt_pages *pages,
 	pages->npinned -= last - start + 1;
 }
 
+/* Not inlined, as hardly anybody traces; nor is iopt_trace_pin() */
 static noinline void iopt_trace_unpin(struct iopt_pages *pages,
 				      unsigned long index, unsigned long last)
 {
@@ -197,6 +198,7 @@ static __always_inline void iopt_unpin_range(struct iopt_pages *pages,
 	pages->npinned = 0;
 }
 
+/* Not inlined, as it is rare that the memory is another process' */
 static noinline long iopt_pin_remote(struct mm_struct *mm, unsigned long addr,
 				     unsigned long npages, unsigned int flags,
 				     struct page **list)

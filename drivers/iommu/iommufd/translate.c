@@ -156,7 +156,7 @@ static size_t iopt_next_piece(unsigned long sizes, unsigned long iova,
 	unsigned long low = iova | phys;
 	unsigned long larger, fit;
 
-	/* What can be one page is, as huge pages are */
+	/* A huge page is the next piece by itself, whatever there is besides */
 	if ((sizes & length) && is_power_of_2(length) &&
 	    !(low & (length - 1))) {
 		*page = length;

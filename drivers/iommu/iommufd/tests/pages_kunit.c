@@ -168,7 +168,7 @@ static void pages_test_pin_fails(struct kunit *test)
 	unuse(pages, &b);
 }
 
-/* Of the only page, whose failure has nothing before it to give back */
+/* A failure of the only page leaves nothing pinned or charged */
 static void pages_test_pin_single_fails(struct kunit *test)
 {
 	struct fake_memory *memory =
